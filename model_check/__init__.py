@@ -1,0 +1,1 @@
+"""Explores the pure core exhaustively within bounds, and shows what it found."""

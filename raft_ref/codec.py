@@ -1,0 +1,277 @@
+"""JSON for every public value of the core, exactly reversible.
+
+`encode` gives what `json.dumps` accepts; the ``decode_*`` functions take what `json.loads` gives,
+check all of it, and raise `CodecError` saying where it is wrong and what was expected. For text,
+`dumps` and `parse` stand before and after.
+
+A value becomes an object with its fields. The members of a sum type (roles, messages, events,
+outputs) also carry their name as ``"type"``. Tuples are arrays, sets are ascending arrays, and an
+`IndexMap` is an object keyed by server:
+
+>>> from raft_ref import Receive, RequestVoteReply
+>>> dumps(Receive(RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)))
+... # doctest: +NORMALIZE_WHITESPACE
+'{"type": "Receive", "message": {"type": "RequestVoteReply", "source": 2, "destination": 1,
+  "term": 1, "vote_granted": true}}'
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import NoReturn, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from raft_ref.events import Event, Output, Transition
+from raft_ref.messages import Message
+from raft_ref.types import Config, Entry, IndexMap, Log, NodeState, PersistentState, Role
+
+JSON: TypeAlias = "bool | int | str | list[JSON] | dict[str, JSON] | None"
+
+Encodable: TypeAlias = (
+    Config
+    | Entry
+    | Log
+    | IndexMap
+    | PersistentState
+    | NodeState
+    | Role
+    | Message
+    | Event
+    | Output
+    | Transition
+)
+
+_T = TypeVar("_T")
+
+_TAGGED: Mapping[str, type] = {
+    member.__name__: member
+    for sum_type in (Role, Message, Event, Output)
+    for member in get_args(sum_type)
+}
+"""The members of the sum types, by the name they carry as ``"type"``."""
+
+_FIELD_TYPES: Mapping[type, Mapping[str, object]] = {
+    value_type: {field.name: get_type_hints(value_type)[field.name] for field in fields(value_type)}
+    for value_type in get_args(Encodable)
+}
+"""The annotated fields of every public type."""
+
+
+class CodecError(ValueError):
+    """Some JSON is not what it should be: where, what was expected, what was found."""
+
+
+def encode(value: Encodable) -> JSON:
+    """``value`` as JSON data."""
+    return _encode(value)
+
+
+def dumps(value: Encodable) -> str:
+    """``value`` as JSON text on one line."""
+    return json.dumps(_encode(value))
+
+
+def parse(text: str) -> JSON:
+    """JSON text as data.
+
+    Raises:
+        CodecError: if the text is not JSON, uses a number that is not an integer, or names a field
+            twice.
+    """
+    try:
+        return cast(
+            JSON,
+            json.loads(
+                text,
+                object_pairs_hook=_without_duplicates,
+                parse_float=_refuse_number,
+                parse_constant=_refuse_number,
+            ),
+        )
+    except json.JSONDecodeError as error:
+        raise CodecError(
+            f"not JSON, at line {error.lineno} column {error.colno}: {error.msg}"
+        ) from None
+    except RecursionError:
+        raise CodecError("not usable JSON: nested too deeply") from None
+    except CodecError:
+        raise
+    except ValueError as error:
+        raise CodecError(f"not usable JSON: {error}") from None
+
+
+def decode_config(data: JSON) -> Config:
+    """A `Config`. Raises `CodecError`."""
+    return cast(Config, _decode(Config, data, "$"))
+
+
+def decode_entry(data: JSON) -> Entry:
+    """An `Entry`. Raises `CodecError`."""
+    return cast(Entry, _decode(Entry, data, "$"))
+
+
+def decode_log(data: JSON) -> Log:
+    """A `Log`. Raises `CodecError`."""
+    return cast(Log, _decode(Log, data, "$"))
+
+
+def decode_index_map(data: JSON) -> IndexMap:
+    """An `IndexMap`. Raises `CodecError`."""
+    return cast(IndexMap, _decode(IndexMap, data, "$"))
+
+
+def decode_role(data: JSON) -> Role:
+    """A `Role`. Raises `CodecError`."""
+    return cast(Role, _decode(Role, data, "$"))
+
+
+def decode_persistent_state(data: JSON) -> PersistentState:
+    """A `PersistentState`. Raises `CodecError`."""
+    return cast(PersistentState, _decode(PersistentState, data, "$"))
+
+
+def decode_state(data: JSON) -> NodeState:
+    """A `NodeState`. Raises `CodecError`."""
+    return cast(NodeState, _decode(NodeState, data, "$"))
+
+
+def decode_message(data: JSON) -> Message:
+    """A `Message`. Raises `CodecError`."""
+    return cast(Message, _decode(Message, data, "$"))
+
+
+def decode_event(data: JSON) -> Event:
+    """An `Event`. Raises `CodecError`."""
+    return cast(Event, _decode(Event, data, "$"))
+
+
+def decode_output(data: JSON) -> Output:
+    """An `Output`. Raises `CodecError`."""
+    return cast(Output, _decode(Output, data, "$"))
+
+
+def decode_transition(data: JSON) -> Transition:
+    """A `Transition`. Raises `CodecError`."""
+    return cast(Transition, _decode(Transition, data, "$"))
+
+
+def _encode(value: object) -> JSON:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if isinstance(value, frozenset):
+        return [_encode(item) for item in sorted(value)]
+    if isinstance(value, IndexMap):
+        return {str(server): index for server, index in value.pairs}
+    value_type = type(value)
+    tag: dict[str, JSON] = {"type": value_type.__name__} if value_type in _TAGGED.values() else {}
+    return tag | {field: _encode(getattr(value, field)) for field in _FIELD_TYPES[value_type]}
+
+
+def _decode(expected: object, data: object, path: str) -> object:
+    """``data`` as the type ``expected``: walks the annotations of the public types."""
+    origin, arguments = get_origin(expected), get_args(expected)
+    if expected in (int, bool, str):
+        return _decode_scalar(cast(type, expected), data, path)
+    if origin is types.UnionType:
+        if types.NoneType in arguments:
+            (other,) = (argument for argument in arguments if argument is not types.NoneType)
+            return None if data is None else _decode(other, data, path)
+        return _decode_member(arguments, data, path)
+    if origin is tuple:
+        items = _expect(list, "an array", data, path)
+        return tuple(_decode(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(items))
+    if origin is frozenset:
+        return _decode_set(arguments[0], data, path)
+    if expected is IndexMap:
+        return _decode_index_map(data, path)
+    assert isinstance(expected, type)
+    return _decode_fields(expected, _expect(dict, "an object", data, path), path)
+
+
+def _decode_scalar(expected: type, data: object, path: str) -> object:
+    # bool is a subclass of int, but true is not a term.
+    if type(data) is not expected:
+        name = {int: "an integer", bool: "true or false", str: "a string"}[expected]
+        _fail(path, f"expected {name}, found {_shown(data)}")
+    return data
+
+
+def _decode_set(item_type: object, data: object, path: str) -> frozenset[object]:
+    items = _expect(list, "an array", data, path)
+    decoded = [_decode(item_type, item, f"{path}[{i}]") for i, item in enumerate(items)]
+    if len(set(decoded)) < len(decoded):
+        _fail(path, f"expected each member once, found {_shown(data)}")
+    return frozenset(decoded)
+
+
+def _decode_index_map(data: object, path: str) -> IndexMap:
+    pairs = _expect(dict, "an object keyed by server", data, path)
+    decoded = []
+    for server, index in pairs.items():
+        if not (server.isascii() and server.isdigit() and str(int(server)) == server):
+            _fail(path, f"expected server numbers as keys, found {_shown(server)}")
+        decoded.append((int(server), _decode(int, index, f"{path}.{server}")))
+    return IndexMap(tuple(sorted(cast("list[tuple[int, int]]", decoded))))
+
+
+def _decode_member(members: tuple[type, ...], data: object, path: str) -> object:
+    """One member of a sum type, chosen by its ``"type"``."""
+    found = _expect(dict, "an object", data, path)
+    names = [member.__name__ for member in members]
+    name = found.get("type")
+    if not isinstance(name, str) or name not in names:
+        expected = ", ".join(names)
+        shown = _shown(name) if "type" in found else "none"
+        _fail(f"{path}.type", f"expected one of {expected}; found {shown}")
+    return _decode_fields(_TAGGED[name], found, path)
+
+
+def _decode_fields(expected: type, data: dict[str, object], path: str) -> object:
+    field_types = _FIELD_TYPES[expected]
+    tag = ["type"] if expected.__name__ in _TAGGED else []
+    if tag and data.get("type") != expected.__name__:
+        _fail(f"{path}.type", f"expected {expected.__name__}, found {_shown(data.get('type'))}")
+    for missing in (field for field in [*tag, *field_types] if field not in data):
+        _fail(path, f"{expected.__name__} lacks the field {missing!r}")
+    for unknown in (field for field in data if field not in field_types and field not in tag):
+        _fail(path, f"{expected.__name__} has no field {unknown!r}")
+    decoded = {
+        field: _decode(field_type, data[field], f"{path}.{field}")
+        for field, field_type in field_types.items()
+    }
+    try:
+        return expected(**decoded)
+    except ValueError as error:
+        _fail(path, str(error))
+
+
+def _expect(expected: type[_T], name: str, data: object, path: str) -> _T:
+    if not isinstance(data, expected):
+        _fail(path, f"expected {name}, found {_shown(data)}")
+    return data
+
+
+def _shown(data: object) -> str:
+    text = json.dumps(data)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _fail(path: str, problem: str) -> NoReturn:
+    raise CodecError(f"at {path}: {problem}")
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CodecError(f"not usable JSON: an object names the field {twice!r} twice")
+    return data
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise CodecError(f"not usable JSON: expected an integer, found {text}")
