@@ -1,0 +1,176 @@
+"""The reference explorer: breadth-first, plain, and the definition of what the figures mean.
+
+- ``states``: the distinct states found, what the properties remember included;
+- ``transitions``: the actions enabled in them, also if one leads back to the same state;
+- ``depth``: the number of actions to the state that is farthest from the initial one.
+
+Breadth-first search meets every state on a shortest path, so a counterexample is shortest.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeAlias
+
+from model_check.system import Action, M, Q, State, Successor, System, Violation
+from spec.forms import E, H, O, S
+
+Verdict: TypeAlias = Literal["holds", "violated", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """When to give up; None for never."""
+
+    max_states: int | None = None
+    max_seconds: float | None = None
+
+
+UNLIMITED = Budget()
+
+
+@dataclass(slots=True, kw_only=True)
+class Exploration(Generic[E, M]):
+    """What an exploration found."""
+
+    verdict: Verdict = "inconclusive"
+    states: int = 0
+    transitions: int = 0
+    depth: int = 0
+    frontier: int = 0
+    """States found but not expanded yet; 0 at the end of a complete exploration."""
+    seconds: float = 0.0
+    reached: dict[str, int] = field(default_factory=dict)
+    """Each milestone reached, with the smallest number of actions to it."""
+    stopped_by: str | None = None
+    """What ended an inconclusive exploration."""
+    violation: Violation | None = None
+    actions: list[Action[E, M]] = field(default_factory=list)
+    """The shortest run to the violation."""
+
+
+Parents: TypeAlias = dict[State[S, Q, H], State[S, Q, H] | None]
+"""Every state found, with the one it was first reached from."""
+
+Recorder: TypeAlias = Callable[["State[S, Q, H]", "Action[E, M]", "State[S, Q, H]"], None]
+"""Sees every transition."""
+
+
+TICK = 4096
+"""After so many transitions, the clock is looked at and progress reported."""
+
+
+def _ignore(_: object) -> None:
+    """Report progress to nobody."""
+
+
+def explore(
+    system: System[S, E, O, M, Q, H],
+    budget: Budget = UNLIMITED,
+    *,
+    on_progress: Callable[[Exploration[E, M]], None] = _ignore,
+    record: Recorder[S, Q, H, E, M] | None = None,
+) -> Exploration[E, M]:
+    """Explore everything ``system`` can do, up to the first violation or the end of ``budget``.
+
+    ``on_progress`` is called now and then with what was found so far. An interrupt (Ctrl-C) ends
+    the exploration as an exhausted budget does: with a truthful report.
+    """
+    started = time.monotonic()
+    found: Exploration[E, M] = Exploration(violation=system.initial_violation())
+    parents: Parents[S, Q, H] = {system.initial(): None}
+    try:
+        with _without_garbage_collection():
+            for before, action, after, violation, reached in _breadth_first(
+                system, parents, found, budget
+            ):
+                found.transitions += 1
+                for milestone in reached:
+                    found.reached.setdefault(milestone, found.depth + 1)
+                if record is not None:
+                    record(before, action, after)
+                if violation is not None:
+                    found.violation = violation
+                    found.actions = [*_path(system, parents, before), action]
+                    found.depth = len(found.actions)
+                elif found.transitions % TICK == 0:
+                    found.states, found.seconds = len(parents), time.monotonic() - started
+                    found.stopped_by = _exhausted(budget, found.seconds)
+                    on_progress(found)
+    except KeyboardInterrupt:
+        found.stopped_by = "an interrupt"
+    found.states, found.seconds = len(parents), time.monotonic() - started
+    found.verdict = _verdict(found)
+    return found
+
+
+def _verdict(found: Exploration[E, M]) -> Verdict:
+    if found.violation is not None:
+        return "violated"
+    return "holds" if found.stopped_by is None else "inconclusive"
+
+
+def _exhausted(budget: Budget, seconds: float) -> str | None:
+    """The name of the budget of time, if it is used up."""
+    if budget.max_seconds is None or seconds < budget.max_seconds:
+        return None
+    return f"the budget of {budget.max_seconds:g} seconds"
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Spare the collector a search that makes no garbage: it would look at every state, often."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _breadth_first(
+    system: System[S, E, O, M, Q, H],
+    parents: Parents[S, Q, H],
+    found: Exploration[E, M],
+    budget: Budget,
+) -> Iterator[tuple[State[S, Q, H], *Successor[E, M, S, Q, H]]]:
+    """Every transition of every state, nearest states first; fills ``parents`` as it goes.
+
+    Ends early once ``found`` has a violation or a reason to stop.
+    """
+    frontier = list(parents)
+    while frontier and _verdict(found) == "holds":
+        discovered: list[State[S, Q, H]] = []
+        for expanded, state in enumerate(frontier):
+            found.frontier = len(frontier) - expanded + len(discovered)
+            for action, after, violation, reached in system.successors(state):
+                yield state, action, after, violation, reached
+                if _verdict(found) != "holds":
+                    return
+                if after is not state and after not in parents:
+                    if len(parents) == budget.max_states:
+                        found.stopped_by = f"the budget of {budget.max_states} states"
+                        return
+                    parents[after] = state
+                    discovered.append(after)
+        frontier = discovered
+        found.frontier = len(frontier)
+        found.depth += bool(frontier)
+
+
+def _path(
+    system: System[S, E, O, M, Q, H], parents: Parents[S, Q, H], state: State[S, Q, H]
+) -> list[Action[E, M]]:
+    """The actions of a shortest run to ``state``."""
+    actions: list[Action[E, M]] = []
+    while (parent := parents[state]) is not None:
+        actions.append(
+            next(action for action, after, *_ in system.successors(parent) if after == state)
+        )
+        state = parent
+    return actions[::-1]

@@ -1,0 +1,229 @@
+"""The same system with numbers for values, so that every local computation is done once.
+
+A node's step depends on its own state and the event alone, and there are few distinct such pairs:
+a few thousand may stand for millions of global states. So each local state, event, message, set of
+messages in flight and memory gets a number, and each function of them becomes a table that is
+filled when it is first asked. `interned` turns a `System` into one over numbers that has the same
+runs; nothing else changes, and explorers need not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import lru_cache
+from typing import Generic, TypeVar, cast
+
+from model_check.system import (
+    Action,
+    Deliver,
+    Link,
+    LocalStep,
+    Lose,
+    M,
+    Network,
+    Node,
+    Observation,
+    Occur,
+    Outcome,
+    Q,
+    System,
+    Violation,
+    Watch,
+    attempt,
+)
+from spec.forms import E, H, NodeNumber, O, S
+
+T = TypeVar("T")
+
+LATEST = 1 << 18
+"""How many results of each function of a network are kept."""
+
+
+class Numbering(Generic[T]):
+    """Numbers values from 0 in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+        self._values: list[T] = []
+
+    def number(self, value: T) -> int:
+        """The number of ``value``, a new one if it has none."""
+        number = self._numbers.setdefault(value, len(self._values))
+        if number == len(self._values):
+            self._values.append(value)
+        return number
+
+    def __getitem__(self, number: int) -> T:
+        return self._values[number]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
+    """A `Node` over the numbers of another's states, events and messages."""
+
+    def __init__(self, node: Node[S, E, O, M]) -> None:
+        self.node = node
+        self.state_numbers: Numbering[S] = Numbering()
+        self.event_numbers: Numbering[E] = Numbering()
+        self.message_numbers: Numbering[M] = Numbering()
+        self.outcomes: dict[tuple[int, int, int], Outcome[S, O, M]] = {}
+        """Every step ever made: the node's own outcome, by node, state and event."""
+        self._enabled: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._arrivals: dict[int, tuple[NodeNumber, int]] = {}
+
+    @property
+    def count(self) -> int:
+        return self.node.count
+
+    def initial(self, node: NodeNumber) -> int:
+        return self.state_numbers.number(self.node.initial(node))
+
+    def events(self, node: NodeNumber, state: int) -> tuple[int, ...]:
+        enabled = self._enabled.get((node, state))
+        if enabled is None:
+            events = self.node.events(node, self.state_numbers[state])
+            enabled = self._enabled[node, state] = tuple(map(self.event_numbers.number, events))
+        return enabled
+
+    def step(self, node: NodeNumber, state: int, event: int) -> Outcome[int, int, int]:
+        key = (node, state, event)
+        if key not in self.outcomes:
+            self.outcomes[key] = attempt(
+                self.node, node, self.state_numbers[state], self.event_numbers[event]
+            )
+        outcome = self.outcomes[key]
+        return Outcome(
+            self.state_numbers.number(outcome.state),
+            messages=tuple(map(self.message_numbers.number, outcome.messages)),
+            failure=outcome.failure,
+        )
+
+    def arrival(self, message: int) -> tuple[NodeNumber, int]:
+        arrival = self._arrivals.get(message)
+        if arrival is None:
+            node, event = self.node.arrival(self.message_numbers[message])
+            arrival = self._arrivals[message] = node, self.event_numbers.number(event)
+        return arrival
+
+    def link(self, message: int) -> Link:
+        return self.node.link(self.message_numbers[message])
+
+    def is_restart(self, event: int) -> bool:
+        return self.node.is_restart(self.event_numbers[event])
+
+
+class InternedNetwork(Network[int, int], Generic[Q]):
+    """A `Network` over the numbers of another's contents.
+
+    These may be nearly as many as the states, so only the latest results are kept.
+    """
+
+    def __init__(self, network: Network[int, Q]) -> None:
+        self.contents: Numbering[Q] = Numbering()
+        self._network = network
+        self._sent = lru_cache(LATEST)(self._send)
+        self._deliveries = lru_cache(LATEST)(self._number_deliveries)
+
+    def empty(self) -> int:
+        return self.contents.number(self._network.empty())
+
+    def send(self, in_flight: int, messages: tuple[tuple[Link, int], ...]) -> int:
+        return self._sent(in_flight, messages)
+
+    def deliveries(self, in_flight: int) -> tuple[tuple[Deliver[int], int], ...]:
+        return self._deliveries(in_flight)
+
+    def losses(self, in_flight: int) -> Iterator[tuple[Lose[int], int]]:
+        for lose, left in self._network.losses(self.contents[in_flight]):
+            yield lose, self.contents.number(left)
+
+    def restart(self, in_flight: int, node: NodeNumber) -> int:
+        return self.contents.number(self._network.restart(self.contents[in_flight], node))
+
+    def _send(self, in_flight: int, messages: tuple[tuple[Link, int], ...]) -> int:
+        return self.contents.number(self._network.send(self.contents[in_flight], messages))
+
+    def _number_deliveries(self, in_flight: int) -> tuple[tuple[Deliver[int], int], ...]:
+        deliveries = self._network.deliveries(self.contents[in_flight])
+        return tuple((deliver, self.contents.number(left)) for deliver, left in deliveries)
+
+
+class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
+    """A `Watch` over the numbers of another's memories, and an `InternedNode`'s states."""
+
+    def __init__(self, watch: Watch[S, E, O, M, H], node: InternedNode[S, E, O, M]) -> None:
+        self.memory_numbers: Numbering[H] = Numbering()
+        self._watch = watch
+        self._node = node
+        self._comparisons: dict[tuple[int, int, int, int], Violation | None] = {}
+
+    def initial(self) -> int:
+        return self.memory_numbers.number(self._watch.initial())
+
+    def observe(
+        self,
+        memory: int,
+        node: NodeNumber,
+        before: int,
+        event: int,
+        outcome: Outcome[int, int, int],
+    ) -> Observation[int]:
+        seen = self._watch.observe(
+            self.memory_numbers[memory],
+            node,
+            self._node.state_numbers[before],
+            self._node.event_numbers[event],
+            self._node.outcomes[node, before, event],
+        )
+        return Observation(self.memory_numbers.number(seen.memory), seen.violation, seen.reached)
+
+    def compare(
+        self, node: NodeNumber, state: int, other: NodeNumber, other_state: int
+    ) -> Violation | None:
+        key = (node, state, other, other_state)
+        if key not in self._comparisons:
+            states = self._node.state_numbers
+            self._comparisons[key] = self._watch.compare(
+                node, states[state], other, states[other_state]
+            )
+        return self._comparisons[key]
+
+
+class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
+    """The same system as another, over numbers; its actions can be turned back."""
+
+    def __init__(self, system: System[S, E, O, M, Q, H]) -> None:
+        node = InternedNode(system.node)
+        # A network never looks into a message, so it carries numbers just as well.
+        network = cast("Network[int, Hashable]", system.network)
+        super().__init__(node, InternedNetwork(network), InternedWatch(system.watch, node))
+        self._interned_node = node
+        self._local_steps: dict[tuple[int, NodeNumber, int, int], LocalStep[int, int, int]] = {}
+
+    def local_step(
+        self, memory: int, node: NodeNumber, before: int, event: int
+    ) -> LocalStep[int, int, int]:
+        """What the original's step would be, computed once."""
+        key = (memory, node, before, event)
+        local = self._local_steps.get(key)
+        if local is None:
+            local = self._local_steps[key] = super().local_step(memory, node, before, event)
+        return local
+
+    def original(self, action: Action[int, int]) -> Action[E, M]:
+        """The action of the original system that ``action`` stands for."""
+        events, messages = self._interned_node.event_numbers, self._interned_node.message_numbers
+        match action:
+            case Occur(node, event):
+                return Occur(node, events[event])
+            case Deliver(message):
+                return Deliver(messages[message])
+            case Lose(message):
+                return Lose(messages[message])
+
+    @property
+    def core_calls(self) -> int:
+        """How often the original node's step function was called."""
+        return len(self._interned_node.outcomes)

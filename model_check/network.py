@@ -1,0 +1,113 @@
+"""Three ways for a network to treat messages, from the most to the least hostile.
+
+===============  ==================================================================================
+`Replayable`     A message once sent may arrive any number of times, in any order, or never.
+`Once`           Each message in flight arrives at most once, in any order, or never.
+`Fifo`           Each link is a bounded queue, which may lose messages and breaks on a restart.
+===============  ==================================================================================
+
+Seen from the nodes, every run of `Once` or `Fifo` is a run of `Replayable`: whatever arrives has
+been sent before, and that is all that `Replayable` asks. So what holds there holds in all three.
+Since its set of messages only grows, it is also the smallest space to explore.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from model_check.system import Deliver, Link, Lose, Network
+from spec.forms import NodeNumber
+
+M = TypeVar("M", bound=Hashable)
+
+Messages: TypeAlias = tuple[M, ...]
+"""A set of messages, each once, ordered by `repr`: small, and the same in every process."""
+
+Queues: TypeAlias = tuple[tuple[Link, tuple[M, ...]], ...]
+"""The links that have messages in flight, in ascending order, each with its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayable(Network[M, "Messages[M]"], Generic[M]):
+    """A message once sent may arrive any number of times, in any order, or never.
+
+    In flight is the set of all messages ever sent: loss, repetition and reordering are choices of
+    what to deliver.
+    """
+
+    def empty(self) -> Messages[M]:
+        return ()
+
+    def send(self, in_flight: Messages[M], messages: tuple[tuple[Link, M], ...]) -> Messages[M]:
+        new = [message for _, message in messages if message not in in_flight]
+        if not new:
+            return in_flight
+        merged = list(in_flight)
+        for message in new:
+            insort(merged, message, key=repr)
+        return tuple(merged)
+
+    def deliveries(self, in_flight: Messages[M]) -> Iterator[tuple[Deliver[M], Messages[M]]]:
+        return ((Deliver(message), in_flight) for message in in_flight)
+
+    def losses(self, in_flight: Messages[M]) -> tuple[()]:
+        return ()
+
+    def restart(self, in_flight: Messages[M], node: NodeNumber) -> Messages[M]:
+        return in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class Once(Replayable[M]):
+    """Each message in flight arrives at most once, in any order, or never.
+
+    In flight is a set: a message sent again while it is still in flight does not count twice.
+    """
+
+    def deliveries(self, in_flight: Messages[M]) -> Iterator[tuple[Deliver[M], Messages[M]]]:
+        return (
+            (Deliver(message), in_flight[:position] + in_flight[position + 1 :])
+            for position, message in enumerate(in_flight)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fifo(Network[M, "Queues[M]"], Generic[M]):
+    """Each ordered pair of nodes has a queue, as over TCP.
+
+    What is sent while ``capacity`` messages wait on a link is lost. With ``loss`` the first message
+    of a queue may get lost, too. A restart empties the queues from and to the node.
+    """
+
+    capacity: int = 2
+    loss: bool = True
+
+    def empty(self) -> Queues[M]:
+        return ()
+
+    def send(self, in_flight: Queues[M], messages: tuple[tuple[Link, M], ...]) -> Queues[M]:
+        queues = dict(in_flight)
+        for link, message in messages:
+            queue = queues.get(link, ())
+            if len(queue) < self.capacity:
+                queues[link] = (*queue, message)
+        return tuple(sorted(queues.items(), key=lambda item: item[0]))
+
+    def deliveries(self, in_flight: Queues[M]) -> Iterator[tuple[Deliver[M], Queues[M]]]:
+        return ((Deliver(message), left) for message, left in self._firsts(in_flight))
+
+    def losses(self, in_flight: Queues[M]) -> Iterator[tuple[Lose[M], Queues[M]]]:
+        firsts = self._firsts(in_flight) if self.loss else ()
+        return ((Lose(message), left) for message, left in firsts)
+
+    def restart(self, in_flight: Queues[M], node: NodeNumber) -> Queues[M]:
+        return tuple((link, queue) for link, queue in in_flight if node not in link)
+
+    def _firsts(self, in_flight: Queues[M]) -> Iterator[tuple[M, Queues[M]]]:
+        """The first message of each queue, and what is in flight without it."""
+        for position, (link, (first, *rest)) in enumerate(in_flight):
+            left = ((link, tuple(rest)),) if rest else ()
+            yield first, in_flight[:position] + left + in_flight[position + 1 :]

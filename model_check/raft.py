@@ -1,0 +1,123 @@
+"""Raft as a closed system: the core's `step`, an environment with bounds, a network, properties."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from model_check.system import Action, Link, Network, Node, Outcome, System
+from model_check.watch import Memory, PropertyWatch
+from raft_ref import (
+    ClientRequest,
+    Command,
+    Config,
+    ElectionTimeout,
+    Event,
+    HeartbeatTimeout,
+    Leader,
+    Message,
+    NodeId,
+    NodeState,
+    Output,
+    Receive,
+    Restart,
+    Send,
+    step,
+)
+from spec.forms import Property
+from spec.milestones import MILESTONES
+from spec.properties import PROPERTIES
+
+RaftAction: TypeAlias = Action[Event, Message]
+RaftNetwork: TypeAlias = Network[Message, Hashable]
+RaftSystem: TypeAlias = System[NodeState, Event, Output, Message, Hashable, Memory]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Which part of Raft's infinite space is explored; within it, everything is.
+
+    Raises:
+        ValueError: if a bound is below its minimum.
+    """
+
+    servers: int = 3
+    max_term: int = 1
+    """Servers at this term do not time out any more."""
+    max_log: int = 1
+    """Leaders with so many entries get no more client requests."""
+    values: int = 2
+    """How many distinct commands clients choose from. One alone would hide that two servers hold
+    different entries at the same index and term."""
+    max_entries: int = 1
+    """At most so many entries travel in one AppendEntries."""
+    restarts: bool = True
+    """Whether any server may crash and restart at any moment, any number of times."""
+
+    def __post_init__(self) -> None:
+        minimums = {"servers": 1, "max_term": 0, "max_log": 0, "values": 1, "max_entries": 1}
+        for bound, minimum in minimums.items():
+            value = getattr(self, bound)
+            if value < minimum:
+                raise ValueError(f"{bound} must be at least {minimum}, not {value}")
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands that clients send: ``v1``, ``v2``, ..."""
+        return tuple(f"v{number}" for number in range(1, self.values + 1))
+
+
+class RaftNode(Node[NodeState, Event, Output, Message]):
+    """The pure core as a `model_check.system.Node`."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        servers = frozenset(range(1, bounds.servers + 1))
+        self._configs = {
+            server: Config(id=server, servers=servers, max_entries_per_append=bounds.max_entries)
+            for server in servers
+        }
+
+    @property
+    def count(self) -> int:
+        return self.bounds.servers
+
+    def initial(self, node: NodeId) -> NodeState:
+        return NodeState()
+
+    def events(self, node: NodeId, state: NodeState) -> Iterator[Event]:
+        """Timeouts, requests and restarts, where they can change anything at all."""
+        if isinstance(state.role, Leader):
+            yield HeartbeatTimeout()
+            if state.log.last_index < self.bounds.max_log:
+                yield from map(ClientRequest, self.bounds.commands)
+        elif state.current_term < self.bounds.max_term:
+            yield ElectionTimeout()
+        if self.bounds.restarts:
+            yield Restart()
+
+    def step(
+        self, node: NodeId, state: NodeState, event: Event
+    ) -> Outcome[NodeState, Output, Message]:
+        transition = step(self._configs[node], state, event)
+        messages = tuple(
+            output.message for output in transition.outputs if isinstance(output, Send)
+        )
+        return Outcome(transition.state, transition.outputs, messages)
+
+    def arrival(self, message: Message) -> tuple[NodeId, Event]:
+        return message.destination, Receive(message)
+
+    def link(self, message: Message) -> Link:
+        return message.source, message.destination
+
+    def is_restart(self, event: Event) -> bool:
+        return isinstance(event, Restart)
+
+
+def raft_system(
+    bounds: Bounds, network: RaftNetwork, properties: Iterable[Property] = PROPERTIES
+) -> RaftSystem:
+    """Raft within ``bounds`` on ``network``, with ``properties`` to hold."""
+    return System(RaftNode(bounds), network, PropertyWatch(properties, MILESTONES))

@@ -1,0 +1,289 @@
+"""What Raft guarantees: the five properties of Figure 3, and three that they rest on.
+
+Each is one class; its docstring is the paper's sentence. They judge states, events and outputs
+only, never how the core came to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from raft_ref.events import Apply, Event, Output, Restart
+from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
+from spec.forms import HistoryProperty, PairProperty, Property, Step, StepProperty
+
+RaftStep: TypeAlias = Step[NodeState, Event, Output]
+
+
+class ElectionSafety(HistoryProperty[NodeState, Event, Output, "frozenset[tuple[Term, NodeId]]"]):
+    """At most one leader can be elected in a given term (§5.2)."""
+
+    exercised_by = frozenset({"contested_election"})
+
+    def initial(self) -> frozenset[tuple[Term, NodeId]]:
+        """Remember who has led which term."""
+        return frozenset()
+
+    def observe(
+        self, memory: frozenset[tuple[Term, NodeId]], step: RaftStep
+    ) -> frozenset[tuple[Term, NodeId]]:
+        if isinstance(step.after.role, Leader):
+            return memory | {(step.after.current_term, step.node)}
+        return memory
+
+    def violation(self, memory: frozenset[tuple[Term, NodeId]]) -> str | None:
+        for term in sorted({term for term, _ in memory}):
+            leaders = sorted(leader for led, leader in memory if led == term)
+            if len(leaders) > 1:
+                return f"term {term} has had the leaders {_names(leaders)}"
+        return None
+
+
+class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
+    """A leader never overwrites or deletes entries in its log; it only appends new ones (§5.3)."""
+
+    exercised_by = frozenset({"append"})
+
+    def violation(self, step: RaftStep) -> str | None:
+        before, after = step.before, step.after
+        is_leader = isinstance(before.role, Leader) and isinstance(after.role, Leader)
+        if not is_leader or before.current_term != after.current_term:
+            return None
+        index = _first_change(before.log, after.log, until=before.log.last_index)
+        if index is None:
+            return None
+        return (
+            f"S{step.node}, leader of term {after.current_term}, had {_entry(before.log, index)} "
+            f"in its log, and now has {_entry(after.log, index)}"
+        )
+
+
+class LogMatching(PairProperty[NodeState]):
+    """If two logs contain an entry with the same index and term, then the logs are identical in all
+    entries up through the given index (§5.3)."""
+
+    exercised_by = frozenset({"replication"})
+
+    def violation(
+        self, node: NodeId, state: NodeState, other: NodeId, other_state: NodeState
+    ) -> str | None:
+        log, other_log = state.log, other_state.log
+        first = max(log.snapshot_index, other_log.snapshot_index) + 1
+        for index in range(min(log.last_index, other_log.last_index), first - 1, -1):
+            if log.term_at(index) == other_log.term_at(index):
+                break
+        else:
+            return None
+        for earlier in range(first, index + 1):
+            if log.entry_at(earlier) != other_log.entry_at(earlier):
+                return (
+                    f"the logs of S{node} and S{other} agree that index {index} is of term "
+                    f"{log.term_at(index)}, but S{node} has {_entry(log, earlier)} "
+                    f"and S{other} has {_entry(other_log, earlier)}"
+                )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedEntry:
+    """An entry that some server considered committed, and the earliest term in which one did."""
+
+    index: Index
+    entry: Entry
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """With which log a leader came to power. A leader's log only grows, and by its own entries."""
+
+    term: Term
+    log: Log
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """What `LeaderCompleteness` remembers: all that was ever committed, and all elections."""
+
+    committed: frozenset[CommittedEntry] = frozenset()
+    elected: frozenset[Elected] = frozenset()
+
+
+class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign]):
+    """If a log entry is committed in a given term, then that entry will be present in the logs of
+    the leaders for all higher-numbered terms (§5.4).
+
+    Checked both ways, since a leader of an old term may commit when a later one is already elected.
+    """
+
+    exercised_by = frozenset({"commit", "election_with_entries"})
+
+    def initial(self) -> Reign:
+        """Remember nothing yet."""
+        return Reign()
+
+    def observe(self, memory: Reign, step: RaftStep) -> Reign:
+        before, after = step.before, step.after
+        committed, elected = memory.committed, memory.elected
+        for index in range(before.commit_index + 1, after.commit_index + 1):
+            entry = after.log.entry_at(index)
+            if entry is not None:
+                committed = _commit(committed, CommittedEntry(index, entry, after.current_term))
+        if isinstance(after.role, Leader) and (
+            not isinstance(before.role, Leader) or before.current_term != after.current_term
+        ):
+            elected = elected | {Elected(after.current_term, after.log)}
+        return Reign(committed, elected)
+
+    def violation(self, memory: Reign) -> str | None:
+        for committed in sorted(memory.committed, key=lambda item: (item.index, item.term)):
+            for elected in sorted(memory.elected, key=lambda item: item.term):
+                if elected.term > committed.term and _lacks(elected.log, committed):
+                    return (
+                        f"{_shown(committed.index, committed.entry)} was committed in term "
+                        f"{committed.term}, but the leader of term {elected.term} was elected "
+                        f"with {_entry(elected.log, committed.index)}"
+                    )
+        return None
+
+
+class StateMachineSafety(
+    HistoryProperty[NodeState, Event, Output, "frozenset[tuple[Index, Entry]]"]
+):
+    """If a server has applied a log entry at a given index to its state machine, no other server
+    will ever apply a different log entry for the same index (§5.4.3)."""
+
+    exercised_by = frozenset({"follower_commit"})
+
+    def initial(self) -> frozenset[tuple[Index, Entry]]:
+        """Remember what was ever applied, and where."""
+        return frozenset()
+
+    def observe(
+        self, memory: frozenset[tuple[Index, Entry]], step: RaftStep
+    ) -> frozenset[tuple[Index, Entry]]:
+        applied = {
+            (output.index, output.entry) for output in step.outputs if isinstance(output, Apply)
+        }
+        return memory | applied if applied else memory
+
+    def violation(self, memory: frozenset[tuple[Index, Entry]]) -> str | None:
+        applied: dict[Index, Entry] = {}
+        for index, entry in sorted(memory, key=lambda item: (item[0], item[1].term)):
+            if applied.setdefault(index, entry) != entry:
+                return (
+                    f"both {_shown(index, applied[index])} and {_shown(index, entry)} were applied"
+                )
+        return None
+
+
+class MonotonicTerm(StepProperty[NodeState, Event, Output]):
+    """A server's current term increases monotonically, across restarts too (§5.1, Figure 2)."""
+
+    exercised_by = frozenset({"stale_message"})
+
+    def violation(self, step: RaftStep) -> str | None:
+        if step.after.current_term >= step.before.current_term:
+            return None
+        return (
+            f"S{step.node} went from term {step.before.current_term} to {step.after.current_term}"
+        )
+
+
+class VoteOncePerTerm(StepProperty[NodeState, Event, Output]):
+    """Each server will vote for at most one candidate in a given term (§5.2).
+
+    A vote once recorded stays recorded for the rest of the term, across restarts too. Losing it is
+    reported at once, before it is given a second time; since no term ever comes back
+    (`MonotonicTerm`), single steps tell the whole history.
+    """
+
+    exercised_by = frozenset({"contested_election"})
+
+    def violation(self, step: RaftStep) -> str | None:
+        before, after = step.before, step.after
+        same_term = before.current_term == after.current_term
+        if not same_term or before.voted_for in (None, after.voted_for):
+            return None
+        now = "no vote" if after.voted_for is None else f"a vote for S{after.voted_for}"
+        return (
+            f"S{step.node} had voted for S{before.voted_for} in term {before.current_term}, "
+            f"and now records {now} in it"
+        )
+
+
+class CommitStability(StepProperty[NodeState, Event, Output]):
+    """Committed entries never change, and a server's commit index never falls but in a restart,
+    where it is volatile (§5.3, Figure 2)."""
+
+    exercised_by = frozenset({"commit"})
+
+    def violation(self, step: RaftStep) -> str | None:
+        before, after = step.before, step.after
+        index = _first_change(before.log, after.log, until=before.commit_index)
+        if index is not None:
+            return (
+                f"S{step.node} had committed {_entry(before.log, index)}, "
+                f"and now has {_entry(after.log, index)}"
+            )
+        if after.commit_index < before.commit_index and not isinstance(step.event, Restart):
+            return (
+                f"the commit index of S{step.node} fell from {before.commit_index} "
+                f"to {after.commit_index}"
+            )
+        return None
+
+
+PROPERTIES: tuple[Property, ...] = (
+    ElectionSafety(),
+    LeaderAppendOnly(),
+    LogMatching(),
+    LeaderCompleteness(),
+    StateMachineSafety(),
+    MonotonicTerm(),
+    VoteOncePerTerm(),
+    CommitStability(),
+)
+"""All of them, those of Figure 3 first and in its order."""
+
+
+def _first_change(before: Log, after: Log, *, until: Index) -> Index | None:
+    """First index up to ``until`` at which ``after`` no longer holds the entry ``before`` held."""
+    first = max(before.snapshot_index, after.snapshot_index) + 1
+    return next(
+        (
+            index
+            for index in range(first, until + 1)
+            if before.entry_at(index) != after.entry_at(index)
+        ),
+        None,
+    )
+
+
+def _commit(committed: frozenset[CommittedEntry], new: CommittedEntry) -> frozenset[CommittedEntry]:
+    """``committed`` with ``new``, or with the earlier commitment of the same entry."""
+    for known in committed:
+        if (known.index, known.entry) == (new.index, new.entry):
+            return committed if known.term <= new.term else committed - {known} | {new}
+    return committed | {new}
+
+
+def _lacks(log: Log, committed: CommittedEntry) -> bool:
+    """Whether ``log`` does not hold the entry (what a snapshot covers, it holds)."""
+    in_snapshot = committed.index <= log.snapshot_index
+    return not in_snapshot and log.entry_at(committed.index) != committed.entry
+
+
+def _entry(log: Log, index: Index) -> str:
+    return _shown(index, log.entry_at(index))
+
+
+def _shown(index: Index, entry: Entry | None) -> str:
+    if entry is None:
+        return f"nothing at index {index}"
+    return f"{entry.command!r} of term {entry.term} at index {index}"
+
+
+def _names(nodes: list[NodeId]) -> str:
+    return " and ".join(f"S{node}" for node in nodes)
