@@ -132,6 +132,9 @@ class InternedNetwork(Network[int, int], Generic[Q]):
     def send(self, in_flight: int, messages: tuple[tuple[Link, int], ...]) -> int:
         return self._sent(in_flight, messages)
 
+    def messages(self, in_flight: int) -> tuple[int, ...]:
+        return self._network.messages(self.contents[in_flight])
+
     def deliveries(self, in_flight: int) -> tuple[tuple[Deliver[int], int], ...]:
         return self._deliveries(in_flight)
 

@@ -50,6 +50,9 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
             insort(merged, message, key=repr)
         return tuple(merged)
 
+    def messages(self, in_flight: Messages[M]) -> tuple[M, ...]:
+        return in_flight
+
     def deliveries(self, in_flight: Messages[M]) -> Iterator[tuple[Deliver[M], Messages[M]]]:
         return ((Deliver(message), in_flight) for message in in_flight)
 
@@ -95,6 +98,9 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
             if len(queue) < self.capacity:
                 queues[link] = (*queue, message)
         return tuple(sorted(queues.items(), key=lambda item: item[0]))
+
+    def messages(self, in_flight: Queues[M]) -> tuple[M, ...]:
+        return tuple(message for _, queue in in_flight for message in queue)
 
     def deliveries(self, in_flight: Queues[M]) -> Iterator[tuple[Deliver[M], Queues[M]]]:
         return ((Deliver(message), left) for message, left in self._firsts(in_flight))

@@ -110,6 +110,10 @@ class Network(ABC, Generic[M, Q]):
         """What is in flight once ``messages`` were sent, in this order."""
 
     @abstractmethod
+    def messages(self, in_flight: Q) -> tuple[M, ...]:
+        """All messages in flight."""
+
+    @abstractmethod
     def deliveries(self, in_flight: Q) -> Iterable[tuple[Deliver[M], Q]]:
         """Each message that may arrive next, and what is then left in flight."""
 
@@ -223,6 +227,30 @@ class System(Generic[S, E, O, M, Q, H]):
             yield deliver, *self._combine(state, node, local, left)
         for lose, left in self.network.losses(in_flight):
             yield lose, State(nodes, left, memory), None, ()
+
+    def take(
+        self, state: State[S, Q, H], action: Action[E, M]
+    ) -> tuple[State[S, Q, H], Violation | None, tuple[str, ...]] | None:
+        """Where ``action`` leads, what it breaks and reaches; None if it is not enabled."""
+        nodes, in_flight, memory = state
+        match action:
+            case Occur(node, event):
+                if event not in self.node.events(node, nodes[node - 1]):
+                    return None
+                left = in_flight
+            case Deliver(message):
+                deliveries = dict(self.network.deliveries(in_flight))
+                if action not in deliveries:
+                    return None
+                node, event = self.node.arrival(message)
+                left = deliveries[action]
+            case Lose():
+                losses = dict(self.network.losses(in_flight))
+                return (
+                    (State(nodes, losses[action], memory), None, ()) if action in losses else None
+                )
+        local = self.local_step(memory, node, nodes[node - 1], event)
+        return self._combine(state, node, local, left)
 
     def local_step(self, memory: H, node: NodeNumber, before: S, event: E) -> LocalStep[S, M, H]:
         """All of a step that does not depend on the network or the other nodes."""

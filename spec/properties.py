@@ -206,10 +206,14 @@ class VoteOncePerTerm(StepProperty[NodeState, Event, Output]):
         same_term = before.current_term == after.current_term
         if not same_term or before.voted_for in (None, after.voted_for):
             return None
-        now = "no vote" if after.voted_for is None else f"a vote for S{after.voted_for}"
+        now = (
+            "has forgotten it, so that it would vote again"
+            if after.voted_for is None
+            else f"votes for S{after.voted_for}"
+        )
         return (
             f"S{step.node} had voted for S{before.voted_for} in term {before.current_term}, "
-            f"and now records {now} in it"
+            f"and now {now}"
         )
 
 

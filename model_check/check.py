@@ -1,0 +1,126 @@
+"""One check from beginning to end: set up Raft within bounds, explore it, replay what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias, cast, get_args
+
+from model_check.counterexample import Replay, replay
+from model_check.explore import Budget, Exploration, explore
+from model_check.interned import InternedSystem
+from model_check.network import Fifo, Once, Replayable
+from model_check.raft import Bounds, RaftAction, RaftNetwork, RaftSystem, raft_system
+from raft_ref import Event, Message, NodeState, Output
+from spec.forms import Property
+from spec.properties import PROPERTIES
+
+NetworkName: TypeAlias = Literal["replayable", "once", "fifo"]
+RaftReplay: TypeAlias = Replay[NodeState, Event, Output, Message]
+
+NETWORK_NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
+PROPERTY_NAMES = tuple(item.name for item in PROPERTIES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is checked: everything a report must say for the check to be repeated.
+
+    Raises:
+        ValueError: if a property has none of `PROPERTY_NAMES`, or ``max_in_flight`` is below 1.
+    """
+
+    bounds: Bounds
+    network: NetworkName = "replayable"
+    max_in_flight: int = 2
+    """Capacity of a link; of `fifo` alone."""
+    loss: bool = True
+    """Whether links lose messages; of `fifo` alone, the others may always lose them."""
+    properties: tuple[str, ...] = PROPERTY_NAMES
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.properties if name not in PROPERTY_NAMES]
+        if unknown:
+            raise ValueError(f"no property {unknown[0]!r}; there are {', '.join(PROPERTY_NAMES)}")
+        if self.max_in_flight < 1:
+            raise ValueError(f"max_in_flight must be at least 1, not {self.max_in_flight}")
+
+    @property
+    def chosen_properties(self) -> tuple[Property, ...]:
+        """The properties to check, in the order of the specification."""
+        return tuple(item for item in PROPERTIES if item.name in self.properties)
+
+    def network_object(self) -> RaftNetwork:
+        """The network by that name."""
+        networks: dict[NetworkName, object] = {
+            "replayable": Replayable(),
+            "once": Once(),
+            "fifo": Fifo(self.max_in_flight, self.loss),
+        }
+        # They differ in the type of what is in flight, which is nobody else's business.
+        return cast(RaftNetwork, networks[self.network])
+
+    def system(self) -> RaftSystem:
+        """The closed system to explore."""
+        return raft_system(self.bounds, self.network_object(), self.chosen_properties)
+
+    def described_bounds(self) -> dict[str, int | bool]:
+        """Every bound by its name, those of the network included where it has some."""
+        named = {item.name: getattr(self.bounds, item.name) for item in fields(Bounds)}
+        if self.network == "fifo":
+            named |= {"max_in_flight": self.max_in_flight, "loss": self.loss}
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found, its counterexample already replayed."""
+
+    setup: Setup
+    exploration: Exploration[Event, Message]
+    counterexample: RaftReplay | None
+
+    @property
+    def vacuous(self) -> dict[str, tuple[str, ...]]:
+        """The properties that nothing could have broken, and the milestones each one lacked."""
+        if self.exploration.verdict == "violated":
+            return {}
+        lacking = {
+            item.name: tuple(sorted(item.exercised_by - self.exploration.reached.keys()))
+            for item in self.setup.chosen_properties
+        }
+        return {name: milestones for name, milestones in lacking.items() if milestones}
+
+
+def check(
+    setup: Setup,
+    budget: Budget,
+    on_progress: Callable[[Exploration[int, int]], None] = lambda _: None,
+) -> CheckResult:
+    """Explore ``setup`` within ``budget``; a violation is replayed on the core before it counts.
+
+    Raises:
+        AssertionError: if the replay does not end in the same violation. The explorer is at fault.
+    """
+    interned = InternedSystem(setup.system())
+    found = explore(interned, budget, on_progress=on_progress)
+    actions: list[RaftAction] = [interned.original(action) for action in found.actions]
+    exploration = Exploration[Event, Message](
+        verdict=found.verdict,
+        states=found.states,
+        transitions=found.transitions,
+        depth=found.depth,
+        frontier=found.frontier,
+        seconds=found.seconds,
+        reached=found.reached,
+        stopped_by=found.stopped_by,
+        violation=found.violation,
+        actions=actions,
+    )
+    if found.violation is None:
+        return CheckResult(setup, exploration, None)
+    replayed = replay(setup.system(), actions)
+    assert replayed.violation == found.violation, (
+        f"the explorer found {found.violation}, but its run leads to {replayed.violation}"
+    )
+    return CheckResult(setup, exploration, replayed)

@@ -1,0 +1,72 @@
+"""The command line: ``raft-ref``, also reachable as ``python -m model_check``.
+
+Exit codes, the same for every command:
+
+=====  ============================================================================
+0      holds: what was asked for was done, and nothing wrong was found
+1      violated: a property does not hold
+2      usage: an option, a file or an input is not usable; nothing was checked
+3      (reserved: an adapter failed)
+4      inconclusive: a budget ran out, or an interrupt came, before everything was seen
+=====  ============================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from model_check.commands.check import check_command
+
+EXIT_USAGE = 2
+EXIT_INCONCLUSIVE = 4
+
+
+@click.group(
+    name="raft-ref",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(package_name="raft-ref", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The Raft you check your Raft against.
+
+    Exit codes: 0 holds, 1 violated, 2 usage or malformed input, 4 inconclusive.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+cli.add_command(check_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (by default the process's own) and return its exit code.
+
+    Every error of usage is one line on standard error; none is a traceback.
+    """
+    try:
+        return cli.main(arguments, prog_name="raft-ref", standalone_mode=False) or 0
+    except click.UsageError as error:
+        name = error.ctx.command_path if error.ctx else "raft-ref"
+        _complain(f"{name}: {error.format_message()} (see {name} --help)")
+    except click.ClickException as error:
+        _complain(f"raft-ref: {error.format_message()}")
+    except (click.Abort, KeyboardInterrupt):
+        _complain("raft-ref: interrupted")
+        return EXIT_INCONCLUSIVE
+    return EXIT_USAGE
+
+
+def _complain(line: str) -> None:
+    click.echo(" ".join(line.split()), err=True)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(run())

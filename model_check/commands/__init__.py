@@ -1,0 +1,1 @@
+"""The commands of ``raft-ref``, one module each."""

@@ -1,0 +1,177 @@
+"""``raft-ref check``: explore the reference core, and say what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias, Unpack
+
+import click
+
+from model_check.check import CheckResult, RaftReplay, Setup, check
+from model_check.commands.options import (
+    SetupOptions,
+    given,
+    json_option,
+    refuse,
+    setup_from,
+    setup_options,
+)
+from model_check.commands.output import (
+    console,
+    live_progress,
+    require_writable,
+    usable,
+    write_json,
+)
+from model_check.commands.summary import summary
+from model_check.counterexample import replay
+from model_check.explore import Budget, Verdict
+from model_check.graph import GRAPH_LIMIT, WRITERS, GraphTooLarge, write_graph
+from model_check.render import as_mermaid, as_pytest, as_table, describe_action
+from model_check.report import ReportError, parse_report, replay_report, report
+
+EXIT_CODES: dict[Verdict, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
+
+Rendering: TypeAlias = Literal["table", "mermaid", "pytest"]
+
+WITH_REPLAY = ("replay_path", "json_path", "show")
+"""All else that `check` can be told stands in the report to replay."""
+
+
+def _graph_path(_context: object, _option: object, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in WRITERS:
+        raise click.BadParameter(f"{path} must end in {', '.join(WRITERS)}")
+    return path
+
+
+@click.command("check")
+@setup_options
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "reference"]),
+    default="auto",
+    show_default=True,
+    help="Which explorer; auto takes the fastest there is.",
+)
+@click.option("--max-states", type=click.IntRange(1), help="Stop after so many states.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
+)
+@click.option(
+    "--show",
+    type=click.Choice(["table", "mermaid", "pytest"]),
+    default="table",
+    show_default=True,
+    help="How to show a counterexample.",
+)
+@json_option
+@click.option(
+    "--graph",
+    "graph_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_graph_path,
+    help=f"Also write the state graph, in the format of the suffix ({', '.join(WRITERS)}); "
+    f"no more than {GRAPH_LIMIT:,} states.",
+)
+@click.option(
+    "--replay",
+    "replay_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Replay the counterexample of this report on the core as it is now.",
+)
+@click.pass_context
+def check_command(
+    context: click.Context,
+    *,
+    engine: str,
+    max_states: int | None,
+    max_seconds: float | None,
+    show: Rendering,
+    json_path: Path | None,
+    graph_path: Path | None,
+    replay_path: Path | None,
+    **options: Unpack[SetupOptions],
+) -> int:
+    """Explore the reference core exhaustively within bounds.
+
+    Everything that can happen within the bounds is tried, and every property is checked after every
+    step. A counterexample is shortest, and replayed on the core before it is shown.
+
+    Exit codes: 0 all properties hold within the bounds (or a replay no longer violates one), 1 one
+    is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
+    """
+    setup = setup_from(options, context)
+    for path in (json_path, graph_path):
+        if path is not None and str(path) != "-":
+            require_writable(path)
+    if replay_path is not None:
+        others = [name for name in context.params if name not in WITH_REPLAY]
+        refuse(given(context, others), "does not go with --replay: the report says what to check")
+        return _replay(replay_path, show, json_path)
+    with live_progress() as on_progress:
+        result = check(setup, Budget(max_states=max_states, max_seconds=max_seconds), on_progress)
+    if json_path is not None:
+        write_json(report(result, "reference"), json_path)
+    if str(json_path) != "-":
+        _show(result, show)
+    if graph_path is not None:
+        _write_graph(setup, graph_path)
+    return EXIT_CODES[result.exploration.verdict]
+
+
+def _show(result: CheckResult, rendering: Rendering) -> None:
+    click.echo(summary(result))
+    if result.counterexample is not None:
+        click.echo()
+        _show_run(result.setup, result.counterexample, rendering)
+
+
+def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
+    match rendering:
+        case "table":
+            console().print(as_table(run))
+        case "mermaid":
+            click.echo(as_mermaid(run), nl=False)
+        case "pytest":
+            click.echo(as_pytest(setup, run), nl=False)
+
+
+def _write_graph(setup: Setup, path: Path) -> None:
+    try:
+        with usable(path):
+            write_graph(setup.system(), path)
+    except GraphTooLarge as error:
+        raise click.ClickException(f"{path} not written: {error}") from None
+
+
+def _replay(path: Path, rendering: Rendering, json_path: Path | None) -> int:
+    """Take the actions of a report again; 1 if they still lead to a violation."""
+    try:
+        setup, actions = parse_report(path.read_text("utf-8"))
+    except OSError as error:
+        raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{path} is not a report of a check: not UTF-8 text") from None
+    except ReportError as error:
+        raise click.ClickException(
+            f"{path} is not a report of a check to replay: {error}"
+        ) from None
+    run = replay(setup.system(), actions)
+    if json_path is not None:
+        write_json(replay_report(run), json_path)
+    if str(json_path) != "-":
+        _show_replay(setup, run, rendering)
+    return 0 if run.violation is None else EXIT_CODES["violated"]
+
+
+def _show_replay(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
+    if run.violation is not None:
+        click.echo(f"violated: {run.violation.property}: {run.violation.explanation}\n")
+        _show_run(setup, run, rendering)
+    elif run.not_enabled is not None:
+        click.echo(
+            f"not reproduced: after {len(run.moments)} actions the core as it is now does not "
+            f"offer the next one: {describe_action(run.not_enabled)}"
+        )
+    else:
+        click.echo(f"not reproduced: all {len(run.moments)} actions, and no property is violated")

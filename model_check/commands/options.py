@@ -1,0 +1,171 @@
+"""Options that say what to check, shared by the commands that check something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from model_check.check import NETWORK_NAMES, PROPERTY_NAMES, NetworkName, Setup
+from model_check.raft import Bounds
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_DEFAULT_BOUNDS = Bounds()
+
+_FIFO_ALONE = ("max_in_flight", "loss")
+
+
+class SetupOptions(TypedDict):
+    """What the options of `setup_options` hand to a command."""
+
+    servers: int
+    max_term: int
+    max_log: int
+    values: int
+    max_entries: int
+    restarts: bool
+    network: NetworkName
+    max_in_flight: int
+    loss: bool
+    properties: tuple[str, ...]
+
+
+_SETUP_OPTIONS = (
+    click.option(
+        "--servers",
+        type=click.IntRange(1),
+        default=_DEFAULT_BOUNDS.servers,
+        show_default=True,
+        help="Servers in the cluster.",
+    ),
+    click.option(
+        "--max-term",
+        type=click.IntRange(0),
+        default=_DEFAULT_BOUNDS.max_term,
+        show_default=True,
+        help="Servers at this term do not time out any more.",
+    ),
+    click.option(
+        "--max-log",
+        type=click.IntRange(0),
+        default=_DEFAULT_BOUNDS.max_log,
+        show_default=True,
+        help="Leaders with so many entries get no more client requests.",
+    ),
+    click.option(
+        "--values",
+        type=click.IntRange(1),
+        default=_DEFAULT_BOUNDS.values,
+        show_default=True,
+        help="Distinct commands that clients choose from.",
+    ),
+    click.option(
+        "--max-entries",
+        type=click.IntRange(1),
+        default=_DEFAULT_BOUNDS.max_entries,
+        show_default=True,
+        help="Entries that travel in one AppendEntries at most.",
+    ),
+    click.option(
+        "--restarts/--no-restarts",
+        default=_DEFAULT_BOUNDS.restarts,
+        show_default=True,
+        help="Whether any server may crash and restart at any moment.",
+    ),
+    click.option(
+        "--network",
+        type=click.Choice(NETWORK_NAMES),
+        default="replayable",
+        show_default=True,
+        help="replayable: any message may arrive again and again, in any order, or never. "
+        "once: at most once. fifo: in order, on bounded links that break on a restart.",
+    ),
+    click.option(
+        "--max-in-flight",
+        type=click.IntRange(1),
+        default=2,
+        show_default=True,
+        help="fifo alone: messages that wait on a link at most; what is sent beyond is lost.",
+    ),
+    click.option(
+        "--loss/--no-loss",
+        default=True,
+        show_default=True,
+        help="fifo alone: whether links lose messages.",
+    ),
+    click.option(
+        "--property",
+        "properties",
+        type=click.Choice(PROPERTY_NAMES),
+        multiple=True,
+        help="Check this property alone; may be given several times. All of them by default.",
+    ),
+)
+
+
+def setup_options(command: _F) -> _F:
+    """Give ``command`` the options that `setup_from` needs."""
+    for option in reversed(_SETUP_OPTIONS):
+        command = option(command)
+    return command
+
+
+def setup_from(options: SetupOptions, context: click.Context) -> Setup:
+    """What the options say to check.
+
+    Raises:
+        click.UsageError: if an option was given that the chosen network has no use for.
+    """
+    if options["network"] != "fifo":
+        refuse(given(context, _FIFO_ALONE), "belongs to --network fifo")
+    return Setup(
+        bounds=Bounds(
+            servers=options["servers"],
+            max_term=options["max_term"],
+            max_log=options["max_log"],
+            values=options["values"],
+            max_entries=options["max_entries"],
+            restarts=options["restarts"],
+        ),
+        network=options["network"],
+        max_in_flight=options["max_in_flight"],
+        loss=options["loss"],
+        properties=options["properties"] or PROPERTY_NAMES,
+    )
+
+
+def given(context: click.Context, names: Iterable[str]) -> list[str]:
+    """Those of the parameters ``names`` that stand on the command line, as they are written."""
+    written = {
+        parameter.name: "/".join(parameter.opts + parameter.secondary_opts)
+        for parameter in context.command.params
+    }
+    return [
+        written[name]
+        for name in names
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def refuse(options: list[str], reason: str) -> None:
+    """Complain about the first of ``options``, if there is one.
+
+    Raises:
+        click.UsageError: saying that the option does not go with the others, and why.
+    """
+    if options:
+        raise click.UsageError(f"{options[0]} {reason}")
+
+
+def json_option(command: _F) -> _F:
+    """Give ``command`` the option ``--json``, as the parameter ``json_path``."""
+    return click.option(
+        "--json",
+        "json_path",
+        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+        help="Write a report to this file, or to standard output (-), then without the summary.",
+    )(command)

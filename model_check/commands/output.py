@@ -1,0 +1,87 @@
+"""What commands share: where results go, and how progress is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from model_check.explore import Exploration
+from model_check.report import Report
+from model_check.system import M
+from spec.forms import E
+
+PIPE_WIDTH = 140
+"""Columns for tables where there is no terminal to tell."""
+
+
+def console() -> Console:
+    """Standard output, for people."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
+
+
+def require_writable(path: Path) -> None:
+    """Fail now rather than after the work is done.
+
+    Raises:
+        click.ClickException: if nothing can be written to ``path``.
+    """
+    existed = path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise click.ClickException(_cannot_write(path, error)) from None
+    if not existed:
+        path.unlink()
+
+
+def write_json(data: Report, path: Path) -> None:
+    """Write ``data`` to ``path``, or to standard output if that is ``-``.
+
+    Raises:
+        click.ClickException: if it cannot be written.
+    """
+    text = json.dumps(data, indent=2) + "\n"
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    with usable(path):
+        path.write_text(text, "utf-8")
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into an error message."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(_cannot_write(path, error)) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"cannot write {path}: {error.strerror}; choose another path"
+
+
+@contextmanager
+def live_progress() -> Iterator[Callable[[Exploration[E, M]], None]]:
+    """Show on a terminal how far an exploration has come; elsewhere, nothing."""
+    terminal = Console(stderr=True, highlight=False)
+    if not terminal.is_terminal:
+        yield lambda _: None
+        return
+    with terminal.status("exploring") as status:
+
+        def show(found: Exploration[E, M]) -> None:
+            rate = found.states / max(found.seconds, 1e-9)
+            status.update(
+                f"depth {found.depth}: {found.states:,} states ({rate:,.0f}/s), "
+                f"{found.frontier:,} of them to expand, {found.transitions:,} transitions"
+            )
+
+        yield show

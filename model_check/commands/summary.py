@@ -1,0 +1,70 @@
+"""What a check found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from model_check.check import CheckResult, Setup
+from spec.milestones import MILESTONES
+from spec.properties import PROPERTIES
+
+
+def summary(result: CheckResult) -> str:
+    """Verdict, bounds, figures, what was reached, and what nothing could have broken."""
+    found = result.exploration
+    rows = [
+        ("bounds", describe_bounds(result.setup)),
+        (
+            "explored",
+            f"{found.states:,} states, {found.transitions:,} transitions, depth {found.depth}, "
+            f"in {found.seconds:.1f} s ({found.states / max(found.seconds, 1e-9):,.0f} states/s)",
+        ),
+        ("properties", ", ".join(result.setup.properties)),
+        ("reached", ", ".join(f"{name} ({least})" for name, least in found.reached.items())),
+        ("not reached", ", ".join(i.name for i in MILESTONES if i.name not in found.reached)),
+    ]
+    lines = [_headline(result)]
+    lines += [f"  {label:<12} {text}" for label, text in rows if text]
+    return "\n".join([*lines, *_warnings(result)])
+
+
+def describe_bounds(setup: Setup) -> str:
+    """The bounds in words, the network's included."""
+    bounds = setup.bounds
+    network = f"{setup.network} network"
+    if setup.network == "fifo":
+        loss = "with loss" if setup.loss else "without loss"
+        network += f", {setup.max_in_flight} messages a link, {loss}"
+    return (
+        f"{bounds.servers} servers, terms to {bounds.max_term}, logs to {bounds.max_log}, "
+        f"{bounds.values} values, {bounds.max_entries} entries a message, "
+        f"{'any' if bounds.restarts else 'no'} restarts, {network}"
+    )
+
+
+def _headline(result: CheckResult) -> str:
+    found = result.exploration
+    if found.violation is not None:
+        statement = next(
+            (item.statement for item in PROPERTIES if item.name == found.violation.property),
+            "A step is defined for everything that can happen.",
+        )
+        first_sentence = " ".join(statement.split("\n\n")[0].split())
+        return (
+            f"violated: {found.violation.property} after {found.depth} actions: "
+            f"{found.violation.explanation}\n  {'property':<12} {first_sentence}"
+        )
+    if found.stopped_by is not None:
+        return (
+            f"inconclusive: stopped by {found.stopped_by}, with {found.frontier:,} states still to "
+            f"expand; no violation in what was explored"
+        )
+    return "holds: everything within the bounds was explored, and no property is violated"
+
+
+def _warnings(result: CheckResult) -> Iterator[str]:
+    for name, lacking in result.vacuous.items():
+        yield (
+            f"warning: nothing could have broken {name}: these bounds never reached "
+            f"{', '.join(lacking)}"
+        )

@@ -1,0 +1,79 @@
+"""A run, action by action, on the system itself.
+
+What an explorer says it found is never shown as it is: its actions are taken again here, one by
+one, through the node's own step function and the properties, without numbers, tables or caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic
+
+from model_check.system import (
+    Action,
+    Deliver,
+    Lose,
+    M,
+    Occur,
+    Outcome,
+    Q,
+    State,
+    System,
+    Violation,
+    attempt,
+)
+from spec.forms import E, H, NodeNumber, O, S
+
+
+@dataclass(frozen=True, slots=True)
+class Moment(Generic[S, E, O, M]):
+    """One action of a run, and the step it caused; a lost message causes none."""
+
+    action: Action[E, M]
+    node: NodeNumber | None
+    before: S | None
+    outcome: Outcome[S, O, M] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay(Generic[S, E, O, M]):
+    """What became of a run."""
+
+    initial: tuple[S, ...]
+    moments: tuple[Moment[S, E, O, M], ...]
+    """The actions taken, up to the first violation or the first that was not enabled."""
+    violation: Violation | None
+    not_enabled: Action[E, M] | None
+    """The action the system, as it is now, does not offer at that point."""
+
+
+def replay(system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]]) -> Replay[S, E, O, M]:
+    """Take ``actions`` from the initial state on, as far as they go."""
+    state = system.initial()
+    initial = state.nodes
+    violation = system.initial_violation()
+    moments: list[Moment[S, E, O, M]] = []
+    for action in actions:
+        if violation is not None:
+            break
+        taken = system.take(state, action)
+        if taken is None:
+            return Replay(initial, tuple(moments), None, action)
+        moments.append(_moment(system, state, action))
+        state, violation, _ = taken
+    return Replay(initial, tuple(moments), violation, None)
+
+
+def _moment(
+    system: System[S, E, O, M, Q, H], state: State[S, Q, H], action: Action[E, M]
+) -> Moment[S, E, O, M]:
+    match action:
+        case Occur(node, event):
+            pass
+        case Deliver(message):
+            node, event = system.node.arrival(message)
+        case Lose():
+            return Moment(action, None, None, None)
+    before = state.nodes[node - 1]
+    return Moment(action, node, before, attempt(system.node, node, before, event))

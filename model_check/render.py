@@ -1,0 +1,291 @@
+"""A run of Raft for people: as a table, as a Mermaid sequence diagram, as a test to paste."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from textwrap import fill
+
+from rich.table import Table
+from rich.text import Text
+
+import raft_ref
+from model_check.check import RaftReplay, Setup
+from model_check.counterexample import Moment
+from model_check.system import Action, Deliver, Lose, Occur
+from raft_ref import (
+    Appended,
+    AppendEntries,
+    AppendEntriesReply,
+    Apply,
+    Candidate,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    Event,
+    Follower,
+    HeartbeatTimeout,
+    Leader,
+    Message,
+    NodeId,
+    NodeState,
+    NotLeader,
+    Output,
+    Receive,
+    RequestVote,
+    RequestVoteReply,
+    ResetElectionTimer,
+    Restart,
+    Role,
+    Send,
+)
+
+RaftMoment = Moment[NodeState, Event, Output, Message]
+
+
+# --- words -----------------------------------------------------------------------------------
+
+
+def server_name(server: NodeId | None) -> str:
+    """``S1``, as in the paper's figures."""
+    return "none" if server is None else f"S{server}"
+
+
+def describe_entries(entries: tuple[Entry, ...]) -> str:
+    """Entries as term:command, in brackets."""
+    return "[" + " ".join(f"{entry.term}:{entry.command}" for entry in entries) + "]"
+
+
+def describe_message(message: Message) -> str:
+    """A message's kind and fields, without its source and destination."""
+    match message:
+        case RequestVote():
+            fields = f"last_log_index={message.last_log_index}, "
+            fields += f"last_log_term={message.last_log_term}"
+        case RequestVoteReply():
+            fields = f"vote_granted={message.vote_granted}"
+        case AppendEntries():
+            fields = f"prev_log_index={message.prev_log_index}, "
+            fields += f"prev_log_term={message.prev_log_term}, "
+            fields += f"entries={describe_entries(message.entries)}, "
+            fields += f"leader_commit={message.leader_commit}"
+        case AppendEntriesReply():
+            fields = f"success={message.success}, match_index={message.match_index}"
+    return f"{type(message).__name__}(term={message.term}, {fields})"
+
+
+def describe_way(message: Message) -> str:
+    """A message with its source and destination."""
+    way = f"{server_name(message.source)} → {server_name(message.destination)}"
+    return f"{way} {describe_message(message)}"
+
+
+def describe_event(node: NodeId, event: Event) -> str:
+    """What happens to ``node``, as a sentence."""
+    name = server_name(node)
+    match event:
+        case ElectionTimeout():
+            return f"{name} times out"
+        case HeartbeatTimeout():
+            return f"{name} is due to send heartbeats"
+        case ClientRequest(command):
+            return f"a client asks {name} for {command}"
+        case Restart():
+            return f"{name} crashes and restarts"
+        case Receive(message):
+            return f"{name} receives {describe_message(message)} from {server_name(message.source)}"
+
+
+def describe_action(action: Action[Event, Message]) -> str:
+    """What happens, as a sentence."""
+    match action:
+        case Occur(node, event):
+            return describe_event(node, event)
+        case Deliver(message):
+            return describe_event(message.destination, Receive(message))
+        case Lose(message):
+            return f"{describe_way(message)} is lost"
+
+
+def describe_role(role: Role) -> str:
+    """The role's name."""
+    return type(role).__name__.lower()
+
+
+def changes(before: NodeState, after: NodeState) -> Iterator[str]:
+    """Every field that differs, with its old and new value."""
+    shown = (
+        ("role", describe_role(before.role), describe_role(after.role)),
+        ("current_term", str(before.current_term), str(after.current_term)),
+        ("voted_for", server_name(before.voted_for), server_name(after.voted_for)),
+        ("log", describe_entries(before.log.entries), describe_entries(after.log.entries)),
+        ("commit_index", str(before.commit_index), str(after.commit_index)),
+        *_role_fields(before.role, after.role),
+    )
+    return (f"{field}: {old} → {new}" for field, old, new in shown if old != new)
+
+
+def _role_fields(before: Role, after: Role) -> Iterator[tuple[str, str, str]]:
+    if isinstance(before, Follower) and isinstance(after, Follower):
+        yield "leader", server_name(before.leader), server_name(after.leader)
+    if isinstance(before, Candidate) and isinstance(after, Candidate):
+        votes = [
+            ", ".join(map(server_name, sorted(role.votes_granted))) for role in (before, after)
+        ]
+        yield "votes_granted", votes[0], votes[1]
+    if isinstance(before, Leader) and isinstance(after, Leader):
+        for peer in after.next_index:
+            name = server_name(peer)
+            old, new = before.next_index[peer], after.next_index[peer]
+            yield f"next_index[{name}]", str(old), str(new)
+            old, new = before.match_index[peer], after.match_index[peer]
+            yield f"match_index[{name}]", str(old), str(new)
+
+
+def describe_output(output: Output) -> str:
+    """What a server puts out; nothing for what is no news to a reader."""
+    match output:
+        case Send(message):
+            return f"to {server_name(message.destination)}: {describe_message(message)}"
+        case Apply(index, entry):
+            return f"applies {entry.term}:{entry.command} at index {index}"
+        case NotLeader(leader):
+            return f"answers: not the leader, that is {server_name(leader)}"
+        case Appended() | ResetElectionTimer():
+            return ""
+
+
+# --- a table ---------------------------------------------------------------------------------
+
+
+def as_table(run: RaftReplay) -> Table:
+    """A run with one row an action: what happened, what it changed, what the server put out."""
+    table = Table(show_lines=True)
+    table.add_column("", justify="right")
+    table.add_column("what happens", ratio=3)
+    table.add_column("what changes", ratio=3)
+    table.add_column("what the server puts out", ratio=4)
+    for number, moment in enumerate(run.moments, start=1):
+        changed, outputs = [], []
+        if moment.before is not None and moment.outcome is not None:
+            changed = list(changes(moment.before, moment.outcome.state))
+            outputs = [text for text in map(describe_output, moment.outcome.outputs) if text]
+            outputs += [f"fails: {moment.outcome.failure}"] if moment.outcome.failure else []
+        cells = (describe_action(moment.action), "\n".join(changed), "\n".join(outputs))
+        table.add_row(str(number), *map(Text, cells))
+    return table
+
+
+# --- a sequence diagram ----------------------------------------------------------------------
+
+
+def as_mermaid(run: RaftReplay) -> str:
+    """A run as a Mermaid sequence diagram: arrows for what arrived, notes for what it changed."""
+    lines = ["sequenceDiagram"]
+    lines += [f"    participant S{node}" for node in range(1, len(run.initial) + 1)]
+    for moment in run.moments:
+        lines += [f"    {line}" for line in _diagram_lines(moment)]
+    if run.violation is not None:
+        over = f"S1,S{len(run.initial)}" if len(run.initial) > 1 else "S1"
+        text = _in_diagram(f"{run.violation.property} is violated: {run.violation.explanation}")
+        lines.append(f"    Note over {over}: {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _diagram_lines(moment: RaftMoment) -> Iterator[str]:
+    notes: list[str] = []
+    match moment.action:
+        case Deliver(message):
+            yield f"{_way(message, '->>')}: {_in_diagram(describe_message(message))}"
+        case Lose(message):
+            yield f"{_way(message, '-x')}: {_in_diagram(describe_message(message))}"
+        case Occur(node, event):
+            notes = [describe_event(node, event)]
+    if moment.before is not None and moment.outcome is not None:
+        notes += changes(moment.before, moment.outcome.state)
+    if notes:
+        yield f"Note over S{moment.node}: {'<br/>'.join(map(_in_diagram, notes))}"
+
+
+def _way(message: Message, arrow: str) -> str:
+    return f"S{message.source}{arrow}S{message.destination}"
+
+
+def _in_diagram(text: str) -> str:
+    """``text`` without the characters that end or escape a Mermaid statement."""
+    return re.sub("[#;]", lambda match: f"#{ord(match[0])};", text)
+
+
+# --- a test ----------------------------------------------------------------------------------
+
+
+def as_pytest(setup: Setup, run: RaftReplay) -> str:
+    """A pytest function that replays the run on the core as it is, and fails while it violates."""
+    assert run.violation is not None
+    words = re.findall("[A-Z][a-z]*", run.violation.property)
+    actions = [moment.action for moment in run.moments]
+    kinds = {type(action).__name__ for action in actions}
+    return _TEST.format(
+        system_names=", ".join(sorted(kinds)),
+        core_names=", ".join(sorted(_core_names(actions))),
+        test="_".join(words).lower(),
+        property=run.violation.property,
+        explanation=_wrapped(run.violation.explanation, 4),
+        setup=_wrapped(f"setup = {_setup_code(setup)}", 4),
+        actions="\n".join(_wrapped(f"{action!r},", 8) for action in actions),
+    )
+
+
+_TEST = '''\
+from model_check.check import Setup
+from model_check.counterexample import replay
+from model_check.raft import Bounds
+from model_check.system import {system_names}
+from raft_ref import {core_names}
+
+
+def test_{test}() -> None:
+    """This run broke {property}:
+
+{explanation}
+    """
+{setup}
+    actions = [
+{actions}
+    ]
+    assert replay(setup.system(), actions).violation is None
+'''
+
+
+def _setup_code(setup: Setup) -> str:
+    """An expression for ``setup``, without what is as it would be anyway."""
+    plain = Setup(bounds=setup.bounds)
+    given = [
+        f"{field.name}={getattr(setup, field.name)!r}"
+        for field in fields(Setup)
+        if field.name == "bounds" or getattr(setup, field.name) != getattr(plain, field.name)
+    ]
+    return f"Setup({', '.join(given)})"
+
+
+def _wrapped(text: str, indentation: int) -> str:
+    margin = " " * indentation
+    return fill(
+        text,
+        100,
+        initial_indent=margin,
+        subsequent_indent=margin + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _core_names(value: object) -> set[str]:
+    """The names to import from `raft_ref` for the `repr` of ``value``."""
+    if isinstance(value, list | tuple):
+        return {name for item in value for name in _core_names(item)}
+    if not is_dataclass(value):
+        return set()
+    own = {type(value).__name__} if hasattr(raft_ref, type(value).__name__) else set()
+    return own.union(*(_core_names(getattr(value, field.name)) for field in fields(value)))

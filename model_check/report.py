@@ -1,0 +1,138 @@
+"""The report of a check as JSON, both ways; see ``spec/schemas/check_report.schema.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from model_check.check import CheckResult, RaftReplay, Setup
+from model_check.raft import Bounds, RaftAction
+from model_check.system import Deliver, Lose, Occur
+from raft_ref.codec import JSON, CodecError, decode_event, decode_message, encode
+from spec.milestones import MILESTONES
+
+SCHEMA_VERSION = 1
+
+Report: TypeAlias = Mapping[str, object]
+"""A report as JSON data."""
+
+
+class ReportError(ValueError):
+    """A file is not the report of a check: where, and what is wrong with it."""
+
+
+def report(result: CheckResult, engine: str) -> Report:
+    """What ``result`` says, as JSON data that the schema accepts."""
+    setup, found = result.setup, result.exploration
+    violation = None
+    if found.violation is not None:
+        violation = {
+            "property": found.violation.property,
+            "explanation": found.violation.explanation,
+            "depth": found.depth,
+            "actions": [_encode_action(action) for action in found.actions],
+        }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "check",
+        "verdict": found.verdict,
+        "stopped_by": found.stopped_by,
+        "states": found.states,
+        "transitions": found.transitions,
+        "depth": found.depth,
+        "frontier": found.frontier,
+        "seconds": round(found.seconds, 3),
+        "engine": engine,
+        "network": setup.network,
+        "bounds": setup.described_bounds(),
+        "properties": list(setup.properties),
+        "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
+        "reached": {item.name: found.reached.get(item.name) for item in MILESTONES},
+        "violation": violation,
+    }
+
+
+def replay_report(run: RaftReplay) -> Report:
+    """What became of a counterexample that was replayed."""
+    violation = run.violation
+    not_enabled = None if run.not_enabled is None else _encode_action(run.not_enabled)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "check --replay",
+        "verdict": "not_reproduced" if violation is None else "violated",
+        "property": None if violation is None else violation.property,
+        "explanation": None if violation is None else violation.explanation,
+        "actions_taken": len(run.moments),
+        "not_enabled": not_enabled,
+    }
+
+
+def parse_report(text: str) -> tuple[Setup, list[RaftAction]]:
+    """What the report in ``text`` checked, and the run to its violation.
+
+    Raises:
+        ReportError: if ``text`` is not such a report, or reports no violation.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"not JSON: {error}") from None
+    problem = best_match(_validator().iter_errors(data))
+    if problem is not None:
+        raise ReportError(f"at {problem.json_path}: {problem.message[:200]}")
+    if data["violation"] is None:
+        raise ReportError("it reports no violation, so there is nothing to replay")
+    actions = data["violation"]["actions"]
+    return _decode_setup(data), [
+        _decode_action(action, f"$.violation.actions[{position}]")
+        for position, action in enumerate(actions)
+    ]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = files("spec").joinpath("schemas/check_report.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(schema))
+
+
+def _encode_action(action: RaftAction) -> JSON:
+    match action:
+        case Occur(node, event):
+            return {"action": "occur", "node": node, "event": encode(event)}
+        case Deliver(message):
+            return {"action": "deliver", "message": encode(message)}
+        case Lose(message):
+            return {"action": "lose", "message": encode(message)}
+
+
+def _decode_action(data: Any, path: str) -> RaftAction:  # the schema has been checked
+    try:
+        match data["action"]:
+            case "occur":
+                return Occur(data["node"], decode_event(data["event"]))
+            case "deliver":
+                return Deliver(decode_message(data["message"]))
+            case _:
+                return Lose(decode_message(data["message"]))
+    except CodecError as error:
+        raise ReportError(f"in {path}: {error}") from None
+
+
+def _decode_setup(data: Any) -> Setup:  # the schema has been checked
+    bounds = dict(data["bounds"])
+    of_fifo = {name: bounds.pop(name) for name in ("max_in_flight", "loss") if name in bounds}
+    try:
+        return Setup(
+            bounds=Bounds(**bounds),
+            network=data["network"],
+            properties=tuple(data["properties"]),
+            **of_fifo,
+        )
+    except ValueError as error:
+        raise ReportError(str(error)) from None
