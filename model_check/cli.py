@@ -7,12 +7,13 @@ Exit codes, the same for every command:
 1      violated: a property does not hold
 2      usage: an option, a file or an input is not usable; nothing was checked
 3      (reserved: an adapter failed)
-4      inconclusive: a budget ran out, or an interrupt came, before everything was seen
+4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end
 =====  ============================================================================
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -51,7 +52,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Every error of usage is one line on standard error; none is a traceback.
     """
     try:
-        return cli.main(arguments, prog_name="raft-ref", standalone_mode=False) or 0
+        code: int = cli.main(arguments, prog_name="raft-ref", standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code
     except click.UsageError as error:
         name = error.ctx.command_path if error.ctx else "raft-ref"
         _complain(f"{name}: {error.format_message()} (see {name} --help)")
@@ -59,6 +62,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(f"raft-ref: {error.format_message()}")
     except (click.Abort, KeyboardInterrupt):
         _complain("raft-ref: interrupted")
+        return EXIT_INCONCLUSIVE
+    except BrokenPipeError:  # as in `raft-ref check | head`: nobody reads on, so say no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_INCONCLUSIVE
     return EXIT_USAGE
 

@@ -26,7 +26,7 @@ from model_check.system import (
 from spec.forms import E, H, NodeNumber, O, S
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moment(Generic[S, E, O, M]):
     """One action of a run, and the step it caused; a lost message causes none."""
 
@@ -36,7 +36,7 @@ class Moment(Generic[S, E, O, M]):
     outcome: Outcome[S, O, M] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Replay(Generic[S, E, O, M]):
     """What became of a run."""
 

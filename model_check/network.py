@@ -30,7 +30,7 @@ Queues: TypeAlias = tuple[tuple[Link, tuple[M, ...]], ...]
 """The links that have messages in flight, in ascending order, each with its queue."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Replayable(Network[M, "Messages[M]"], Generic[M]):
     """A message once sent may arrive any number of times, in any order, or never.
 
@@ -42,12 +42,12 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
         return ()
 
     def send(self, in_flight: Messages[M], messages: tuple[tuple[Link, M], ...]) -> Messages[M]:
-        new = [message for _, message in messages if message not in in_flight]
-        if not new:
+        if all(message in in_flight for _, message in messages):
             return in_flight
         merged = list(in_flight)
-        for message in new:
-            insort(merged, message, key=repr)
+        for _, message in messages:
+            if message not in merged:
+                insort(merged, message, key=repr)
         return tuple(merged)
 
     def messages(self, in_flight: Messages[M]) -> tuple[M, ...]:
@@ -63,7 +63,7 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
         return in_flight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Once(Replayable[M]):
     """Each message in flight arrives at most once, in any order, or never.
 
@@ -77,7 +77,7 @@ class Once(Replayable[M]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fifo(Network[M, "Queues[M]"], Generic[M]):
     """Each ordered pair of nodes has a queue, as over TCP.
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from model_check.system import Action, Link, Network, Node, Outcome, System
+from model_check.system import Action, Link, Network, Node, Outcome, Q, System
 from model_check.watch import Memory, PropertyWatch
 from raft_ref import (
     ClientRequest,
@@ -117,7 +117,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
 
 
 def raft_system(
-    bounds: Bounds, network: RaftNetwork, properties: Iterable[Property] = PROPERTIES
-) -> RaftSystem:
+    bounds: Bounds, network: Network[Message, Q], properties: Iterable[Property] = PROPERTIES
+) -> System[NodeState, Event, Output, Message, Q, Memory]:
     """Raft within ``bounds`` on ``network``, with ``properties`` to hold."""
     return System(RaftNode(bounds), network, PropertyWatch(properties, MILESTONES))

@@ -19,7 +19,7 @@ A state is *consistent* if `raft_ref.step` can be in it, as far as one server ca
 - votes exist from term 1 on, and only for servers of the cluster; the same goes for a follower's
   leader, which is another server;
 - a candidate or leader has voted for itself; a candidate's votes contain its own and are no
-  majority;
+  majority, and its log has nothing of its term yet: nobody has led it;
 - a leader has for each peer ``0 <= match_index < next_index <= last_index + 1``; of its own term's
   entries it has committed exactly those that it knows a majority to hold;
 - ``last_applied == commit_index``, which lies between the log's base and its last index.
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from raft_ref import (
@@ -105,16 +106,19 @@ def configs(draw: st.DrawFn, *, min_servers: int = 1, max_servers: int = 5) -> C
     )
 
 
+@lru_cache
 def commands() -> st.SearchStrategy[Command]:
     """Commands: any Unicode text without surrogates, and often one of the same two."""
     return st.sampled_from(["a", "b"]) | st.text(max_size=8)
 
 
+@lru_cache
 def entries(*, min_term: Term = 1, max_term: Term = MAX_TERM) -> st.SearchStrategy[Entry]:
     """Log entries of terms from ``min_term`` to ``max_term``."""
     return st.builds(Entry, st.integers(min_term, max_term), commands())
 
 
+@lru_cache
 @st.composite
 def logs(
     draw: st.DrawFn,
@@ -147,25 +151,34 @@ def persistent_states(
     draw: st.DrawFn,
     config: Config,
     *,
-    min_term: Term = 0,
     max_term: Term = MAX_TERM,
     max_length: int = MAX_LENGTH,
 ) -> PersistentState:
     """The persistent part of consistent states."""
-    term = draw(st.integers(min_term, max_term))
-    # Their own vote is the one that opens the other roles, so it should not be rare.
+    return draw(_persistent_states(config, Follower, max_term, max_length))
+
+
+@st.composite
+def _persistent_states(
+    draw: st.DrawFn, config: Config, kind: RoleType, max_term: Term, max_length: int
+) -> PersistentState:
+    """What a server in the role ``kind`` may hold."""
+    term = draw(st.integers(0 if kind is Follower else 1, max_term))
+    log = draw(logs(max_length=max_length, max_term=term - 1 if kind is Candidate else term))
+    # A server's own vote is the one that lets it have other roles, so it should not be rare.
     vote = st.none() | st.just(config.id) | st.sampled_from(sorted(config.servers))
-    return PersistentState(
-        current_term=term,
-        voted_for=draw(vote) if term > 0 else None,
-        log=draw(logs(max_length=max_length, max_term=term)),
-    )
+    if kind is not Follower:
+        vote = st.just(config.id)
+    return PersistentState(term, draw(vote) if term > 0 else None, log)
 
 
 def roles(config: Config, persistent: PersistentState) -> st.SearchStrategy[Role]:
     """The roles that a server may have together with ``persistent``."""
-    may_campaign = persistent.voted_for == config.id
-    kinds = [kind for kind in _role_types(config) if kind is Follower or may_campaign]
+    kinds: list[RoleType] = [Follower]
+    if persistent.voted_for == config.id:
+        kinds = _role_types(config)
+        if persistent.log.last_term == persistent.current_term:
+            kinds = [kind for kind in kinds if kind is not Candidate]
     return st.sampled_from(kinds).flatmap(lambda kind: _roles(config, persistent, kind))
 
 
@@ -188,12 +201,7 @@ def node_states(
     if not kinds:
         raise ValueError(f"a cluster of {len(config.servers)} has no server in a role among these")
     kind = draw(st.sampled_from(kinds))
-    min_term = 0 if kind is Follower else 1
-    persistent = draw(
-        persistent_states(config, min_term=min_term, max_term=max_term, max_length=max_length)
-    )
-    if kind is not Follower:
-        persistent = replace(persistent, voted_for=config.id)
+    persistent = draw(_persistent_states(config, kind, max_term, max_length))
     role = draw(_roles(config, persistent, kind))
     committed = draw(st.integers(*_committable(config, persistent, role)))
     return NodeState(persistent, role, commit_index=committed, last_applied=committed)
@@ -242,15 +250,15 @@ def _committable(config: Config, persistent: PersistentState, role: Role) -> tup
     return log.snapshot_index, own[0] - 1 if own else log.last_index
 
 
-@st.composite
+@lru_cache
 def _runs_of_entries(
-    draw: st.DrawFn, after: Term, max_term: Term, max_length: int
-) -> tuple[Entry, ...]:
+    after: Term, max_term: Term, max_length: int
+) -> st.SearchStrategy[tuple[Entry, ...]]:
     """Entries that can stand after one of term ``after``: their terms never fall."""
     if max(after, 1) > max_term:
-        return ()
-    drawn = draw(st.lists(entries(min_term=max(after, 1), max_term=max_term), max_size=max_length))
-    return tuple(sorted(drawn, key=lambda entry: entry.term))
+        return st.just(())
+    unordered = st.lists(entries(min_term=max(after, 1), max_term=max_term), max_size=max_length)
+    return unordered.map(lambda drawn: tuple(sorted(drawn, key=lambda entry: entry.term)))
 
 
 # --- what can happen to it ---------------------------------------------------------------------
@@ -315,16 +323,14 @@ def situations(
     return state, draw(events_at(config, state))
 
 
-def _events(received: st.SearchStrategy[Message]) -> st.SearchStrategy[Event]:
-    return st.one_of(
-        st.just(ElectionTimeout()),
-        st.just(HeartbeatTimeout()),
-        st.just(Restart()),
-        st.builds(ClientRequest, commands()),
-        st.builds(Receive, received),
-        # Twice: there is more to choose from.
-        st.builds(Receive, received),
-    )
+@st.composite
+def _events(draw: st.DrawFn, received: st.SearchStrategy[Message]) -> Event:
+    # The more there is to choose from, the more often.
+    bare: list[Event] = [ElectionTimeout(), HeartbeatTimeout(), Restart()]
+    choice = draw(st.integers(0, 4 if received.is_empty else 14))
+    if choice < 3:
+        return bare[choice]
+    return ClientRequest(draw(commands())) if choice < 5 else Receive(draw(received))
 
 
 @st.composite
@@ -394,6 +400,7 @@ def _messages(
     )
 
 
+@lru_cache
 def _positions(max_term: Term, index: Index) -> st.SearchStrategy[tuple[Index, Term]]:
     """``index`` with the term of an entry that can be there; before the log, 0."""
     return st.tuples(st.just(index), st.integers(1, max_term) if index > 0 else st.just(0))

@@ -27,7 +27,7 @@ Link: TypeAlias = tuple[NodeNumber, NodeNumber]
 """A message's way: from, to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome(Generic[S, O, M]):
     """What a step of a node leads to."""
 
@@ -73,7 +73,7 @@ class Node(ABC, Generic[S, E, O, M]):
         """Whether ``event`` breaks the node's connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Occur(Generic[E]):
     """The environment causes an event at a node."""
 
@@ -81,14 +81,14 @@ class Occur(Generic[E]):
     event: E
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deliver(Generic[M]):
     """The network delivers a message."""
 
     message: M
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lose(Generic[M]):
     """The network loses a message."""
 

@@ -32,7 +32,7 @@ H = TypeVar("H", bound=Hashable)
 """What a history property remembers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step(Generic[S, E, O]):
     """One step of one node: what it was, what happened, what it became and put out."""
 
@@ -94,7 +94,7 @@ class HistoryProperty(Property, ABC, Generic[S, E, O, H]):
         """How what is remembered breaks the property, or None."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Milestone(Generic[S, E, O]):
     """Something worth having seen happen: without it, a verdict may say little."""
 
