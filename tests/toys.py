@@ -1,0 +1,111 @@
+"""Small systems that are not Raft: what the generic parts are tested with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from model_check.network import Replayable
+from model_check.system import Link, Network, Node, Outcome, System
+from model_check.watch import Memory, PropertyWatch
+from spec.forms import HistoryProperty, Milestone, PairProperty, Property, Step, StepProperty
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Tells a counter to count; ``number`` tells pings apart."""
+
+    source: int
+    destination: int
+    number: int
+
+
+class Counters(Node[int, str | Ping, str, Ping]):
+    """Nodes that count to ``limit`` when ticked, and then tell the next node to count, too.
+
+    ``reset`` sets a node back to 0 and counts as a restart. At ``broken_at`` a node's step fails.
+    """
+
+    def __init__(
+        self, count: int = 2, limit: int = 2, *, resets: bool = False, broken_at: int | None = None
+    ) -> None:
+        self._count = count
+        self.limit = limit
+        self.resets = resets
+        self.broken_at = broken_at
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def initial(self, node: int) -> int:
+        return 0
+
+    def events(self, node: int, state: int) -> Iterator[str]:
+        if state < self.limit:
+            yield "tick"
+        if self.resets:
+            yield "reset"
+
+    def step(self, node: int, state: int, event: str | Ping) -> Outcome[int, str, Ping]:
+        if event == "reset":
+            return Outcome(0)
+        if state == self.broken_at:
+            raise RuntimeError(f"cannot count beyond {state}")
+        after = min(state + 1, self.limit)
+        if event != "tick" or self._count == 1:
+            return Outcome(after)
+        ping = Ping(node, node % self._count + 1, after)
+        return Outcome(after, (f"sends {after}",), (ping,))
+
+    def arrival(self, message: Ping) -> tuple[int, Ping]:
+        return message.destination, message
+
+    def link(self, message: Ping) -> Link:
+        return message.source, message.destination
+
+    def is_restart(self, event: str | Ping) -> bool:
+        return event == "reset"
+
+
+class NeverCountsDown(StepProperty[int, str | Ping, str]):
+    """No step lowers a counter."""
+
+    exercised_by = frozenset({"counted"})
+
+    def violation(self, step: Step[int, str | Ping, str]) -> str | None:
+        if step.after >= step.before:
+            return None
+        return f"node {step.node} went from {step.before} to {step.after}"
+
+
+class NeverBothAtTwo(PairProperty[int]):
+    """No two nodes are at 2 at the same time."""
+
+    def violation(self, node: int, state: int, other: int, other_state: int) -> str | None:
+        return f"nodes {node} and {other} are at 2" if state == other_state == 2 else None
+
+
+class FewTicks(HistoryProperty[int, str | Ping, str, int]):
+    """At most two ticks happen in all of history."""
+
+    def initial(self) -> int:
+        return 0
+
+    def observe(self, memory: int, step: Step[int, str | Ping, str]) -> int:
+        return memory + (step.event == "tick")
+
+    def violation(self, memory: int) -> str | None:
+        return f"{memory} ticks" if memory > 2 else None
+
+
+COUNTED = Milestone[int, str | Ping, str]("counted", "a node counted", lambda s: s.after > s.before)
+
+
+def counters(
+    node: Counters,
+    *properties: Property,
+    network: Network[Ping, tuple[Ping, ...]] | None = None,
+) -> System[int, str | Ping, str, Ping, tuple[Ping, ...], Memory]:
+    watch: PropertyWatch[int, str | Ping, str, Ping] = PropertyWatch(properties, [COUNTED])
+    return System(node, network or Replayable(), watch)
