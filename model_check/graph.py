@@ -61,17 +61,17 @@ def state_graph(system: System[S, E, O, M, Q, H], limit: int = GRAPH_LIMIT) -> S
     return graph
 
 
-def write_graph(system: RaftSystem, path: Path, limit: int = GRAPH_LIMIT) -> None:
+def write_graph(system: RaftSystem, path: Path) -> None:
     """Write the state graph of Raft in the format that the suffix of ``path`` names.
 
     States become numbers in the order of discovery, with a description of each server and of the
     messages in flight; actions become sentences.
 
     Raises:
-        GraphTooLarge: if there are more than ``limit`` states.
+        GraphTooLarge: if there are more than `GRAPH_LIMIT` states.
         OSError: if the file cannot be written.
     """
-    WRITERS[path.suffix](_for_file(system, state_graph(system, limit)), path)
+    WRITERS[path.suffix](_for_file(system, state_graph(system)), path)
 
 
 def _for_file(system: RaftSystem, graph: StateGraph[NodeState, Hashable, Memory]) -> FileGraph:

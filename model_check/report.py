@@ -88,10 +88,10 @@ def parse_report(text: str) -> tuple[Setup, list[RaftAction]]:
         raise ReportError(f"at {problem.json_path}: {problem.message[:200]}")
     if data["violation"] is None:
         raise ReportError("it reports no violation, so there is nothing to replay")
-    actions = data["violation"]["actions"]
-    return _decode_setup(data), [
-        _decode_action(action, f"$.violation.actions[{position}]")
-        for position, action in enumerate(actions)
+    setup = _decode_setup(data)
+    return setup, [
+        _decode_action(action, f"$.violation.actions[{position}]", setup.bounds.servers)
+        for position, action in enumerate(data["violation"]["actions"])
     ]
 
 
@@ -111,10 +111,13 @@ def _encode_action(action: RaftAction) -> JSON:
             return {"action": "lose", "message": encode(message)}
 
 
-def _decode_action(data: Any, path: str) -> RaftAction:  # the schema has been checked
+def _decode_action(data: Any, path: str, servers: int) -> RaftAction:
+    """An action of a report whose schema has been checked."""
     try:
         match data["action"]:
             case "occur":
+                if data["node"] > servers:
+                    raise ReportError(f"at {path}: there is no server {data['node']}")
                 return Occur(data["node"], decode_event(data["event"]))
             case "deliver":
                 return Deliver(decode_message(data["message"]))
@@ -124,7 +127,8 @@ def _decode_action(data: Any, path: str) -> RaftAction:  # the schema has been c
         raise ReportError(f"in {path}: {error}") from None
 
 
-def _decode_setup(data: Any) -> Setup:  # the schema has been checked
+def _decode_setup(data: Any) -> Setup:
+    """The setup of a report whose schema has been checked."""
     bounds = dict(data["bounds"])
     of_fifo = {name: bounds.pop(name) for name in ("max_in_flight", "loss") if name in bounds}
     try:

@@ -265,16 +265,21 @@ def _runs_of_entries(
 
 
 def messages(
-    config: Config, *, max_term: Term = MAX_TERM, max_length: int = MAX_LENGTH
+    config: Config,
+    *,
+    among: Collection[type[Message]] = MESSAGE_TYPES,
+    max_term: Term = MAX_TERM,
+    max_length: int = MAX_LENGTH,
 ) -> st.SearchStrategy[Message]:
     """Messages well formed for this receiver: `raft_ref.step` accepts them in every state.
 
-    They may contradict what the server has committed; those of `messages_to` do not. Nothing, if
-    the server is alone.
+    They are of the types ``among``. They may contradict what the server has committed; those of
+    `messages_to` do not. Nothing, if the server is alone.
     """
     if not config.peers:
         return st.nothing()
-    return _messages(st.sampled_from(config.peers), st.just(config.id), max_term, max_length)
+    sources, destination = st.sampled_from(config.peers), st.just(config.id)
+    return _messages(sources, destination, max_term, max_length, among=among)
 
 
 @st.composite
@@ -293,13 +298,15 @@ def malformed_messages(
     return draw(draw(st.sampled_from(_faults(config, message))))
 
 
-def messages_to(config: Config, state: NodeState) -> st.SearchStrategy[Message]:
+def messages_to(
+    config: Config, state: NodeState, *, among: Collection[type[Message]] = MESSAGE_TYPES
+) -> st.SearchStrategy[Message]:
     """Well-formed messages that bear on a consistent ``state`` and contradict nothing committed.
 
     Terms and indexes are near the server's own. An AppendEntries of its term or a later one comes
     from a log that holds all that the server has committed. Nothing, if the server is alone.
     """
-    return _messages_to(config, state) if config.peers else st.nothing()
+    return _messages_to(config, state, among) if config.peers else st.nothing()
 
 
 def events(
@@ -334,17 +341,21 @@ def _events(draw: st.DrawFn, received: st.SearchStrategy[Message]) -> Event:
 
 
 @st.composite
-def _messages_to(draw: st.DrawFn, config: Config, state: NodeState) -> Message:
+def _messages_to(
+    draw: st.DrawFn, config: Config, state: NodeState, among: Collection[type[Message]]
+) -> Message:
     current = state.current_term
     term = draw(st.just(max(current, 1)) | st.integers(max(current - 1, 1), max(current, 1) + 1))
     sources, destination = st.sampled_from(config.peers), st.just(config.id)
-    message = draw(_messages(sources, destination, term, MAX_LENGTH, min_term=term))
+    message = draw(_messages(sources, destination, term, MAX_LENGTH, term, among))
     last_index = state.log.last_index
     match message:
         case RequestVote():
-            index = draw(st.just(last_index) | st.integers(0, last_index + 1))
-            position = draw(_positions(term, index))
-            return replace(message, last_log_index=position[0], last_log_term=position[1])
+            positions = st.integers(0, last_index + 1).flatmap(lambda at: _positions(term, at))
+            if state.log.last_term <= term:
+                positions = st.just((last_index, state.log.last_term)) | positions
+            index, index_term = draw(positions)
+            return replace(message, last_log_index=index, last_log_term=index_term)
         case AppendEntriesReply(success=True):
             return replace(message, match_index=draw(st.integers(0, last_index + 1)))
         case AppendEntries() if term >= current:
@@ -361,9 +372,10 @@ def _messages(
     max_term: Term,
     max_length: int,
     min_term: Term = 1,
+    among: Collection[type[Message]] = MESSAGE_TYPES,
 ) -> Message:
     """Messages that are well formed but for their source and destination, perhaps."""
-    kind = draw(st.sampled_from(MESSAGE_TYPES))
+    kind = draw(st.sampled_from([kind for kind in MESSAGE_TYPES if kind in among]))
     source, destination = draw(sources), draw(destinations)
     term = draw(st.integers(min_term, max_term))
     if kind is RequestVoteReply:
@@ -426,9 +438,12 @@ def _appends_from_a_log_like(
         covered = tuple(
             Entry(term, draw(commands())) for term in [*sorted(draw(terms)), log.snapshot_term]
         )
-    sender = Log(covered + kept + draw(_runs_of_entries(after, message.term, MAX_LENGTH)))
+    # The sender's own entry, where the receiver may have an older one: the likeliest conflict.
+    own = st.builds(lambda command: (Entry(message.term, command),), commands())
+    new = draw(own | _runs_of_entries(after, message.term, MAX_LENGTH))
+    sender = Log(covered + kept + new)
     prev_log_index = draw(st.just(held) | st.integers(0, sender.last_index))
-    until = draw(st.integers(prev_log_index, sender.last_index))
+    until = draw(st.just(sender.last_index) | st.integers(prev_log_index, sender.last_index))
     return replace(
         message,
         prev_log_index=prev_log_index,

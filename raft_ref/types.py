@@ -59,7 +59,7 @@ class Config:
         return 2 * len(servers & self.servers) > len(self.servers)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One log entry: a command, and the term in which a leader received it (§5.3)."""
 
@@ -67,7 +67,7 @@ class Entry:
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Log:
     """The entries a server holds, after the prefix that a snapshot has replaced (§7).
 

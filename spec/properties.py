@@ -85,7 +85,7 @@ class LogMatching(PairProperty[NodeState]):
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class CommittedEntry:
     """An entry that some server considered committed, and the earliest term in which one did."""
 
@@ -94,7 +94,7 @@ class CommittedEntry:
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Elected:
     """With which log a leader came to power. A leader's log only grows, and by its own entries."""
 
@@ -137,8 +137,8 @@ class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign]):
         return Reign(committed, elected)
 
     def violation(self, memory: Reign) -> str | None:
-        for committed in sorted(memory.committed, key=lambda item: (item.index, item.term)):
-            for elected in sorted(memory.elected, key=lambda item: item.term):
+        for committed in sorted(memory.committed):
+            for elected in sorted(memory.elected):
                 if elected.term > committed.term and _lacks(elected.log, committed):
                     return (
                         f"{_shown(committed.index, committed.entry)} was committed in term "
@@ -170,7 +170,7 @@ class StateMachineSafety(
 
     def violation(self, memory: frozenset[tuple[Index, Entry]]) -> str | None:
         applied: dict[Index, Entry] = {}
-        for index, entry in sorted(memory, key=lambda item: (item[0], item[1].term)):
+        for index, entry in sorted(memory):
             if applied.setdefault(index, entry) != entry:
                 return (
                     f"both {_shown(index, applied[index])} and {_shown(index, entry)} were applied"

@@ -26,7 +26,7 @@ from model_check.commands.output import (
 from model_check.commands.summary import summary
 from model_check.counterexample import replay
 from model_check.explore import Budget, Verdict
-from model_check.graph import GRAPH_LIMIT, WRITERS, GraphTooLarge, write_graph
+from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
 from model_check.render import as_mermaid, as_pytest, as_table, describe_action
 from model_check.report import ReportError, parse_report, replay_report, report
 
@@ -115,7 +115,7 @@ def check_command(
     if str(json_path) != "-":
         _show(result, show)
     if graph_path is not None:
-        _write_graph(setup, graph_path)
+        _write_graph(result, graph_path)
     return EXIT_CODES[result.exploration.verdict]
 
 
@@ -136,12 +136,15 @@ def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
             click.echo(as_pytest(setup, run), nl=False)
 
 
-def _write_graph(setup: Setup, path: Path) -> None:
-    try:
-        with usable(path):
-            write_graph(setup.system(), path)
-    except GraphTooLarge as error:
-        raise click.ClickException(f"{path} not written: {error}") from None
+def _write_graph(result: CheckResult, path: Path) -> None:
+    states = result.exploration.states
+    if states > GRAPH_LIMIT:
+        raise click.ClickException(
+            f"{path} not written: the state graph has {states:,} states, more than the "
+            f"{GRAPH_LIMIT:,} that one can work with; choose smaller bounds"
+        )
+    with usable(path):
+        write_graph(result.setup.system(), path)
 
 
 def _replay(path: Path, rendering: Rendering, json_path: Path | None) -> int:
