@@ -7,13 +7,15 @@ shortest runs and statistics are ordinary networkx calls.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
 from model_check.explore import Budget, explore
+from model_check.interned import InternedSystem
 from model_check.raft import RaftSystem
 from model_check.render import (
     describe_action,
@@ -23,8 +25,7 @@ from model_check.render import (
     server_name,
 )
 from model_check.system import Action, M, Q, State, System
-from model_check.watch import Memory
-from raft_ref import NodeState
+from raft_ref import Event, Message, NodeState, Output
 from spec.forms import E, H, O, S
 
 if TYPE_CHECKING:
@@ -71,27 +72,27 @@ def write_graph(system: RaftSystem, path: Path) -> None:
         GraphTooLarge: if there are more than `GRAPH_LIMIT` states.
         OSError: if the file cannot be written.
     """
-    WRITERS[path.suffix](_for_file(system, state_graph(system)), path)
+    WRITERS[path.suffix](_for_file(InternedSystem(system)), path)
 
 
-def _for_file(system: RaftSystem, graph: StateGraph[NodeState, Hashable, Memory]) -> FileGraph:
+def _for_file(system: InternedSystem[NodeState, Event, Output, Message]) -> FileGraph:
+    graph = state_graph(system)
     numbers = {state: number for number, state in enumerate(graph)}
     described: FileGraph = nx.MultiDiGraph()
     for state, number in numbers.items():
         servers = {
             server_name(node): _describe_server(local)
-            for node, local in enumerate(state.nodes, start=1)
+            for node, local in enumerate(system.original_nodes(state), start=1)
         }
-        messages = system.network.messages(state.in_flight)
         described.add_node(
             number,
             depth=graph.nodes[state]["depth"],
-            in_flight=", ".join(map(describe_way, messages)),
+            in_flight=", ".join(map(describe_way, system.original_messages(state))),
             **servers,
         )
+    describe = cache(lambda action: describe_action(system.original(action)))
     for before, after, data in graph.edges(data=True):
-        action = describe_action(data["action"])
-        described.add_edge(numbers[before], numbers[after], action=action)
+        described.add_edge(numbers[before], numbers[after], action=describe(data["action"]))
     return described
 
 

@@ -26,6 +26,7 @@ from model_check.system import (
     Occur,
     Outcome,
     Q,
+    State,
     System,
     Violation,
     Watch,
@@ -195,7 +196,7 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
 
 
 class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
-    """The same system as another, over numbers; its actions can be turned back."""
+    """The same system as another, over numbers; its actions and states can be turned back."""
 
     def __init__(self, system: System[S, E, O, M, Q, H]) -> None:
         node = InternedNode(system.node)
@@ -226,7 +227,11 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
             case Lose(message):
                 return Lose(messages[message])
 
-    @property
-    def core_calls(self) -> int:
-        """How often the original node's step function was called."""
-        return len(self._interned_node.outcomes)
+    def original_nodes(self, state: State[int, int, int]) -> tuple[S, ...]:
+        """The local states of the original system in ``state``."""
+        return tuple(self._interned_node.state_numbers[local] for local in state.nodes)
+
+    def original_messages(self, state: State[int, int, int]) -> tuple[M, ...]:
+        """The messages of the original system that are in flight in ``state``."""
+        messages = self.network.messages(state.in_flight)
+        return tuple(self._interned_node.message_numbers[message] for message in messages)

@@ -18,6 +18,7 @@ outputs) also carry their name as ``"type"``. Tuples are arrays, sets are ascend
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -51,6 +52,9 @@ _TAGGED: Mapping[str, type] = {
     for member in get_args(sum_type)
 }
 """The members of the sum types, by the name they carry as ``"type"``."""
+
+_SERVER_NUMBER = re.compile("0|[1-9][0-9]{0,99}")
+"""As `encode` writes it. The length is bounded since Python refuses to read very long numbers."""
 
 _FIELD_TYPES: Mapping[type, Mapping[str, object]] = {
     value_type: {field.name: get_type_hints(value_type)[field.name] for field in fields(value_type)}
@@ -197,14 +201,17 @@ def _decode_scalar(expected: type, data: object, path: str) -> object:
     if type(data) is not expected:
         name = {int: "an integer", bool: "true or false", str: "a string"}[expected]
         _fail(path, f"expected {name}, found {_shown(data)}")
+    # Half a character: no file or network could carry it, and two of them would become one.
+    if isinstance(data, str) and any("\ud800" <= character <= "\udfff" for character in data):
+        _fail(path, f"expected Unicode text, found {_shown(data)}")
     return data
 
 
 def _decode_set(item_type: object, data: object, path: str) -> frozenset[object]:
     items = _expect(list, "an array", data, path)
     decoded = [_decode(item_type, item, f"{path}[{i}]") for i, item in enumerate(items)]
-    if len(set(decoded)) < len(decoded):
-        _fail(path, f"expected each member once, found {_shown(data)}")
+    if decoded != sorted(set(cast("list[int]", decoded))):
+        _fail(path, f"expected ascending members, each once, found {_shown(data)}")
     return frozenset(decoded)
 
 
@@ -212,7 +219,7 @@ def _decode_index_map(data: object, path: str) -> IndexMap:
     pairs = _expect(dict, "an object keyed by server", data, path)
     decoded = []
     for server, index in pairs.items():
-        if not (server.isascii() and server.isdigit() and str(int(server)) == server):
+        if not _SERVER_NUMBER.fullmatch(server):
             _fail(path, f"expected server numbers as keys, found {_shown(server)}")
         decoded.append((int(server), _decode(int, index, f"{path}.{server}")))
     return IndexMap(tuple(sorted(cast("list[tuple[int, int]]", decoded))))
@@ -256,7 +263,10 @@ def _expect(expected: type[_T], name: str, data: object, path: str) -> _T:
 
 
 def _shown(data: object) -> str:
-    text = json.dumps(data)
+    try:
+        text = json.dumps(data)
+    except (RecursionError, ValueError):  # nested too deeply, or a number too long
+        return "something too large to show"
     return text if len(text) <= 40 else text[:37] + "..."
 
 

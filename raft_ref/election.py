@@ -22,16 +22,21 @@ from raft_ref.types import (
 )
 
 
-def adopt_term(state: NodeState, term: Term) -> NodeState:
+def adopt_term(state: NodeState, term: Term) -> Transition:
     """Figure 2, All servers: on a term ``T > currentTerm``, set ``currentTerm = T`` and become a
-    follower (§5.1). The new term's vote has not been given yet."""
+    follower (§5.1). The new term's vote has not been given yet.
+
+    A leader that steps down needs an election timer again.
+    """
     if term <= state.current_term:
-        return state
-    return replace(
+        return Transition(state)
+    follower = replace(
         state,
         persistent=PersistentState(current_term=term, voted_for=None, log=state.log),
         role=Follower(),
     )
+    was_leader = isinstance(state.role, Leader)
+    return Transition(follower, (ResetElectionTimer(),) if was_leader else ())
 
 
 # --- on a candidate --------------------------------------------------------------------------

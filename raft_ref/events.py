@@ -81,8 +81,12 @@ class NotLeader:
 
 @dataclass(frozen=True, slots=True)
 class ResetElectionTimer:
-    """Start a new randomised election timeout: an election began, a vote was granted, or the
-    current leader was heard from (§5.2; Figure 2, Followers and Candidates)."""
+    """Start a new randomised election timeout (§5.2; Figure 2, Followers and Candidates).
+
+    Because an election began, a vote was granted, the current leader was heard from, or a leader
+    stepped down; where two of these fall together it comes twice, which is as good as once. A
+    server that starts or restarts begins with such a timeout, too.
+    """
 
 
 Output: TypeAlias = Send | Apply | Appended | NotLeader | ResetElectionTimer

@@ -37,7 +37,7 @@ class RequestVoteReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendEntries:
-    """Figure 2, AppendEntries RPC: the leader replicates entries; none of them is a heartbeat."""
+    """Figure 2, AppendEntries RPC: a leader's entries (§5.3), or with none a heartbeat (§5.2)."""
 
     source: NodeId
     destination: NodeId

@@ -24,11 +24,17 @@ Where it departs from Figure 2, or Figure 2 is silent:
    ``match_index``, which an RPC's caller would know.
 2. ``commit_index`` never falls. Receiver rule 5 read literally lets a delayed request, with fewer
    entries than an earlier one, lower it.
-3. ``next_index`` backs off to ``match_index + 1`` at the lowest: an old rejection is not news.
+3. ``next_index`` backs off to ``match_index + 1`` at the lowest: a rejection that asks for less is
+   an old one. Nor does it back off below a snapshot.
 4. Heartbeats carry what the follower has not acknowledged. An RPC is retried until it is answered
    (§5.3); among messages that can get lost, this is the retry. RequestVote is not sent again in the
    same term: the next election timeout does it in a new one (§5.2).
-5. A leader that receives AppendEntries of its own term, or an acknowledgement of entries it does
+5. A client's request is answered twice: with `Appended` at once, so that a driver knows for which
+   entry to wait, and by whoever carries out `Apply` once it is committed (§5.3).
+6. A new leader appends no entry of its own (§8), so entries of older terms wait for the next client
+   request; a driver may make one.
+7. `NotLeader` names the leader of the current term alone, not one of an earlier term (§8).
+8. A leader that receives AppendEntries of its own term, or an acknowledgement of entries it does
    not have, ignores it. Neither can happen as long as Raft is right.
 """
 
@@ -61,8 +67,8 @@ def step(config: Config, state: NodeState, event: Event) -> Transition:
     Pure, deterministic and total. What Raft ignores gives the same state and no outputs.
 
     Raises:
-        MalformedEvent: if the event holds a message that no server of this cluster can have sent
-            to this one. Nothing has changed then.
+        MalformedEvent: if the event holds a message that contradicts itself or the configuration.
+            Nothing has changed then.
     """
     match event:
         case ElectionTimeout():
@@ -73,7 +79,9 @@ def step(config: Config, state: NodeState, event: Event) -> Transition:
             return replication.handle_client_request(config, state, event)
         case Receive(message):
             check_message(config, message)
-            return receive(config, election.adopt_term(state, message.term), message)
+            adopted = election.adopt_term(state, message.term)
+            received = receive(config, adopted.state, message)
+            return Transition(received.state, adopted.outputs + received.outputs)
         case Restart():
             return Transition(restart(state))
 

@@ -75,13 +75,15 @@ def append_entries_for(
     the snapshot (§7).
     """
     log = state.log
-    prev_log_index = min(max(leader.next_index[peer] - 1, log.snapshot_index), log.last_index)
+    prev_log_index = max(leader.next_index[peer] - 1, log.snapshot_index)
+    prev_log_term = log.term_at(prev_log_index)
+    assert prev_log_term is not None, "a leader's log only grows, and next_index is one of it"
     return AppendEntries(
         source=config.id,
         destination=peer,
         term=state.current_term,
         prev_log_index=prev_log_index,
-        prev_log_term=log.term_at(prev_log_index) or 0,
+        prev_log_term=prev_log_term,
         entries=log.between(prev_log_index, prev_log_index + config.max_entries_per_append),
         leader_commit=state.commit_index,
     )
@@ -133,10 +135,10 @@ def back_off(config: Config, state: NodeState, leader: Leader, peer: NodeId) -> 
     """If AppendEntries fails for log inconsistency: decrement ``nextIndex`` and retry (§5.3).
 
     Never to ``match_index`` or below: there the logs are known to agree, so a rejection that asks
-    for it is an old one, and ignored.
+    for it is an old one, and ignored. Nor into a snapshot, from which no entries can be sent.
     """
     next_index = leader.next_index[peer] - 1
-    if next_index <= leader.match_index[peer]:
+    if next_index <= max(leader.match_index[peer], state.log.snapshot_index):
         return Transition(state)
     updated = replace(leader, next_index=leader.next_index.with_index(peer, next_index))
     state = replace(state, role=updated)

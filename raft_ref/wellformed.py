@@ -1,8 +1,11 @@
-"""What no server of the cluster can have sent.
+"""Messages that make no sense in this cluster.
 
-A message is malformed if that shows from the message and the configuration alone. It is refused
-with `MalformedEvent` before anything changes; a well-formed message that Raft has no use for (a
-stale reply, say) is no error and is ignored.
+A message is malformed if it contradicts itself or the configuration: an unknown sender, a negative
+term, entries out of order. It is refused with `MalformedEvent` before anything changes.
+
+A well-formed message that Raft has no use for, such as a stale reply, is no error and is ignored.
+Nor is one malformed because Raft would never come to send it, such as a second leader's of the same
+term: whether servers obey Raft is for others to judge.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from raft_ref.types import Config, Index, Term
 
 
 class MalformedEvent(ValueError):
-    """The one error of `raft_ref.step`: the event cannot happen in this cluster."""
+    """The one error of `raft_ref.step`: a message that makes no sense in this cluster."""
 
 
 def check_message(config: Config, message: Message) -> None:
-    """Refuse a message that no server of this cluster can have sent to this one.
+    """Refuse a message that makes no sense coming to this server.
 
     Raises:
         MalformedEvent: naming the field, what it holds and what it may hold.

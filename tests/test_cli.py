@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,6 +144,28 @@ def test_progress_is_not_shown_where_there_is_no_terminal() -> None:
     command = [sys.executable, "-m", "model_check", *SMALL]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_progress_is_shown_on_a_terminal_and_an_interrupt_leaves_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    command = [sys.executable, "-m", "model_check", "check", "--max-term", "9", "--json", str(path)]
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=its_end, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(its_end)
+    shown = b""
+    while b"to expand" not in shown:
+        shown += os.read(terminal, 4096)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    os.close(terminal)
+    assert process.returncode == 4
+    assert out.startswith(b"inconclusive: stopped by an interrupt, with ")
+    report = json.loads(path.read_text())
+    assert valid(report, "check_report.schema.json")
+    assert (report["verdict"], report["stopped_by"]) == ("inconclusive", "an interrupt")
+    assert report["states"] > report["frontier"] > 0
 
 
 # --- counterexamples -------------------------------------------------------------------------

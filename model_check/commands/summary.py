@@ -34,12 +34,17 @@ def describe_bounds(setup: Setup) -> str:
     network = f"{setup.network} network"
     if setup.network == "fifo":
         loss = "with loss" if setup.loss else "without loss"
-        network += f", {setup.max_in_flight} messages a link, {loss}"
+        network += f", {_count(setup.max_in_flight, 'message')} a link, {loss}"
     return (
-        f"{bounds.servers} servers, terms to {bounds.max_term}, logs to {bounds.max_log}, "
-        f"{bounds.values} values, {bounds.max_entries} entries a message, "
+        f"{_count(bounds.servers, 'server')}, terms to {bounds.max_term}, "
+        f"logs to {bounds.max_log}, {_count(bounds.values, 'value')}, "
+        f"{_count(bounds.max_entries, 'entry', 'entries')} a message, "
         f"{'any' if bounds.restarts else 'no'} restarts, {network}"
     )
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _headline(result: CheckResult) -> str:
