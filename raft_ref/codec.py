@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 import types
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import NoReturn, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -68,12 +69,16 @@ class CodecError(ValueError):
 
 
 def encode(value: Encodable) -> JSON:
-    """``value`` as JSON data."""
+    """``value`` as JSON data.
+
+    Raises:
+        CodecError: if a command is not Unicode text: a lone surrogate cannot be encoded.
+    """
     return _encode(value)
 
 
 def dumps(value: Encodable) -> str:
-    """``value`` as JSON text on one line."""
+    """``value`` as JSON text on one line. Raises `CodecError` as `encode` does."""
     return json.dumps(_encode(value))
 
 
@@ -162,7 +167,9 @@ def decode_transition(data: JSON) -> Transition:
 
 
 def _encode(value: object) -> JSON:
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        return _text(value, "the value")
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
@@ -201,10 +208,14 @@ def _decode_scalar(expected: type, data: object, path: str) -> object:
     if type(data) is not expected:
         name = {int: "an integer", bool: "true or false", str: "a string"}[expected]
         _fail(path, f"expected {name}, found {_shown(data)}")
+    return _text(data, path) if isinstance(data, str) else data
+
+
+def _text(text: str, path: str) -> str:
     # Half a character: no file or network could carry it, and two of them would become one.
-    if isinstance(data, str) and any("\ud800" <= character <= "\udfff" for character in data):
-        _fail(path, f"expected Unicode text, found {_shown(data)}")
-    return data
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        _fail(path, f"expected Unicode text, found {_shown(text)}")
+    return text
 
 
 def _decode_set(item_type: object, data: object, path: str) -> frozenset[object]:
@@ -234,17 +245,15 @@ def _decode_member(members: tuple[type, ...], data: object, path: str) -> object
         expected = ", ".join(names)
         shown = _shown(name) if "type" in found else "none"
         _fail(f"{path}.type", f"expected one of {expected}; found {shown}")
-    return _decode_fields(_TAGGED[name], found, path)
+    untagged = {field: value for field, value in found.items() if field != "type"}
+    return _decode_fields(_TAGGED[name], untagged, path)
 
 
 def _decode_fields(expected: type, data: dict[str, object], path: str) -> object:
     field_types = _FIELD_TYPES[expected]
-    tag = ["type"] if expected.__name__ in _TAGGED else []
-    if tag and data.get("type") != expected.__name__:
-        _fail(f"{path}.type", f"expected {expected.__name__}, found {_shown(data.get('type'))}")
-    for missing in (field for field in [*tag, *field_types] if field not in data):
+    for missing in (field for field in field_types if field not in data):
         _fail(path, f"{expected.__name__} lacks the field {missing!r}")
-    for unknown in (field for field in data if field not in field_types and field not in tag):
+    for unknown in (field for field in data if field not in field_types):
         _fail(path, f"{expected.__name__} has no field {unknown!r}")
     decoded = {
         field: _decode(field_type, data[field], f"{path}.{field}")
@@ -277,8 +286,7 @@ def _fail(path: str, problem: str) -> NoReturn:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     data = dict(pairs)
     if len(data) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise CodecError(f"not usable JSON: an object names the field {twice!r} twice")
     return data
 

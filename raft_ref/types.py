@@ -32,7 +32,8 @@ class Config:
     """What one server knows from the start and never changes.
 
     Raises:
-        ValueError: if ``id`` is not one of ``servers``, or ``max_entries_per_append`` is below 1.
+        ValueError: if ``id`` is not one of ``servers``, one of these is negative, or
+            ``max_entries_per_append`` is below 1.
     """
 
     id: NodeId
@@ -44,6 +45,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.id not in self.servers:
             raise ValueError(f"server {self.id} is not one of the servers {sorted(self.servers)}")
+        if min(self.servers) < 0:
+            raise ValueError(f"servers must not be negative: {sorted(self.servers)}")
         if self.max_entries_per_append < 1:
             raise ValueError(
                 f"max_entries_per_append must be at least 1, not {self.max_entries_per_append}"
@@ -125,15 +128,15 @@ class IndexMap(Mapping[NodeId, Index]):
     """One index for each of some servers: Figure 2's ``nextIndex[]`` and ``matchIndex[]``.
 
     Raises:
-        ValueError: if the servers are not in ascending order, each once.
+        ValueError: if the servers are not in ascending order, each once, from 0 on.
     """
 
     pairs: tuple[tuple[NodeId, Index], ...] = ()
 
     def __post_init__(self) -> None:
         servers = [server for server, _ in self.pairs]
-        if any(low >= high for low, high in pairwise(servers)):
-            raise ValueError(f"servers must ascend, each once, not {servers}")
+        if any(low >= high for low, high in pairwise([-1, *servers])):
+            raise ValueError(f"servers must ascend from 0, each once, not {servers}")
 
     @classmethod
     def uniform(cls, servers: tuple[NodeId, ...], index: Index) -> IndexMap:
