@@ -83,8 +83,12 @@ def explore(
     started = time.monotonic()
     found: Exploration[E, M] = Exploration(violation=system.initial_violation())
     parents: Parents[S, Q, H] = {system.initial(): None}
-    try:
-        with _without_garbage_collection():
+
+    def take_stock() -> None:
+        found.states, found.seconds = len(parents), time.monotonic() - started
+
+    with _without_garbage_collection():
+        try:
             for before, action, after, violation, reached in _breadth_first(
                 system, parents, found, budget
             ):
@@ -98,12 +102,13 @@ def explore(
                     found.actions = [*_path(system, parents, before), action]
                     found.depth = len(found.actions)
                 elif found.transitions % TICK == 0:
-                    found.states, found.seconds = len(parents), time.monotonic() - started
+                    take_stock()
                     found.stopped_by = _exhausted(budget, found.seconds)
                     on_progress(found)
-    except KeyboardInterrupt:
-        found.stopped_by = "an interrupt"
-    found.states, found.seconds = len(parents), time.monotonic() - started
+        except KeyboardInterrupt:
+            found.stopped_by = "an interrupt"
+        take_stock()
+        parents.clear()  # before the collector would look through it
     found.verdict = _verdict(found)
     return found
 

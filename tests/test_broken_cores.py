@@ -30,25 +30,25 @@ def found_in(setup: Setup) -> CheckResult:
     [
         (
             broken_cores.forget_vote_in_restart,
-            Setup(bounds=Bounds()),
+            Setup(bounds=Bounds(restarts=True)),
             "VoteOncePerTerm",
             2,
         ),
         (
             broken_cores.forget_vote_in_restart,
-            Setup(bounds=Bounds(), properties=("ElectionSafety",)),
+            Setup(bounds=Bounds(restarts=True), properties=("ElectionSafety",)),
             "ElectionSafety",
             7,
         ),
         (
             broken_cores.vote_regardless_of_log,
-            Setup(bounds=Bounds(max_term=2, values=1, restarts=False)),
+            Setup(bounds=Bounds(max_term=2, values=1)),
             "LeaderCompleteness",
             9,
         ),
         (
             broken_cores.truncate_without_conflict,
-            Setup(bounds=Bounds(servers=2, max_log=2, values=1, restarts=False)),
+            Setup(bounds=Bounds(servers=2, max_log=2, values=1)),
             "CommitStability",
             9,
         ),
@@ -70,7 +70,7 @@ def test_check_finds_it(
 
 
 def test_the_counterexample_is_no_run_of_the_core_as_it_should_be() -> None:
-    setup = Setup(bounds=Bounds())
+    setup = Setup(bounds=Bounds(restarts=True))
     with pytest.MonkeyPatch.context() as monkeypatch:
         broken_cores.forget_vote_in_restart(monkeypatch)
         actions = found_in(setup).exploration.actions

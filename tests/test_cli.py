@@ -20,8 +20,8 @@ import spec
 from model_check.cli import run
 from tests import broken_cores
 
-SMALL = ["check", "--servers", "2"]
-LARGER = ["check", "--servers", "3"]
+SMALL = ["check", "--servers", "2", "--restarts"]
+LARGER = ["check", "--servers", "3", "--restarts"]
 
 
 class Outcome:
@@ -294,7 +294,9 @@ def test_the_state_graph_is_written_as_dot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "graph.dot"
-    assert Outcome(["check", "--servers", "1", "--graph", str(path)], capsys).code == 0
+    assert (
+        Outcome(["check", "--servers", "1", "--restarts", "--graph", str(path)], capsys).code == 0
+    )
     graph = nx.nx_pydot.read_dot(path)
     # By hand: follower; leader with nothing, v1 or v2; these three restarted. Edges: 2 (timeout,
     # restart) + 4 (heartbeat, v1, v2, restart) + 2 * 2 (heartbeat, restart) + 3 (restart).

@@ -16,7 +16,7 @@ from model_check.system import Deliver, Occur, Violation
 from raft_ref import Config, Event, Message, NodeState, Receive, Restart, Send, step
 from tests.toys import Counters, FewTicks, NeverBothAtTwo, NeverCountsDown, Ping, counters
 
-TINY = Bounds(servers=2, max_term=1, max_log=1, values=1)
+TINY = Bounds(servers=2, max_term=1, max_log=1, values=1, restarts=True)
 
 
 def figures(found: Exploration[Any, Any]) -> tuple[object, ...]:
@@ -140,10 +140,10 @@ CONFIGURATIONS = [
     for network in NETWORK_NAMES
     for bounds in (
         TINY,
-        Bounds(servers=1, max_term=3, max_log=2),
-        Bounds(servers=2, max_term=2, max_log=0),
-        Bounds(servers=2, max_term=1, max_log=2, values=1, max_entries=2, restarts=False),
-        Bounds(servers=3, max_term=1, max_log=0, restarts=False),
+        Bounds(servers=1, max_term=3, max_log=2, restarts=True),
+        Bounds(servers=2, max_term=2, max_log=0, restarts=True),
+        Bounds(servers=2, max_term=1, max_log=2, values=1, max_entries=2),
+        Bounds(servers=3, max_term=1, max_log=0),
     )
 ]
 
@@ -193,7 +193,12 @@ def naive_states(bounds: Bounds) -> int:
 
 
 @pytest.mark.parametrize(
-    "bounds", [TINY, Bounds(servers=3, max_term=1, max_log=0), Bounds(servers=2, max_term=2)]
+    "bounds",
+    [
+        TINY,
+        Bounds(servers=3, max_term=1, max_log=0, restarts=True),
+        Bounds(servers=2, max_term=2, restarts=True),
+    ],
 )
 def test_a_naive_search_finds_as_many_states(bounds: Bounds) -> None:
     system = Setup(bounds=bounds, properties=()).system()
@@ -208,7 +213,7 @@ def known(setup: Setup) -> tuple[int, int, int]:
 
 def test_one_term_one_entry_without_restarts_is_the_figure_others_got() -> None:
     """An independent explorer of the same system counted these states."""
-    setup = Setup(bounds=Bounds(values=1, restarts=False))
+    setup = Setup(bounds=Bounds(values=1))
     assert known(setup) == (20_369, 322_311, 18)
 
 
@@ -220,19 +225,22 @@ def test_one_term_one_entry_with_restarts(
     network: NetworkName, figures: tuple[int, int, int]
 ) -> None:
     """So that a change to the core that changes what can happen does not go unnoticed."""
-    assert known(Setup(bounds=Bounds(values=1), network=network, max_in_flight=1)) == figures
+    assert (
+        known(Setup(bounds=Bounds(values=1, restarts=True), network=network, max_in_flight=1))
+        == figures
+    )
 
 
 @pytest.mark.slow
 def test_two_terms_without_entries_is_the_figure_others_got() -> None:
-    setup = Setup(bounds=Bounds(max_term=2, max_log=0, restarts=False))
+    setup = Setup(bounds=Bounds(max_term=2, max_log=0))
     assert known(setup)[0] == 1_279_461
 
 
 @pytest.mark.slow
 def test_two_terms_and_one_entry_over_fifo() -> None:
     setup = Setup(
-        bounds=Bounds(max_term=2, values=1, restarts=False),
+        bounds=Bounds(max_term=2, values=1),
         network="fifo",
         max_in_flight=1,
     )
