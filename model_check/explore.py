@@ -4,7 +4,10 @@
 - ``transitions``: the actions enabled in them, also if one leads back to the same state;
 - ``depth``: the number of actions to the state that is farthest from the initial one.
 
-Breadth-first search meets every state on a shortest path, so a counterexample is shortest.
+Breadth-first search meets every state on a shortest path, so a counterexample is shortest. The
+search goes on to the end of the level in which it met a violation, so that its figures do not
+depend on any order: of all violations there, the one of the lowest rank is reported. A state in
+which a property is violated is not counted, unless a step that violates none leads there, too.
 """
 
 from __future__ import annotations
@@ -28,6 +31,12 @@ class Budget:
 
     max_states: int | None = None
     max_seconds: float | None = None
+
+    def exhausted_at(self, seconds: float) -> str | None:
+        """The name of the budget of time, if it is used up."""
+        if self.max_seconds is None or seconds < self.max_seconds:
+            return None
+        return f"the budget of {self.max_seconds:g} seconds"
 
 
 UNLIMITED = Budget()
@@ -83,6 +92,7 @@ def explore(
     started = time.monotonic()
     found: Exploration[E, M] = Exploration(violation=system.initial_violation())
     parents: Parents[S, Q, H] = {system.initial(): None}
+    last: tuple[State[S, Q, H], Action[E, M]] | None = None
 
     def take_stock() -> None:
         found.states, found.seconds = len(parents), time.monotonic() - started
@@ -97,33 +107,35 @@ def explore(
                     found.reached.setdefault(milestone, found.depth + 1)
                 if record is not None:
                     record(before, action, after)
-                if violation is not None:
-                    found.violation = violation
-                    found.actions = [*_path(system, parents, before), action]
-                    found.depth = len(found.actions)
-                elif found.transitions % TICK == 0:
+                if violation is not None and _counts_more(system, violation, found.violation):
+                    found.violation, last = violation, (before, action)
+                if found.transitions % TICK == 0:
                     take_stock()
-                    found.stopped_by = _exhausted(budget, found.seconds)
+                    found.stopped_by = budget.exhausted_at(found.seconds)
                     on_progress(found)
         except KeyboardInterrupt:
             found.stopped_by = "an interrupt"
         take_stock()
+        if last is not None:
+            before, action = last
+            found.actions = [*_path(system, parents, before), action]
+            found.depth = len(found.actions)
         parents.clear()  # before the collector would look through it
-    found.verdict = _verdict(found)
+    found.verdict = verdict(found)
     return found
 
 
-def _verdict(found: Exploration[E, M]) -> Verdict:
+def verdict(found: Exploration[E, M]) -> Verdict:
+    """What an exploration that has ended says of the system."""
     if found.violation is not None:
         return "violated"
     return "holds" if found.stopped_by is None else "inconclusive"
 
 
-def _exhausted(budget: Budget, seconds: float) -> str | None:
-    """The name of the budget of time, if it is used up."""
-    if budget.max_seconds is None or seconds < budget.max_seconds:
-        return None
-    return f"the budget of {budget.max_seconds:g} seconds"
+def _counts_more(
+    system: System[S, E, O, M, Q, H], violation: Violation, known: Violation | None
+) -> bool:
+    return known is None or system.watch.rank(violation) < system.watch.rank(known)
 
 
 @contextmanager
@@ -146,18 +158,19 @@ def _breadth_first(
 ) -> Iterator[tuple[State[S, Q, H], *Successor[E, M, S, Q, H]]]:
     """Every transition of every state, nearest states first; fills ``parents`` as it goes.
 
-    Ends early once ``found`` has a violation or a reason to stop.
+    Ends after the level in which ``found`` has got a violation, and as soon as it has a reason to
+    stop.
     """
     frontier = list(parents)
-    while frontier and _verdict(found) == "holds":
+    while frontier and found.violation is None:
         discovered: list[State[S, Q, H]] = []
         for expanded, state in enumerate(frontier):
             found.frontier = len(frontier) - expanded + len(discovered)
             for action, after, violation, reached in system.successors(state):
                 yield state, action, after, violation, reached
-                if _verdict(found) != "holds":
+                if found.stopped_by is not None:
                     return
-                if after is not state and after not in parents:
+                if violation is None and after is not state and after not in parents:
                     if len(parents) == budget.max_states:
                         found.stopped_by = f"the budget of {budget.max_states} states"
                         return

@@ -9,14 +9,14 @@ runs; nothing else changes, and explorers need not know.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
 from model_check.system import (
     Action,
+    Addressed,
     Deliver,
-    Link,
     LocalStep,
     Lose,
     M,
@@ -32,9 +32,11 @@ from model_check.system import (
     Watch,
     attempt,
 )
-from spec.forms import E, H, NodeNumber, O, S
+from spec.forms import E, H, NodeNumber, O, Renaming, S
 
 T = TypeVar("T")
+
+K = TypeVar("K", bound=Hashable)
 
 LATEST = 1 << 18
 """How many results of each function of a network are kept."""
@@ -59,6 +61,18 @@ class Numbering(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+class Memo(dict[K, T]):
+    """A function's results, each computed when it is first asked for."""
+
+    def __init__(self, function: Callable[[K], T]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: K) -> T:
+        value = self[key] = self._function(key)
+        return value
 
 
 class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
@@ -108,8 +122,8 @@ class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
             arrival = self._arrivals[message] = node, self.event_numbers.number(event)
         return arrival
 
-    def link(self, message: int) -> Link:
-        return self.node.link(self.message_numbers[message])
+    def sender(self, message: int) -> NodeNumber:
+        return self.node.sender(self.message_numbers[message])
 
     def is_restart(self, event: int) -> bool:
         return self.node.is_restart(self.event_numbers[event])
@@ -130,7 +144,7 @@ class InternedNetwork(Network[int, int], Generic[Q]):
     def empty(self) -> int:
         return self.contents.number(self._network.empty())
 
-    def send(self, in_flight: int, messages: tuple[tuple[Link, int], ...]) -> int:
+    def send(self, in_flight: int, messages: tuple[Addressed[int], ...]) -> int:
         return self._sent(in_flight, messages)
 
     def messages(self, in_flight: int) -> tuple[int, ...]:
@@ -143,10 +157,10 @@ class InternedNetwork(Network[int, int], Generic[Q]):
         for lose, left in self._network.losses(self.contents[in_flight]):
             yield lose, self.contents.number(left)
 
-    def restart(self, in_flight: int, node: NodeNumber) -> int:
-        return self.contents.number(self._network.restart(self.contents[in_flight], node))
+    def restart(self, in_flight: int, sender: NodeNumber, node: NodeNumber) -> int:
+        return self.contents.number(self._network.restart(self.contents[in_flight], sender, node))
 
-    def _send(self, in_flight: int, messages: tuple[tuple[Link, int], ...]) -> int:
+    def _send(self, in_flight: int, messages: tuple[Addressed[int], ...]) -> int:
         return self.contents.number(self._network.send(self.contents[in_flight], messages))
 
     def _number_deliveries(self, in_flight: int) -> tuple[tuple[Deliver[int], int], ...]:
@@ -155,44 +169,79 @@ class InternedNetwork(Network[int, int], Generic[Q]):
 
 
 class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
-    """A `Watch` over the numbers of another's memories, and an `InternedNode`'s states."""
+    """A `Watch` over the numbers of another's memories, facts and views of states."""
 
     def __init__(self, watch: Watch[S, E, O, M, H], node: InternedNode[S, E, O, M]) -> None:
-        self.memory_numbers: Numbering[H] = Numbering()
         self._watch = watch
         self._node = node
-        self._comparisons: dict[tuple[int, int, int, int], Violation | None] = {}
+        self._memories: Numbering[H] = Numbering()
+        self._facts: Numbering[Hashable] = Numbering()
+        self._views: Numbering[Hashable] = Numbering()
+        self._remembered = Memo(self._remember)
+        self._judged = Memo(self._judge)
+        self._viewed = Memo(self._view)
+        self._compared = Memo(self._compare)
 
     def initial(self) -> int:
-        return self.memory_numbers.number(self._watch.initial())
+        return self._memories.number(self._watch.initial())
 
     def observe(
-        self,
-        memory: int,
-        node: NodeNumber,
-        before: int,
-        event: int,
-        outcome: Outcome[int, int, int],
-    ) -> Observation[int]:
+        self, node: NodeNumber, before: int, event: int, outcome: Outcome[int, int, int]
+    ) -> Observation:
+        """What the original step gives to see: asked once a step, so nothing is kept here."""
         seen = self._watch.observe(
-            self.memory_numbers[memory],
             node,
             self._node.state_numbers[before],
             self._node.event_numbers[event],
             self._node.outcomes[node, before, event],
         )
-        return Observation(self.memory_numbers.number(seen.memory), seen.violation, seen.reached)
+        fact = None if seen.fact is None else self._facts.number(seen.fact)
+        return Observation(fact, seen.violation, seen.reached)
+
+    @property
+    def has_global_properties(self) -> bool:
+        return self._watch.has_global_properties
+
+    def survey(self, states: tuple[int, ...]) -> Violation | None:
+        if not self.has_global_properties:
+            return None
+        return self._watch.survey(tuple(self._node.state_numbers[state] for state in states))
+
+    def rank(self, violation: Violation) -> int:
+        return self._watch.rank(violation)
+
+    def remember(self, memory: int, fact: Hashable) -> int:
+        return self._remembered[memory, cast(int, fact)]
+
+    def judge(self, memory: int) -> Violation | None:
+        return self._judged[memory]
+
+    def view(self, state: int) -> int:
+        return self._viewed[state]
 
     def compare(
-        self, node: NodeNumber, state: int, other: NodeNumber, other_state: int
+        self, node: NodeNumber, view: Hashable, other: NodeNumber, other_view: Hashable
     ) -> Violation | None:
-        key = (node, state, other, other_state)
-        if key not in self._comparisons:
-            states = self._node.state_numbers
-            self._comparisons[key] = self._watch.compare(
-                node, states[state], other, states[other_state]
-            )
-        return self._comparisons[key]
+        return self._compared[node, cast(int, view), other, cast(int, other_view)]
+
+    def rename(self, memory: int, renaming: Renaming) -> int:
+        return self._memories.number(self._watch.rename(self._memories[memory], renaming))
+
+    def _remember(self, key: tuple[int, int]) -> int:
+        memory, fact = key
+        return self._memories.number(
+            self._watch.remember(self._memories[memory], self._facts[fact])
+        )
+
+    def _judge(self, memory: int) -> Violation | None:
+        return self._watch.judge(self._memories[memory])
+
+    def _view(self, state: int) -> int:
+        return self._views.number(self._watch.view(self._node.state_numbers[state]))
+
+    def _compare(self, key: tuple[NodeNumber, int, NodeNumber, int]) -> Violation | None:
+        node, view, other, other_view = key
+        return self._watch.compare(node, self._views[view], other, self._views[other_view])
 
 
 class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
@@ -204,16 +253,14 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
         network = cast("Network[int, Hashable]", system.network)
         super().__init__(node, InternedNetwork(network), InternedWatch(system.watch, node))
         self._interned_node = node
-        self._local_steps: dict[tuple[int, NodeNumber, int, int], LocalStep[int, int, int]] = {}
+        self._local_steps: dict[tuple[NodeNumber, int, int], LocalStep[int, int]] = {}
 
-    def local_step(
-        self, memory: int, node: NodeNumber, before: int, event: int
-    ) -> LocalStep[int, int, int]:
+    def local_step(self, node: NodeNumber, before: int, event: int) -> LocalStep[int, int]:
         """What the original's step would be, computed once."""
-        key = (memory, node, before, event)
+        key = (node, before, event)
         local = self._local_steps.get(key)
         if local is None:
-            local = self._local_steps[key] = super().local_step(memory, node, before, event)
+            local = self._local_steps[key] = super().local_step(node, before, event)
         return local
 
     def original(self, action: Action[int, int]) -> Action[E, M]:
@@ -233,5 +280,8 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
 
     def original_messages(self, state: State[int, int, int]) -> tuple[M, ...]:
         """The messages of the original system that are in flight in ``state``."""
-        messages = self.network.messages(state.in_flight)
-        return tuple(self._interned_node.message_numbers[message] for message in messages)
+        return tuple(
+            self._interned_node.message_numbers[message]
+            for in_flight in state.in_flight
+            for message in self.network.messages(in_flight)
+        )

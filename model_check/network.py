@@ -18,7 +18,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from model_check.system import Deliver, Link, Lose, Network
+from model_check.system import Addressed, Deliver, Lose, Network
 from spec.forms import NodeNumber
 
 M = TypeVar("M", bound=Hashable)
@@ -26,8 +26,8 @@ M = TypeVar("M", bound=Hashable)
 Messages: TypeAlias = tuple[M, ...]
 """A set of messages, each once, ordered by `repr`: small, and the same in every process."""
 
-Queues: TypeAlias = tuple[tuple[Link, tuple[M, ...]], ...]
-"""The links that have messages in flight, in ascending order, each with its queue."""
+Queues: TypeAlias = tuple[tuple[NodeNumber, tuple[M, ...]], ...]
+"""The receivers that have messages of one sender in flight, ascending, each with its queue."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,13 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
     what to deliver.
     """
 
+    keeps_delivered = True
+    breaks_on_restart = False
+
     def empty(self) -> Messages[M]:
         return ()
 
-    def send(self, in_flight: Messages[M], messages: tuple[tuple[Link, M], ...]) -> Messages[M]:
+    def send(self, in_flight: Messages[M], messages: tuple[Addressed[M], ...]) -> Messages[M]:
         if all(message in in_flight for _, message in messages):
             return in_flight
         merged = list(in_flight)
@@ -59,7 +62,7 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
     def losses(self, in_flight: Messages[M]) -> tuple[()]:
         return ()
 
-    def restart(self, in_flight: Messages[M], node: NodeNumber) -> Messages[M]:
+    def restart(self, in_flight: Messages[M], sender: NodeNumber, node: NodeNumber) -> Messages[M]:
         return in_flight
 
 
@@ -69,6 +72,8 @@ class Once(Replayable[M]):
 
     In flight is a set: a message sent again while it is still in flight does not count twice.
     """
+
+    keeps_delivered = False
 
     def deliveries(self, in_flight: Messages[M]) -> Iterator[tuple[Deliver[M], Messages[M]]]:
         return (
@@ -85,18 +90,21 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
     of a queue may get lost, too. A restart empties the queues from and to the node.
     """
 
+    keeps_delivered = False
+    breaks_on_restart = True
+
     capacity: int = 2
     loss: bool = True
 
     def empty(self) -> Queues[M]:
         return ()
 
-    def send(self, in_flight: Queues[M], messages: tuple[tuple[Link, M], ...]) -> Queues[M]:
+    def send(self, in_flight: Queues[M], messages: tuple[Addressed[M], ...]) -> Queues[M]:
         queues = dict(in_flight)
-        for link, message in messages:
-            queue = queues.get(link, ())
+        for receiver, message in messages:
+            queue = queues.get(receiver, ())
             if len(queue) < self.capacity:
-                queues[link] = (*queue, message)
+                queues[receiver] = (*queue, message)
         return tuple(sorted(queues.items(), key=lambda item: item[0]))
 
     def messages(self, in_flight: Queues[M]) -> tuple[M, ...]:
@@ -109,11 +117,11 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
         firsts = self._firsts(in_flight) if self.loss else ()
         return ((Lose(message), left) for message, left in firsts)
 
-    def restart(self, in_flight: Queues[M], node: NodeNumber) -> Queues[M]:
-        return tuple((link, queue) for link, queue in in_flight if node not in link)
+    def restart(self, in_flight: Queues[M], sender: NodeNumber, node: NodeNumber) -> Queues[M]:
+        return tuple(item for item in in_flight if node not in (sender, item[0]))
 
     def _firsts(self, in_flight: Queues[M]) -> Iterator[tuple[M, Queues[M]]]:
         """The first message of each queue, and what is in flight without it."""
-        for position, (link, (first, *rest)) in enumerate(in_flight):
-            left = ((link, tuple(rest)),) if rest else ()
+        for position, (receiver, (first, *rest)) in enumerate(in_flight):
+            left = ((receiver, tuple(rest)),) if rest else ()
             yield first, in_flight[:position] + left + in_flight[position + 1 :]

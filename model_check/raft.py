@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from model_check.system import Action, Link, Network, Node, Outcome, Q, System
+from model_check.system import Action, Network, Node, Outcome, Q, System
 from model_check.watch import Memory, PropertyWatch
 from raft_ref import (
     ClientRequest,
@@ -110,8 +110,8 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
     def arrival(self, message: Message) -> tuple[NodeId, Event]:
         return message.destination, Receive(message)
 
-    def link(self, message: Message) -> Link:
-        return message.source, message.destination
+    def sender(self, message: Message) -> NodeId:
+        return message.source
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)

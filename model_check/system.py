@@ -15,16 +15,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
-from spec.forms import E, H, NodeNumber, O, S
+from spec.forms import E, H, NodeNumber, O, Renaming, S
 
 M = TypeVar("M", bound=Hashable)
 """A message."""
 Q = TypeVar("Q", bound=Hashable)
-"""What is in flight in a network."""
-Link: TypeAlias = tuple[NodeNumber, NodeNumber]
-"""A message's way: from, to."""
+"""What one node has in flight: the messages it sent, as a network keeps them."""
+Addressed: TypeAlias = tuple[NodeNumber, M]
+"""A message, and to whom it goes."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,27 @@ class Node(ABC, Generic[S, E, O, M]):
         """At whom ``message`` arrives, and as which event."""
 
     @abstractmethod
-    def link(self, message: M) -> Link:
-        """From whom to whom ``message`` goes."""
+    def sender(self, message: M) -> NodeNumber:
+        """Who sent ``message``: it says so itself, so that no two nodes send the same."""
 
     @abstractmethod
     def is_restart(self, event: E) -> bool:
         """Whether ``event`` breaks the node's connections."""
+
+    def renamings(self) -> Iterable[Renaming]:
+        """The other names under which everything would happen just the same, itself included.
+
+        They must form a group. None, unless a node says so.
+        """
+        return ()
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        """A state, event or message under other names.
+
+        Raises:
+            TypeError: if it is none of these, or the node is not symmetric at all.
+        """
+        raise TypeError(f"{type(self).__name__} gives no renamings")
 
 
 @dataclass(frozen=True)
@@ -99,15 +115,23 @@ Action: TypeAlias = Occur[E] | Deliver[M] | Lose[M]
 
 
 class Network(ABC, Generic[M, Q]):
-    """What may become of messages: how they wait, arrive and get lost. Pure functions again."""
+    """What may become of messages: how they wait, arrive and get lost. Pure functions again.
+
+    Messages belong to their sender: what one node has in flight does not depend on the others.
+    """
+
+    keeps_delivered: ClassVar[bool]
+    """Whether a message that was delivered is in flight as before."""
+    breaks_on_restart: ClassVar[bool]
+    """Whether a restart of a node loses messages of its own or to it."""
 
     @abstractmethod
     def empty(self) -> Q:
         """Nothing in flight."""
 
     @abstractmethod
-    def send(self, in_flight: Q, messages: tuple[tuple[Link, M], ...]) -> Q:
-        """What is in flight once ``messages`` were sent, in this order."""
+    def send(self, in_flight: Q, messages: tuple[Addressed[M], ...]) -> Q:
+        """What a node has in flight once it also sent ``messages``, in this order."""
 
     @abstractmethod
     def messages(self, in_flight: Q) -> tuple[M, ...]:
@@ -122,8 +146,8 @@ class Network(ABC, Generic[M, Q]):
         """Each message that may get lost next, and what is then left in flight."""
 
     @abstractmethod
-    def restart(self, in_flight: Q, node: NodeNumber) -> Q:
-        """What is left in flight once ``node`` has restarted."""
+    def restart(self, in_flight: Q, sender: NodeNumber, node: NodeNumber) -> Q:
+        """What is left of what ``sender`` has in flight once ``node`` has restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +159,15 @@ class Violation:
 
 
 TOTALITY = "Totality"
-"""The property every system has: a step is defined for whatever can happen."""
+"""The property every system has: a step is defined for whatever can happen, and a node speaks for
+itself, to nodes there are."""
 
 
-class Observation(NamedTuple, Generic[H]):
-    """What the properties make of a step."""
+class Observation(NamedTuple):
+    """What the properties make of a step, whatever happened before it."""
 
-    memory: H
+    fact: Hashable | None
+    """What of it the history properties should remember; None for nothing."""
     violation: Violation | None
     reached: tuple[str, ...]
     """The milestones the step reached."""
@@ -156,15 +182,44 @@ class Watch(ABC, Generic[S, E, O, M, H]):
 
     @abstractmethod
     def observe(
-        self, memory: H, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
-    ) -> Observation[H]:
-        """What one step adds to the memory, breaks and reaches."""
+        self, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
+    ) -> Observation:
+        """What one step breaks by itself, reaches, and gives to remember."""
+
+    @abstractmethod
+    def remember(self, memory: H, fact: Hashable) -> H:
+        """What is remembered once ``fact`` has come to pass, too."""
+
+    @abstractmethod
+    def judge(self, memory: H) -> Violation | None:
+        """What is broken by all that is remembered."""
+
+    @abstractmethod
+    def view(self, state: S) -> Hashable:
+        """What `compare` has to see of a state."""
 
     @abstractmethod
     def compare(
-        self, node: NodeNumber, state: S, other: NodeNumber, other_state: S
+        self, node: NodeNumber, view: Hashable, other: NodeNumber, other_view: Hashable
     ) -> Violation | None:
-        """What the states of two nodes at one moment break."""
+        """What two nodes break together at one moment."""
+
+    @property
+    @abstractmethod
+    def has_global_properties(self) -> bool:
+        """Whether `survey` looks at anything at all."""
+
+    @abstractmethod
+    def survey(self, states: tuple[S, ...]) -> Violation | None:
+        """What all nodes break together at one moment."""
+
+    @abstractmethod
+    def rank(self, violation: Violation) -> int:
+        """Which of several violations counts: the one with the lowest rank."""
+
+    @abstractmethod
+    def rename(self, memory: H, renaming: Renaming) -> H:
+        """``memory`` under other names."""
 
 
 class State(NamedTuple, Generic[S, Q, H]):
@@ -172,18 +227,19 @@ class State(NamedTuple, Generic[S, Q, H]):
 
     nodes: tuple[S, ...]
     """The local state of node ``i`` stands at ``i - 1``."""
-    in_flight: Q
+    in_flight: tuple[Q, ...]
+    """What node ``i`` has in flight stands at ``i - 1``."""
     memory: H
     """What the properties remember."""
 
 
-class LocalStep(NamedTuple, Generic[S, M, H]):
-    """A step of one node: what it becomes, sends, and lets the properties remember and say."""
+class LocalStep(NamedTuple, Generic[S, M]):
+    """A step of one node: what it becomes, sends, breaks by itself, reaches, gives to remember."""
 
     state: S
-    messages: tuple[tuple[Link, M], ...]
-    memory: H
+    messages: tuple[Addressed[M], ...]
     is_restart: bool
+    fact: Hashable | None
     violation: Violation | None
     reached: tuple[str, ...]
 
@@ -204,29 +260,32 @@ class System(Generic[S, E, O, M, Q, H]):
 
     def initial(self) -> State[S, Q, H]:
         """The state in which everything starts."""
-        numbers = range(1, self.node.count + 1)
-        nodes = tuple(self.node.initial(number) for number in numbers)
-        return State(nodes, self.network.empty(), self.watch.initial())
+        count = self.node.count
+        nodes = tuple(self.node.initial(number) for number in range(1, count + 1))
+        return State(nodes, (self.network.empty(),) * count, self.watch.initial())
 
     def initial_violation(self) -> Violation | None:
         """What the initial state breaks before anything happened."""
-        nodes = self.initial().nodes
-        checks = (self._compare_with_all(nodes, node) for node in range(1, len(nodes) + 1))
-        return next((violation for violation in checks if violation is not None), None)
+        nodes, _, memory = self.initial()
+        compared = (self._compare_with_all(nodes, node) for node in range(1, len(nodes) + 1))
+        return self._worst(self.watch.judge(memory), self.watch.survey(nodes), *compared)
 
     def successors(self, state: State[S, Q, H]) -> Iterator[Successor[E, M, S, Q, H]]:
         """Every action enabled in ``state``, in a fixed order, and where it leads."""
         nodes, in_flight, memory = state
         for node, before in enumerate(nodes, start=1):
             for event in self.node.events(node, before):
-                local = self.local_step(memory, node, before, event)
+                local = self.local_step(node, before, event)
                 yield Occur(node, event), *self._combine(state, node, local, in_flight)
-        for deliver, left in self.network.deliveries(in_flight):
-            node, event = self.node.arrival(deliver.message)
-            local = self.local_step(memory, node, nodes[node - 1], event)
-            yield deliver, *self._combine(state, node, local, left)
-        for lose, left in self.network.losses(in_flight):
-            yield lose, State(nodes, left, memory), None, ()
+        for sender, own in enumerate(in_flight, start=1):
+            for deliver, left in self.network.deliveries(own):
+                node, event = self.node.arrival(deliver.message)
+                local = self.local_step(node, nodes[node - 1], event)
+                remaining = _with(in_flight, sender, left)
+                yield deliver, *self._combine(state, node, local, remaining)
+        for sender, own in enumerate(in_flight, start=1):
+            for lose, left in self.network.losses(own):
+                yield lose, State(nodes, _with(in_flight, sender, left), memory), None, ()
 
     def take(
         self, state: State[S, Q, H], action: Action[E, M]
@@ -239,58 +298,88 @@ class System(Generic[S, E, O, M, Q, H]):
                     return None
                 left = in_flight
             case Deliver(message):
-                deliveries = dict(self.network.deliveries(in_flight))
+                sender = self.node.sender(message)
+                deliveries = dict(self.network.deliveries(in_flight[sender - 1]))
                 if action not in deliveries:
                     return None
                 node, event = self.node.arrival(message)
-                left = deliveries[action]
-            case Lose():
-                losses = dict(self.network.losses(in_flight))
-                return (
-                    (State(nodes, losses[action], memory), None, ()) if action in losses else None
-                )
-        local = self.local_step(memory, node, nodes[node - 1], event)
+                left = _with(in_flight, sender, deliveries[action])
+            case Lose(message):
+                sender = self.node.sender(message)
+                losses = dict(self.network.losses(in_flight[sender - 1]))
+                if action not in losses:
+                    return None
+                return State(nodes, _with(in_flight, sender, losses[action]), memory), None, ()
+        local = self.local_step(node, nodes[node - 1], event)
         return self._combine(state, node, local, left)
 
-    def local_step(self, memory: H, node: NodeNumber, before: S, event: E) -> LocalStep[S, M, H]:
-        """All of a step that does not depend on the network or the other nodes."""
+    def local_step(self, node: NodeNumber, before: S, event: E) -> LocalStep[S, M]:
+        """All of a step that does not depend on the network, the other nodes or the past."""
         outcome = attempt(self.node, node, before, event)
-        memory, violation, reached = self.watch.observe(memory, node, before, event, outcome)
-        messages = tuple((self.node.link(message), message) for message in outcome.messages)
+        fact, violation, reached = self.watch.observe(node, before, event, outcome)
+        messages = tuple((self.node.arrival(message)[0], message) for message in outcome.messages)
         is_restart = self.node.is_restart(event)
-        return LocalStep(outcome.state, messages, memory, is_restart, violation, reached)
+        return LocalStep(outcome.state, messages, is_restart, fact, violation, reached)
 
     def _combine(
-        self, state: State[S, Q, H], node: NodeNumber, local: LocalStep[S, M, H], in_flight: Q
+        self, state: State[S, Q, H], node: NodeNumber, local: LocalStep[S, M], left: tuple[Q, ...]
     ) -> tuple[State[S, Q, H], Violation | None, tuple[str, ...]]:
-        """The world after a step of ``node``, having been ``state``, but with ``in_flight``."""
-        nodes = state.nodes
-        after, messages, memory, is_restart, violation, reached = local
+        """The world after a step of ``node`` from ``state``, but with ``left`` in flight."""
+        nodes, in_flight, memory = state
+        after, messages, is_restart, fact, violation, reached = local
         if is_restart:
-            in_flight = self.network.restart(in_flight, node)
+            left = tuple(
+                self.network.restart(own, sender, node) for sender, own in enumerate(left, start=1)
+            )
         if messages:
-            in_flight = self.network.send(in_flight, messages)
+            left = _with(left, node, self.network.send(left[node - 1], messages))
+        if fact is not None:
+            memory = self.watch.remember(memory, fact)
+            violation = self._worst(violation, self.watch.judge(memory))
         if after != nodes[node - 1]:
-            nodes = (*nodes[: node - 1], after, *nodes[node:])
-            violation = violation or self._compare_with_all(nodes, node)
-        elif in_flight == state.in_flight and memory == state.memory:
+            nodes = _with(nodes, node, after)
+            pairs, all_nodes = self._compare_with_all(nodes, node), self.watch.survey(nodes)
+            violation = self._worst(violation, pairs, all_nodes)
+        elif left == in_flight and memory == state.memory:
             return state, violation, reached
-        return State(nodes, in_flight, memory), violation, reached
+        return State(nodes, left, memory), violation, reached
 
     def _compare_with_all(self, nodes: tuple[S, ...], node: NodeNumber) -> Violation | None:
-        """What the new state of ``node`` breaks together with that of some other node."""
-        state = nodes[node - 1]
-        for other, other_state in enumerate(nodes, start=1):
-            if other != node:
-                violation = self.watch.compare(node, state, other, other_state)
-                if violation is not None:
-                    return violation
-        return None
+        """What the state of ``node`` breaks together with that of some other node."""
+        views = [self.watch.view(state) for state in nodes]
+        return self._worst(
+            *(
+                self.watch.compare(node, views[node - 1], other, view)
+                for other, view in enumerate(views, start=1)
+                if other != node
+            )
+        )
+
+    def _worst(self, *violations: Violation | None) -> Violation | None:
+        """The one of them that counts."""
+        found = [violation for violation in violations if violation is not None]
+        return min(found, key=self.watch.rank, default=None)
+
+
+def _with(values: tuple[T, ...], node: NodeNumber, value: T) -> tuple[T, ...]:
+    """``values`` with that of ``node`` replaced."""
+    return (*values[: node - 1], value, *values[node:])
 
 
 def attempt(node: Node[S, E, O, M], number: NodeNumber, before: S, event: E) -> Outcome[S, O, M]:
     """A step of ``node``; if it raises, a step that changes nothing and says why it failed."""
     try:
-        return node.step(number, before, event)
+        outcome = node.step(number, before, event)
+        for message in outcome.messages:
+            _check_way(node, number, message)
+        return outcome
     except Exception as error:  # whatever it is, it is a finding about the node, not about us
         return Outcome(before, failure=f"{type(error).__name__}: {error}")
+
+
+def _check_way(node: Node[S, E, O, M], number: NodeNumber, message: M) -> None:
+    """Refuse a message in another's name, or to nobody."""
+    if node.sender(message) != number:
+        raise ValueError(f"node {number} sent a message as node {node.sender(message)}: {message}")
+    if not 1 <= node.arrival(message)[0] <= node.count:
+        raise ValueError(f"node {number} sent a message to nobody: {message}")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from model_check.system import TOTALITY, M, Observation, Outcome, Violation, Watch
 from spec.forms import (
     E,
+    GlobalProperty,
     HistoryProperty,
     Milestone,
     NodeNumber,
     O,
     PairProperty,
     Property,
+    Renaming,
     S,
     Step,
     StepProperty,
@@ -26,6 +28,8 @@ Memory: TypeAlias = tuple[Hashable, ...]
 class PropertyWatch(Watch[S, E, O, M, Memory]):
     """Evaluates properties on every step, and notes the milestones it reaches.
 
+    Of several violations at once, that of the property given first counts, after `TOTALITY`.
+
     Raises:
         TypeError: if a property has none of the forms of `spec.forms`.
     """
@@ -34,10 +38,13 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         self, properties: Iterable[Property], milestones: Iterable[Milestone[S, E, O]] = ()
     ) -> None:
         self._step_properties: list[StepProperty[S, E, O]] = []
-        self._pair_properties: list[PairProperty[S]] = []
-        self._history_properties: list[HistoryProperty[S, E, O, Hashable]] = []
+        self._pair_properties: list[PairProperty[S, Hashable]] = []
+        self._history_properties: list[HistoryProperty[S, E, O, Hashable, Hashable]] = []
+        self._global_properties: list[GlobalProperty[S]] = []
         self._milestones = tuple(milestones)
+        self._ranks = {TOTALITY: 0}
         for item in properties:
+            self._ranks[item.name] = len(self._ranks)
             match item:
                 case StepProperty():
                     self._step_properties.append(item)
@@ -45,44 +52,69 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
                     self._pair_properties.append(item)
                 case HistoryProperty():
                     self._history_properties.append(item)
+                case GlobalProperty():
+                    self._global_properties.append(item)
                 case _:
                     raise TypeError(f"{item.name} has none of the forms of spec.forms")
 
     def initial(self) -> Memory:
-        """What is remembered before anything happened."""
         return tuple(item.initial() for item in self._history_properties)
 
     def observe(
-        self, memory: Memory, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
-    ) -> Observation[Memory]:
-        """What one step adds to the memory, breaks and reaches."""
+        self, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
+    ) -> Observation:
         if outcome.failure is not None:
-            return Observation(memory, Violation(TOTALITY, outcome.failure), ())
+            return Observation(None, Violation(TOTALITY, outcome.failure), ())
         step = Step(node, before, event, outcome.state, outcome.outputs)
-        memory = tuple(
-            item.observe(old, step)
-            for item, old in zip(self._history_properties, memory, strict=True)
-        )
+        facts = tuple(item.fact(step) for item in self._history_properties)
+        noteworthy = any(fact is not None for fact in facts)
+        violation = _first((item, item.violation(step)) for item in self._step_properties)
         reached = tuple(item.name for item in self._milestones if item.reached_by(step))
-        return Observation(memory, self._violation(step, memory), reached)
+        return Observation(facts if noteworthy else None, violation, reached)
+
+    def remember(self, memory: Memory, fact: Hashable) -> Memory:
+        facts = cast(Memory, fact)
+        return tuple(
+            old if new is None else item.remember(old, new)
+            for item, old, new in zip(self._history_properties, memory, facts, strict=True)
+        )
+
+    def judge(self, memory: Memory) -> Violation | None:
+        items = zip(self._history_properties, memory, strict=True)
+        return _first((item, item.violation(remembered)) for item, remembered in items)
+
+    def view(self, state: S) -> Memory:
+        return tuple(item.view(state) for item in self._pair_properties)
 
     def compare(
-        self, node: NodeNumber, state: S, other: NodeNumber, other_state: S
+        self, node: NodeNumber, view: Hashable, other: NodeNumber, other_view: Hashable
     ) -> Violation | None:
-        """What the states of two nodes at one moment break."""
-        for item in self._pair_properties:
-            explanation = item.violation(node, state, other, other_state)
-            if explanation is not None:
-                return Violation(item.name, explanation)
-        return None
+        views = zip(cast(Memory, view), cast(Memory, other_view), strict=True)
+        pairs = zip(self._pair_properties, views, strict=True)
+        return _first((item, item.violation(node, own, other, its)) for item, (own, its) in pairs)
 
-    def _violation(self, step: Step[S, E, O], memory: Memory) -> Violation | None:
-        for item in self._step_properties:
-            explanation = item.violation(step)
-            if explanation is not None:
-                return Violation(item.name, explanation)
-        for history_item, remembered in zip(self._history_properties, memory, strict=True):
-            explanation = history_item.violation(remembered)
-            if explanation is not None:
-                return Violation(history_item.name, explanation)
-        return None
+    @property
+    def has_global_properties(self) -> bool:
+        return bool(self._global_properties)
+
+    def survey(self, states: tuple[S, ...]) -> Violation | None:
+        return _first((item, item.violation(states)) for item in self._global_properties)
+
+    def rank(self, violation: Violation) -> int:
+        return self._ranks[violation.property]
+
+    def rename(self, memory: Memory, renaming: Renaming) -> Memory:
+        items = zip(self._history_properties, memory, strict=True)
+        return tuple(item.rename(remembered, renaming) for item, remembered in items)
+
+
+def _first(judged: Iterable[tuple[Property, str | None]]) -> Violation | None:
+    """The first property that was found violated."""
+    return next(
+        (
+            Violation(item.name, explanation)
+            for item, explanation in judged
+            if explanation is not None
+        ),
+        None,
+    )

@@ -11,33 +11,41 @@ from typing import TypeAlias
 
 from raft_ref.events import Apply, Event, Output, Restart
 from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
-from spec.forms import HistoryProperty, PairProperty, Property, Step, StepProperty
+from spec.forms import HistoryProperty, PairProperty, Property, Renaming, Step, StepProperty
 
 RaftStep: TypeAlias = Step[NodeState, Event, Output]
 
 
-class ElectionSafety(HistoryProperty[NodeState, Event, Output, "frozenset[tuple[Term, NodeId]]"]):
+Leadership: TypeAlias = tuple[Term, NodeId]
+"""Who has led which term."""
+
+
+class ElectionSafety(
+    HistoryProperty[NodeState, Event, Output, Leadership, "frozenset[Leadership]"]
+):
     """At most one leader can be elected in a given term (§5.2)."""
 
     exercised_by = frozenset({"contested_election"})
 
-    def initial(self) -> frozenset[tuple[Term, NodeId]]:
+    def initial(self) -> frozenset[Leadership]:
         """Remember who has led which term."""
         return frozenset()
 
-    def observe(
-        self, memory: frozenset[tuple[Term, NodeId]], step: RaftStep
-    ) -> frozenset[tuple[Term, NodeId]]:
-        if isinstance(step.after.role, Leader):
-            return memory | {(step.after.current_term, step.node)}
-        return memory
+    def fact(self, step: RaftStep) -> Leadership | None:
+        return (step.after.current_term, step.node) if _comes_to_power(step) else None
 
-    def violation(self, memory: frozenset[tuple[Term, NodeId]]) -> str | None:
+    def remember(self, memory: frozenset[Leadership], fact: Leadership) -> frozenset[Leadership]:
+        return memory | {fact}
+
+    def violation(self, memory: frozenset[Leadership]) -> str | None:
         for term in sorted({term for term, _ in memory}):
             leaders = sorted(leader for led, leader in memory if led == term)
             if len(leaders) > 1:
                 return f"term {term} has had the leaders {_names(leaders)}"
         return None
+
+    def rename(self, memory: frozenset[Leadership], renaming: Renaming) -> frozenset[Leadership]:
+        return frozenset((term, renaming.node(leader)) for term, leader in memory)
 
 
 class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
@@ -59,16 +67,17 @@ class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
         )
 
 
-class LogMatching(PairProperty[NodeState]):
+class LogMatching(PairProperty[NodeState, Log]):
     """If two logs contain an entry with the same index and term, then the logs are identical in all
     entries up through the given index (§5.3)."""
 
     exercised_by = frozenset({"replication"})
 
-    def violation(
-        self, node: NodeId, state: NodeState, other: NodeId, other_state: NodeState
-    ) -> str | None:
-        log, other_log = state.log, other_state.log
+    def view(self, state: NodeState) -> Log:
+        """The log."""
+        return state.log
+
+    def violation(self, node: NodeId, log: Log, other: NodeId, other_log: Log) -> str | None:
         first = max(log.snapshot_index, other_log.snapshot_index) + 1
         for index in range(min(log.last_index, other_log.last_index), first - 1, -1):
             if log.term_at(index) == other_log.term_at(index):
@@ -104,13 +113,16 @@ class Elected:
 
 @dataclass(frozen=True, slots=True)
 class Reign:
-    """What `LeaderCompleteness` remembers: all that was ever committed, and all elections."""
+    """What `LeaderCompleteness` remembers: all that was ever committed, and all elections.
+
+    As a fact, what one step adds to that.
+    """
 
     committed: frozenset[CommittedEntry] = frozenset()
     elected: frozenset[Elected] = frozenset()
 
 
-class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign]):
+class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign, Reign]):
     """If a log entry is committed in a given term, then that entry will be present in the logs of
     the leaders for all higher-numbered terms (§5.4).
 
@@ -123,18 +135,21 @@ class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign]):
         """Remember nothing yet."""
         return Reign()
 
-    def observe(self, memory: Reign, step: RaftStep) -> Reign:
+    def fact(self, step: RaftStep) -> Reign | None:
         before, after = step.before, step.after
-        committed, elected = memory.committed, memory.elected
-        for index in range(before.commit_index + 1, after.commit_index + 1):
-            entry = after.log.entry_at(index)
-            if entry is not None:
-                committed = _commit(committed, CommittedEntry(index, entry, after.current_term))
-        if isinstance(after.role, Leader) and (
-            not isinstance(before.role, Leader) or before.current_term != after.current_term
-        ):
-            elected = elected | {Elected(after.current_term, after.log)}
-        return Reign(committed, elected)
+        committed = frozenset(
+            CommittedEntry(index, entry, after.current_term)
+            for index in range(before.commit_index + 1, after.commit_index + 1)
+            if (entry := after.log.entry_at(index)) is not None
+        )
+        elected = {Elected(after.current_term, after.log)} if _comes_to_power(step) else ()
+        return Reign(committed, frozenset(elected)) if committed or elected else None
+
+    def remember(self, memory: Reign, fact: Reign) -> Reign:
+        committed = memory.committed
+        for entry in fact.committed:
+            committed = _commit(committed, entry)
+        return Reign(committed, memory.elected | fact.elected)
 
     def violation(self, memory: Reign) -> str | None:
         for committed in sorted(memory.committed):
@@ -147,28 +162,42 @@ class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign]):
                     )
         return None
 
+    def rename(self, memory: Reign, renaming: Renaming) -> Reign:
+        return Reign(
+            frozenset(
+                CommittedEntry(known.index, rename_entry(known.entry, renaming), known.term)
+                for known in memory.committed
+            ),
+            frozenset(
+                Elected(leader.term, rename_log(leader.log, renaming)) for leader in memory.elected
+            ),
+        )
 
-class StateMachineSafety(
-    HistoryProperty[NodeState, Event, Output, "frozenset[tuple[Index, Entry]]"]
-):
+
+Applied: TypeAlias = frozenset[tuple[Index, Entry]]
+"""What was applied to a state machine, and where."""
+
+
+class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Applied]):
     """If a server has applied a log entry at a given index to its state machine, no other server
     will ever apply a different log entry for the same index (§5.4.3)."""
 
     exercised_by = frozenset({"follower_commit"})
 
-    def initial(self) -> frozenset[tuple[Index, Entry]]:
+    def initial(self) -> Applied:
         """Remember what was ever applied, and where."""
         return frozenset()
 
-    def observe(
-        self, memory: frozenset[tuple[Index, Entry]], step: RaftStep
-    ) -> frozenset[tuple[Index, Entry]]:
-        applied = {
+    def fact(self, step: RaftStep) -> Applied | None:
+        applied = frozenset(
             (output.index, output.entry) for output in step.outputs if isinstance(output, Apply)
-        }
-        return memory | applied if applied else memory
+        )
+        return applied or None
 
-    def violation(self, memory: frozenset[tuple[Index, Entry]]) -> str | None:
+    def remember(self, memory: Applied, fact: Applied) -> Applied:
+        return memory | fact
+
+    def violation(self, memory: Applied) -> str | None:
         applied: dict[Index, Entry] = {}
         for index, entry in sorted(memory):
             if applied.setdefault(index, entry) != entry:
@@ -176,6 +205,9 @@ class StateMachineSafety(
                     f"both {_shown(index, applied[index])} and {_shown(index, entry)} were applied"
                 )
         return None
+
+    def rename(self, memory: Applied, renaming: Renaming) -> Applied:
+        return frozenset((index, rename_entry(entry, renaming)) for index, entry in memory)
 
 
 class MonotonicTerm(StepProperty[NodeState, Event, Output]):
@@ -250,6 +282,23 @@ PROPERTIES: tuple[Property, ...] = (
     CommitStability(),
 )
 """All of them, those of Figure 3 first and in its order."""
+
+
+def rename_entry(entry: Entry, renaming: Renaming) -> Entry:
+    """``entry`` with its command under another name."""
+    return Entry(entry.term, renaming.value(entry.command))
+
+
+def rename_log(log: Log, renaming: Renaming) -> Log:
+    """``log`` with its commands under other names."""
+    entries = tuple(rename_entry(entry, renaming) for entry in log.entries)
+    return Log(entries, log.snapshot_index, log.snapshot_term)
+
+
+def _comes_to_power(step: RaftStep) -> bool:
+    before, after = step.before, step.after
+    was_leader = isinstance(before.role, Leader) and before.current_term == after.current_term
+    return isinstance(after.role, Leader) and not was_leader
 
 
 def _first_change(before: Log, after: Log, *, until: Index) -> Index | None:

@@ -100,8 +100,12 @@ class ClusterRun:
         assert taken is not None, f"{action} is not enabled"
         known = set(self.sent)
         self.state, violation, _ = taken
-        in_flight = self.system.network.messages(self.state.in_flight)
-        self.sent += [message for message in in_flight if message not in known]
+        self.sent += [
+            message
+            for in_flight in self.state.in_flight
+            for message in self.system.network.messages(in_flight)
+            if message not in known
+        ]
         self.actions.append(action)
         assert violation is None, "\n".join(
             [*map(describe_action, self.actions), f"{violation.property}: {violation.explanation}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -25,7 +24,7 @@ from raft_ref import (
     Restart,
     Role,
 )
-from spec.forms import H, HistoryProperty, Property, Step
+from spec.forms import F, H, HistoryProperty, Property, Step
 from spec.properties import (
     PROPERTIES,
     CommitStability,
@@ -65,10 +64,11 @@ def step(
     return Step(node, before, event, after, outputs)
 
 
-def history(item: HistoryProperty[NodeState, Event, Output, H], *steps: RaftStep) -> str | None:
+def history(item: HistoryProperty[NodeState, Event, Output, F, H], *steps: RaftStep) -> str | None:
     memory = item.initial()
     for one in steps:
-        memory = item.observe(memory, one)
+        fact = item.fact(one)
+        memory = memory if fact is None else item.remember(memory, fact)
     return item.violation(memory)
 
 
@@ -145,16 +145,16 @@ def test_who_is_no_leader_any_more_may_truncate(before: NodeState, after: NodeSt
     ],
 )
 def test_logs_match(log: list[Entry], other: list[Entry], explanation: str | None) -> None:
-    one_way = LogMatching().violation(1, state(3, log), 2, state(3, other))
+    one_way = LogMatching().violation(1, Log(tuple(log)), 2, Log(tuple(other)))
     assert (explanation or "") in (one_way or "")
-    other_way = LogMatching().violation(2, state(3, other), 1, state(3, log))
+    other_way = LogMatching().violation(2, Log(tuple(other)), 1, Log(tuple(log)))
     assert (one_way is None) == (other_way is None) == (explanation is None)
 
 
 def test_logs_are_compared_where_neither_has_a_snapshot() -> None:
-    compacted = replace(state(2), persistent=PersistentState(2, None, Log((X2,), 1, 1)))
-    assert LogMatching().violation(1, compacted, 2, state(2, [X1, X2])) is None
-    assert LogMatching().violation(1, compacted, 2, state(2, [X1, Y2])) is not None
+    compacted = Log((X2,), 1, 1)
+    assert LogMatching().violation(1, compacted, 2, Log((X1, X2))) is None
+    assert LogMatching().violation(1, compacted, 2, Log((X1, Y2))) is not None
 
 
 # --- Leader Completeness ---------------------------------------------------------------------

@@ -6,9 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from model_check.network import Replayable
-from model_check.system import Link, Network, Node, Outcome, System
+from model_check.system import Network, Node, Outcome, System
 from model_check.watch import Memory, PropertyWatch
-from spec.forms import HistoryProperty, Milestone, PairProperty, Property, Step, StepProperty
+from spec.forms import (
+    GlobalProperty,
+    HistoryProperty,
+    Milestone,
+    PairProperty,
+    Property,
+    Step,
+    StepProperty,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,8 @@ class Counters(Node[int, str | Ping, str, Ping]):
     def arrival(self, message: Ping) -> tuple[int, Ping]:
         return message.destination, message
 
-    def link(self, message: Ping) -> Link:
-        return message.source, message.destination
+    def sender(self, message: Ping) -> int:
+        return message.source
 
     def is_restart(self, event: str | Ping) -> bool:
         return event == "reset"
@@ -79,21 +87,34 @@ class NeverCountsDown(StepProperty[int, str | Ping, str]):
         return f"node {step.node} went from {step.before} to {step.after}"
 
 
-class NeverBothAtTwo(PairProperty[int]):
+class NeverBothAtTwo(PairProperty[int, bool]):
     """No two nodes are at 2 at the same time."""
 
-    def violation(self, node: int, state: int, other: int, other_state: int) -> str | None:
-        return f"nodes {node} and {other} are at 2" if state == other_state == 2 else None
+    def view(self, state: int) -> bool:
+        return state == 2
+
+    def violation(self, node: int, view: bool, other: int, other_view: bool) -> str | None:
+        return f"nodes {node} and {other} are at 2" if view and other_view else None
 
 
-class FewTicks(HistoryProperty[int, str | Ping, str, int]):
+class NeverAllAtTwo(GlobalProperty[int]):
+    """Not all nodes are at 2 at the same time."""
+
+    def violation(self, states: tuple[int, ...]) -> str | None:
+        return "all nodes are at 2" if set(states) == {2} else None
+
+
+class FewTicks(HistoryProperty[int, str | Ping, str, int, int]):
     """At most two ticks happen in all of history."""
 
     def initial(self) -> int:
         return 0
 
-    def observe(self, memory: int, step: Step[int, str | Ping, str]) -> int:
-        return memory + (step.event == "tick")
+    def fact(self, step: Step[int, str | Ping, str]) -> int | None:
+        return 1 if step.event == "tick" else None
+
+    def remember(self, memory: int, fact: int) -> int:
+        return memory + fact
 
     def violation(self, memory: int) -> str | None:
         return f"{memory} ticks" if memory > 2 else None
