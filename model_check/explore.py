@@ -30,6 +30,10 @@ class Budget:
     """When to give up; None for never."""
 
     max_states: int | None = None
+    """How many states may be stored."""
+    max_memory: int | None = None
+    """How many bytes of memory may be used; what the machine can spare, if None. The reference
+    explorer knows no such budget."""
     max_seconds: float | None = None
 
     def exhausted_at(self, seconds: float) -> str | None:
@@ -53,6 +57,17 @@ class Exploration(Generic[E, M]):
     frontier: int = 0
     """States found but not expanded yet; 0 at the end of a complete exploration."""
     seconds: float = 0.0
+    orbits: int = 0
+    """States stored: under symmetry, one for each orbit."""
+    renamings: int = 1
+    """How many renamings symmetry made use of; 1 without symmetry."""
+    workers: int = 1
+    core_calls: int = 0
+    """How often the node's own step function was called."""
+    state_bytes: int | None = None
+    """Bytes of memory that the stored states take, parents and index included."""
+    memory_bytes: int | None = None
+    """Bytes of memory that the process took in all."""
     reached: dict[str, int] = field(default_factory=dict)
     """Each milestone reached, with the smallest number of actions to it."""
     stopped_by: str | None = None
@@ -60,6 +75,8 @@ class Exploration(Generic[E, M]):
     violation: Violation | None = None
     actions: list[Action[E, M]] = field(default_factory=list)
     """The shortest run to the violation."""
+    notes: list[str] = field(default_factory=list)
+    """What one should know of how it was explored."""
 
 
 Parents: TypeAlias = dict[State[S, Q, H], State[S, Q, H] | None]
@@ -73,7 +90,7 @@ TICK = 4096
 """After so many transitions, the clock is looked at and progress reported."""
 
 
-def _ignore(_: object) -> None:
+def ignore(_: object) -> None:
     """Report progress to nobody."""
 
 
@@ -81,7 +98,7 @@ def explore(
     system: System[S, E, O, M, Q, H],
     budget: Budget = UNLIMITED,
     *,
-    on_progress: Callable[[Exploration[E, M]], None] = _ignore,
+    on_progress: Callable[[Exploration[E, M]], None] = ignore,
     record: Recorder[S, Q, H, E, M] | None = None,
 ) -> Exploration[E, M]:
     """Explore everything ``system`` can do, up to the first violation or the end of ``budget``.
@@ -95,7 +112,8 @@ def explore(
     last: tuple[State[S, Q, H], Action[E, M]] | None = None
 
     def take_stock() -> None:
-        found.states, found.seconds = len(parents), time.monotonic() - started
+        found.states = found.orbits = len(parents)
+        found.seconds = time.monotonic() - started
 
     with _without_garbage_collection():
         try:

@@ -137,6 +137,8 @@ class InternedNetwork(Network[int, int], Generic[Q]):
 
     def __init__(self, network: Network[int, Q]) -> None:
         self.contents: Numbering[Q] = Numbering()
+        self.keeps_delivered = network.keeps_delivered
+        self.breaks_on_restart = network.breaks_on_restart
         self._network = network
         self._sent = lru_cache(LATEST)(self._send)
         self._deliveries = lru_cache(LATEST)(self._number_deliveries)
@@ -159,6 +161,14 @@ class InternedNetwork(Network[int, int], Generic[Q]):
 
     def restart(self, in_flight: int, sender: NodeNumber, node: NodeNumber) -> int:
         return self.contents.number(self._network.restart(self.contents[in_flight], sender, node))
+
+    def rename(
+        self,
+        in_flight: int,
+        message: Callable[[int], int],
+        node: Callable[[NodeNumber], NodeNumber],
+    ) -> int:
+        return self.contents.number(self._network.rename(self.contents[in_flight], message, node))
 
     def _send(self, in_flight: int, messages: tuple[Addressed[int], ...]) -> int:
         return self.contents.number(self._network.send(self.contents[in_flight], messages))
@@ -203,8 +213,6 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
         return self._watch.has_global_properties
 
     def survey(self, states: tuple[int, ...]) -> Violation | None:
-        if not self.has_global_properties:
-            return None
         return self._watch.survey(tuple(self._node.state_numbers[state] for state in states))
 
     def rank(self, violation: Violation) -> int:

@@ -14,7 +14,7 @@ Since its set of messages only grows, it is also the smallest space to explore.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -64,6 +64,14 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
 
     def restart(self, in_flight: Messages[M], sender: NodeNumber, node: NodeNumber) -> Messages[M]:
         return in_flight
+
+    def rename(
+        self,
+        in_flight: Messages[M],
+        message: Callable[[M], M],
+        node: Callable[[NodeNumber], NodeNumber],
+    ) -> Messages[M]:
+        return tuple(sorted(map(message, in_flight), key=repr))
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,15 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
 
     def restart(self, in_flight: Queues[M], sender: NodeNumber, node: NodeNumber) -> Queues[M]:
         return tuple(item for item in in_flight if node not in (sender, item[0]))
+
+    def rename(
+        self,
+        in_flight: Queues[M],
+        message: Callable[[M], M],
+        node: Callable[[NodeNumber], NodeNumber],
+    ) -> Queues[M]:
+        renamed = ((node(to), tuple(map(message, queue))) for to, queue in in_flight)
+        return tuple(sorted(renamed, key=lambda item: item[0]))
 
     def _firsts(self, in_flight: Queues[M]) -> Iterator[tuple[M, Queues[M]]]:
         """The first message of each queue, and what is in flight without it."""

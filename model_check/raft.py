@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from model_check.system import Action, Network, Node, Outcome, Q, System
+from model_check.renaming import rename_event, rename_message, rename_state
+from model_check.system import Action, Network, Node, Outcome, Q, System, T
 from model_check.watch import Memory, PropertyWatch
 from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
     ClientRequest,
     Command,
     Config,
@@ -21,11 +24,13 @@ from raft_ref import (
     NodeState,
     Output,
     Receive,
+    RequestVote,
+    RequestVoteReply,
     Restart,
     Send,
     step,
 )
-from spec.forms import Property
+from spec.forms import Property, Renaming
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
 
@@ -115,6 +120,19 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)
+
+    def renamings(self) -> Iterator[Renaming]:
+        """Neither Raft nor its bounds tell one server, or one command, from another."""
+        return Renaming.all_of(self.count, self.bounds.commands)
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        match value:
+            case NodeState():
+                return cast(T, rename_state(value, renaming))
+            case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
+                return cast(T, rename_message(value, renaming))
+            case _:
+                return cast(T, rename_event(cast(Event, value), renaming))
 
 
 def raft_system(

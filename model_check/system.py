@@ -13,9 +13,9 @@ which runs to its end: handlers are atomic. Given the action, the next state is 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from spec.forms import E, H, NodeNumber, O, Renaming, S
 
@@ -120,9 +120,9 @@ class Network(ABC, Generic[M, Q]):
     Messages belong to their sender: what one node has in flight does not depend on the others.
     """
 
-    keeps_delivered: ClassVar[bool]
+    keeps_delivered: bool
     """Whether a message that was delivered is in flight as before."""
-    breaks_on_restart: ClassVar[bool]
+    breaks_on_restart: bool
     """Whether a restart of a node loses messages of its own or to it."""
 
     @abstractmethod
@@ -148,6 +148,15 @@ class Network(ABC, Generic[M, Q]):
     @abstractmethod
     def restart(self, in_flight: Q, sender: NodeNumber, node: NodeNumber) -> Q:
         """What is left of what ``sender`` has in flight once ``node`` has restarted."""
+
+    @abstractmethod
+    def rename(
+        self,
+        in_flight: Q,
+        message: Callable[[M], M],
+        node: Callable[[NodeNumber], NodeNumber],
+    ) -> Q:
+        """The same in flight, with every message and every node replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +276,10 @@ class System(Generic[S, E, O, M, Q, H]):
     def initial_violation(self) -> Violation | None:
         """What the initial state breaks before anything happened."""
         nodes, _, memory = self.initial()
-        compared = (self._compare_with_all(nodes, node) for node in range(1, len(nodes) + 1))
-        return self._worst(self.watch.judge(memory), self.watch.survey(nodes), *compared)
+        violation = self._worst(self.watch.judge(memory), self.watch.survey(nodes))
+        for node in range(1, len(nodes) + 1):
+            violation = self._worst(violation, self._compare_with_all(nodes, node))
+        return violation
 
     def successors(self, state: State[S, Q, H]) -> Iterator[Successor[E, M, S, Q, H]]:
         """Every action enabled in ``state``, in a fixed order, and where it leads."""
@@ -327,7 +338,7 @@ class System(Generic[S, E, O, M, Q, H]):
         """The world after a step of ``node`` from ``state``, but with ``left`` in flight."""
         nodes, in_flight, memory = state
         after, messages, is_restart, fact, violation, reached = local
-        if is_restart:
+        if is_restart and self.network.breaks_on_restart:
             left = tuple(
                 self.network.restart(own, sender, node) for sender, own in enumerate(left, start=1)
             )
@@ -338,27 +349,27 @@ class System(Generic[S, E, O, M, Q, H]):
             violation = self._worst(violation, self.watch.judge(memory))
         if after != nodes[node - 1]:
             nodes = _with(nodes, node, after)
-            pairs, all_nodes = self._compare_with_all(nodes, node), self.watch.survey(nodes)
-            violation = self._worst(violation, pairs, all_nodes)
+            violation = self._worst(violation, self._compare_with_all(nodes, node))
+            if self.watch.has_global_properties:
+                violation = self._worst(violation, self.watch.survey(nodes))
         elif left == in_flight and memory == state.memory:
             return state, violation, reached
         return State(nodes, left, memory), violation, reached
 
     def _compare_with_all(self, nodes: tuple[S, ...], node: NodeNumber) -> Violation | None:
         """What the state of ``node`` breaks together with that of some other node."""
-        views = [self.watch.view(state) for state in nodes]
-        return self._worst(
-            *(
-                self.watch.compare(node, views[node - 1], other, view)
-                for other, view in enumerate(views, start=1)
-                if other != node
-            )
-        )
+        view, violation = self.watch.view(nodes[node - 1]), None
+        for other, state in enumerate(nodes, start=1):
+            if other != node:
+                found = self.watch.compare(node, view, other, self.watch.view(state))
+                violation = self._worst(violation, found)
+        return violation
 
-    def _worst(self, *violations: Violation | None) -> Violation | None:
-        """The one of them that counts."""
-        found = [violation for violation in violations if violation is not None]
-        return min(found, key=self.watch.rank, default=None)
+    def _worst(self, violation: Violation | None, other: Violation | None) -> Violation | None:
+        """The one of the two that counts."""
+        if violation is None or other is None:
+            return violation or other
+        return min(violation, other, key=self.watch.rank)
 
 
 def _with(values: tuple[T, ...], node: NodeNumber, value: T) -> tuple[T, ...]:

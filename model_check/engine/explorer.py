@@ -1,0 +1,355 @@
+"""The compiled explorer: the same search as `model_check.explore`, at native speed.
+
+Breadth-first, level by level, in batches. For each batch every worker expands rows of its own
+(`kernels.expand`), what the tables lacked is filled in, and every worker stores the rows it owns
+(`kernels.insert`). The figures mean what they mean for the reference explorer, and are the same,
+whatever the number of workers: the owner of a state depends on nothing but the state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from model_check.engine.kernels import (
+    NO_VIOLATION,
+    Buffers,
+    Int64s,
+    KernelTables,
+    expand,
+    hash_row,
+)
+from model_check.engine.storage import Partition, cores, memory_available, memory_used
+from model_check.engine.symmetry import AsymmetryError, Group
+from model_check.engine.tables import Tables
+from model_check.explore import UNLIMITED, Budget, Exploration, ignore, verdict
+from model_check.system import Action, M, Q, State, System
+from spec.forms import E, H, O, S
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+BATCH = 1 << 15
+"""Rows that a worker expands before what it found is stored."""
+ROOM = 1 << 19
+"""Rows that a worker's buffer for one owner holds."""
+NOTES = 1 << 20
+"""Notes of what is missing that a worker may make before they are filled in."""
+SHARE_OF_MEMORY = 0.75
+"""Of the memory the machine has free, unless told otherwise."""
+NO_PARENT = (1 << 32) - 1
+"""Stands for the parent of the initial state."""
+HIGHEST_NUMBER = NO_PARENT - 1
+"""States are numbered with 32 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to explore; what is found is the same.
+
+    Raises:
+        ValueError: if there is less than one worker.
+    """
+
+    workers: int | None = None
+    """How many threads; None for as many as there are processors."""
+    symmetry: bool | None = None
+    """Whether to explore one state of each orbit; None for where it is possible."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1, not {self.workers}")
+
+
+def explore(
+    system: System[S, E, O, M, Q, H],
+    budget: Budget = UNLIMITED,
+    options: Options = Options(),  # noqa: B008 - immutable
+    *,
+    on_progress: Callable[[Exploration[E, M]], None] = ignore,
+) -> Exploration[E, M]:
+    """Explore everything ``system`` can do, as `model_check.explore.explore` does.
+
+    Raises:
+        AsymmetryError: if symmetry was asked for, and the system has none.
+    """
+    renamings = tuple(system.node.renamings()) if options.symmetry is not False else ()
+    if options.symmetry and len(renamings) < 2:
+        raise AsymmetryError("the system gives no renamings: it claims no symmetry")
+    if system.watch.has_global_properties and options.symmetry:
+        raise AsymmetryError("a property of all nodes at once may depend on their names")
+    if system.watch.has_global_properties:
+        renamings = ()
+    workers = options.workers or cores()
+    try:
+        search = Search(system, Group(system.node.count, renamings), workers, budget, on_progress)
+        return search.run()
+    except AsymmetryError as error:
+        if options.symmetry:
+            raise
+        search = Search(system, Group(system.node.count), workers, budget, on_progress)
+        search.found.notes.append(f"explored without symmetry: {error}")
+        return search.run()
+
+
+class Search(Generic[S, E, O, M, Q, H]):
+    """One exploration."""
+
+    def __init__(
+        self,
+        system: System[S, E, O, M, Q, H],
+        group: Group,
+        workers: int,
+        budget: Budget,
+        on_progress: Callable[[Exploration[E, M]], None],
+    ) -> None:
+        self.found: Exploration[E, M] = Exploration(violation=system.initial_violation())
+        self._started = time.monotonic()
+        self._system = system
+        self._tables = Tables(system, group)
+        self._group = group
+        self._budget = budget
+        self._on_progress = on_progress
+        self._memory = budget.max_memory or int(SHARE_OF_MEMORY * memory_available())
+        width = system.node.count + 1
+        capacity = min(self._memory // (4 * width + 4), HIGHEST_NUMBER) // workers
+        self._partitions = [Partition(width, capacity) for _ in range(workers)]
+        self._buffers = [_buffers(width, workers) for _ in range(workers)]
+        self._pool = ThreadPoolExecutor(workers)
+        self._expanded = 0
+        self._transitions = 0
+        self._worst = (NO_VIOLATION, NO_PARENT)
+        """The lowest rank of a violation, and the state from which it was reached."""
+        self._surveyed = [0] * workers
+        self._survey_violations = 0
+
+    def run(self) -> Exploration[E, M]:
+        """Search to the end, and report."""
+        found = self.found
+        try:
+            self._store_initial()
+            self._search()
+        except KeyboardInterrupt:
+            found.stopped_by = "an interrupt"
+        finally:
+            self._pool.shutdown()
+        if self._worst[0] < NO_VIOLATION:
+            self._trace()
+        self._take_stock()
+        found.verdict = verdict(found)
+        return found
+
+    def _store_initial(self) -> None:
+        row, stabilizer = self._tables.canonical(self._tables.row(self._system.initial()))
+        if stabilizer < len(self._group):
+            raise AsymmetryError("the nodes do not all start in the same state")
+        buffers, hashed = self._buffers[0], hash_row(np.array(row, np.int32))
+        owner = int(hashed) % len(self._partitions)
+        buffers.rows[owner, 0] = row
+        buffers.parents[owner, 0] = NO_PARENT
+        buffers.hashes[owner, 0] = hashed
+        buffers.stabilizers[owner, 0] = stabilizer
+        buffers.counts[owner] = 1
+        self._store()
+
+    def _search(self) -> None:
+        """Expand level after level: all states that are the same number of actions away."""
+        found = self.found
+        first = [0] * len(self._partitions)
+        while found.violation is None and self._worst[0] == NO_VIOLATION:
+            end = [partition.stored for partition in self._partitions]
+            while first != end:
+                last = [min(at + BATCH, to) for at, to in zip(first, end, strict=True)]
+                self._expand([np.arange(*batch) for batch in zip(first, last, strict=True)])
+                if found.stopped_by is not None:
+                    return
+                first = last
+            if end == [partition.stored for partition in self._partitions]:
+                return
+            found.depth += 1
+
+    def _expand(self, batches: list[Int64s]) -> None:
+        """Find and store the successors of some rows of each partition."""
+        while any(len(batch) for batch in batches) and self.found.stopped_by is None:
+            tables = self._tables.kernel_tables()
+            self._make_room_for_milestones()
+
+            def work(worker: int, batch: Int64s, tables: KernelTables = tables) -> tuple[int, ...]:
+                return expand(
+                    tables,
+                    self._buffers[worker],
+                    self._partitions[worker].rows,
+                    batch,
+                    worker,
+                    self._system.network.keeps_delivered,
+                    len(self._group),
+                )
+
+            outcomes = self._in_parallel(work, enumerate(batches))
+            notes = []
+            for worker, (taken, deferred, noted, transitions) in enumerate(outcomes):
+                buffers = self._buffers[worker]
+                self._expanded += taken - deferred
+                self._transitions += transitions
+                notes.append(buffers.missing[:noted])
+                again = buffers.deferred[:deferred], batches[worker][taken:]
+                batches[worker] = np.concatenate(again)
+            self._note_milestones()
+            self._note_violations()
+            self._store()
+            self._tables.fill(np.concatenate(notes))
+            self._check_budget()
+            self._take_stock()
+            self._on_progress(self.found)
+
+    def _store(self) -> None:
+        """Store what is in the buffers, each partition its own, and empty them."""
+        stored = sum(partition.stored for partition in self._partitions)
+        offered = sum(int(buffers.counts.sum()) for buffers in self._buffers)
+        most = self._budget.max_states or HIGHEST_NUMBER
+        if stored + offered <= most:
+            limits = [partition.capacity for partition in self._partitions]
+            complete = self._in_parallel(self._store_own, enumerate(limits))
+        else:  # one after the other, so that no more are stored than may be
+            complete = []
+            for owner, partition in enumerate(self._partitions):
+                others = sum(other.stored for other in self._partitions) - partition.stored
+                limit = min(most - others, partition.capacity)
+                complete.append(self._store_own(owner, limit))
+        for buffers in self._buffers:
+            buffers.counts[:] = 0
+        if not all(complete):
+            stored = sum(partition.stored for partition in self._partitions)
+            self.found.stopped_by = (
+                f"the budget of {most} states" if stored == most else self._memory_budget()
+            )
+        if self._system.watch.has_global_properties:
+            self._survey()
+
+    def _store_own(self, owner: int, limit: int) -> bool:
+        partition, renamings = self._partitions[owner], len(self._group)
+        return all(partition.insert(found, owner, limit, renamings) for found in self._buffers)
+
+    def _in_parallel(
+        self, work: Callable[[int, A], T], arguments: Iterable[tuple[int, A]]
+    ) -> list[T]:
+        """Let each worker work. An interrupt waits until they have all ended."""
+        futures = [self._pool.submit(work, *each) for each in arguments]
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            wait(futures)
+            raise
+        return [future.result() for future in futures]
+
+    # --- what was found ----------------------------------------------------------------------
+
+    def _make_room_for_milestones(self) -> None:
+        sets = len(self._tables.reached_sets)
+        for worker, buffers in enumerate(self._buffers):
+            if sets > len(buffers.reached):
+                reached = np.zeros(2 * sets, np.uint8)
+                self._buffers[worker] = buffers._replace(reached=reached)
+
+    def _note_milestones(self) -> None:
+        for buffers in self._buffers:
+            for number in np.flatnonzero(buffers.reached).tolist():
+                for milestone in self._tables.reached_sets[number]:
+                    self.found.reached.setdefault(milestone, self.found.depth + 1)
+            buffers.reached[:] = 0
+
+    def _note_violations(self) -> None:
+        for buffers in self._buffers:
+            self._worst = min(self._worst, (int(buffers.worst[0]), int(buffers.worst[1])))
+
+    def _survey(self) -> None:
+        """Look at all new states as a whole: for properties of no other form."""
+        for number, partition in enumerate(self._partitions):
+            for place in range(self._surveyed[number], partition.stored):
+                states = self._tables.states_of(partition.rows[place].tolist())
+                violation = self._system.watch.survey(states)
+                if violation is not None:
+                    rank = self._system.watch.rank(violation)
+                    self._worst = min(self._worst, (rank, int(partition.parents[place])))
+                    self._survey_violations += 1
+            self._surveyed[number] = partition.stored
+
+    def _check_budget(self) -> None:
+        found = self.found
+        if found.stopped_by is None:
+            found.stopped_by = self._budget.exhausted_at(time.monotonic() - self._started)
+        growth = sum(partition.bytes_to_grow for partition in self._partitions)
+        if found.stopped_by is None and memory_used() + growth > self._memory:
+            found.stopped_by = self._memory_budget()
+
+    def _memory_budget(self) -> str:
+        return f"the budget of {self._memory / 2**30:.3g} GiB of memory"
+
+    def _take_stock(self) -> None:
+        found, partitions = self.found, self._partitions
+        found.seconds = time.monotonic() - self._started
+        found.states = sum(partition.states for partition in partitions) - self._survey_violations
+        found.orbits = sum(partition.stored for partition in partitions) - self._survey_violations
+        found.transitions = self._transitions
+        found.frontier = found.orbits - self._expanded
+        found.renamings = len(self._group)
+        found.workers = len(partitions)
+        found.core_calls = self._tables.core_calls
+        found.state_bytes = sum(partition.bytes_used for partition in partitions)
+        found.memory_bytes = memory_used()
+
+    def _trace(self) -> None:
+        """Find the actions of a shortest run to the worst violation, under the system's own names.
+
+        A stored row stands for its renamings, so each action is one that leads to any of them.
+        """
+        rank, number = self._worst
+        system, state = self._system, self._system.initial()
+        actions: list[Action[E, M]] = []
+        for row in self._rows_to(number)[1:]:
+            action, state = next(
+                (action, after)
+                for action, after, violation, _ in system.successors(state)
+                if violation is None and self._row_of(after) == row
+            )
+            actions.append(action)
+        last, violation = next(
+            (action, violation)
+            for action, _, violation, _ in system.successors(state)
+            if violation is not None and system.watch.rank(violation) == rank
+        )
+        self.found.violation = violation
+        self.found.actions = [*actions, last]
+        self.found.depth = len(self.found.actions)
+
+    def _rows_to(self, number: int) -> list[tuple[int, ...]]:
+        """The rows on the way to a state, the initial one first."""
+        rows = []
+        while number != NO_PARENT:
+            place, owner = divmod(number, len(self._partitions))
+            rows.append(tuple(self._partitions[owner].rows[place].tolist()))
+            number = int(self._partitions[owner].parents[place])
+        return rows[::-1]
+
+    def _row_of(self, state: State[S, Q, H]) -> tuple[int, ...]:
+        return self._tables.canonical(self._tables.row(state))[0]
+
+
+def _buffers(width: int, workers: int) -> Buffers:
+    """The buffers of one worker."""
+    return Buffers(
+        rows=np.empty((workers, ROOM, width), np.int32),
+        parents=np.empty((workers, ROOM), np.uint32),
+        hashes=np.empty((workers, ROOM), np.uint64),
+        stabilizers=np.empty((workers, ROOM), np.int32),
+        counts=np.zeros(workers, np.int64),
+        missing=np.empty((NOTES, 3), np.int64),
+        deferred=np.empty(BATCH, np.int64),
+        reached=np.zeros(64, np.uint8),
+        worst=np.array([NO_VIOLATION, NO_PARENT], np.int64),
+    )

@@ -1,0 +1,541 @@
+"""The compiled inner loops: numbers in, numbers out, no word of what they stand for.
+
+A *row* is a global state: the component of each node, then the memory. `expand` writes the
+successors of some rows into buffers, one buffer for each *owner*: rows are shared out among the
+workers by their hash, and only the owner of a row stores it (`insert`). So workers never wait for
+each other, and what is found does not depend on how many there are.
+
+What a kernel needs to know of the system stands in `KernelTables`, filled by
+`model_check.engine.tables` as far as it was asked for. Where an entry is missing, the kernel notes
+what it lacks, takes back what it has written for that row, and goes on with the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+Int32s: TypeAlias = npt.NDArray[np.int32]
+Int64s: TypeAlias = npt.NDArray[np.int64]
+UInt32s: TypeAlias = npt.NDArray[np.uint32]
+UInt64s: TypeAlias = npt.NDArray[np.uint64]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+Word: TypeAlias = np.uint64
+"""64 bits without a sign. To mix these with others is to get floating-point numbers."""
+
+UNKNOWN = -1
+"""Stands in a table for what nobody has asked for yet."""
+NO_VIOLATION = 1 << 20
+"""The rank of what breaks nothing: beyond that of every property."""
+RESTART = 1 << 30
+"""Marks, in an entry's last column, a step that breaks the node's connections."""
+
+MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = 0, 1, 2, 3
+MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = 4, 5, 6, 7
+"""What a table lacks: the first column of a note, the key in the other two."""
+
+EMPTY_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
+GROUP = 256
+"""Rows that are looked up together, so that their waits for memory overlap."""
+
+
+class KernelTables(NamedTuple):
+    """All a kernel knows of the system. See `model_check.engine.tables` for what it means."""
+
+    inbox: Int32s
+    """By component and receiver: what may be delivered; 0 for nothing."""
+    internal: Int32s
+    """By component: the list of what may happen to it by itself."""
+    views: Int32s
+    """By component: what pair properties see of it."""
+    left: Int32s
+    """By component and receiver: where in `left_targets` it says what a delivery leaves of it."""
+    left_targets: Int32s
+    cut: Int32s
+    """By component and node: what it becomes when that node restarts."""
+    lists: Int32s
+    """By list: its first entry, their number, the transitions they stand for, what was reached."""
+    entries: Int32s
+    """By entry: the component it leads to, its fact, its rank, its position among deliveries."""
+    received_keys: UInt64s
+    """Component and inbox: the list of what a delivery does."""
+    received_values: Int32s
+    memory_keys: UInt64s
+    """Memory and fact: the memory then."""
+    memory_values: Int32s
+    memory_rank: Int32s
+    pair_keys: UInt64s
+    """Two views: the rank of what they break together."""
+    pair_values: Int32s
+    images: Int32s
+    """By component and renaming: the component under other names."""
+    leads: Int32s
+    """By component: its least image as node 1, and which renamings give it, as a range of..."""
+    lead_renamings: Int32s
+    memory_images: Int32s
+    origins: Int64s
+    """By renaming and node: whose name that node's is."""
+
+
+class Buffers(NamedTuple):
+    """What one worker found, by owner; and what it lacked."""
+
+    rows: Int32s
+    parents: UInt32s
+    hashes: UInt64s
+    stabilizers: Int32s
+    """How many renamings leave the row as it is."""
+    counts: Int64s
+    """By owner: how many rows there are."""
+    missing: Int64s
+    deferred: Int64s
+    """Rows to expand again, once what is missing has been filled in."""
+    reached: Bytes
+    """By what lists reached: whether it was."""
+    worst: Int64s
+    """The lowest rank of a violation, and the row whose step led there."""
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` when it is first called, and keep that on disk for later processes."""
+    return cast(Function, numba.njit(cache=True, nogil=True, boundscheck=False)(function))
+
+
+@compiled
+def mix(value: Word) -> Word:
+    """Spread every bit of a 64-bit number over all others (the finalizer of MurmurHash3)."""
+    value ^= value >> np.uint64(33)
+    value *= np.uint64(0xFF51AFD7ED558CCD)
+    value ^= value >> np.uint64(33)
+    value *= np.uint64(0xC4CEB9FE1A85EC53)
+    value ^= value >> np.uint64(33)
+    return value
+
+
+@compiled
+def hash_row(row: Int32s) -> Word:
+    """Where a row is looked for. Equal hashes mean nothing: rows are always compared."""
+    total = np.uint64(0)
+    for position in range(row.shape[0]):
+        part = np.uint64(row[position]) * np.uint64(0x9E3779B97F4A7C15)
+        total += mix(part + np.uint64(position + 1))
+    return total ^ (total >> np.uint64(29))
+
+
+@compiled
+def pair_key(high: int, low: int) -> Word:
+    """Two 32-bit numbers as one key."""
+    return (np.uint64(high) << np.uint64(32)) | np.uint64(low)
+
+
+@compiled
+def find(keys: UInt64s, values: Int32s, high: int, low: int) -> int:
+    """The value of a key in an open-addressing table, or `UNKNOWN`."""
+    key = pair_key(high, low)
+    mask = np.uint64(keys.shape[0] - 1)
+    slot = mix(key) & mask
+    while True:
+        if keys[slot] == key:
+            return int(values[slot])
+        if keys[slot] == EMPTY_KEY:
+            return int(UNKNOWN)
+        slot = (slot + np.uint64(1)) & mask
+
+
+@compiled
+def put(keys: UInt64s, values: Int32s, new_keys: UInt64s, new_values: Int32s) -> None:
+    """Enter keys, each of them new, into a table that has room for them."""
+    mask = np.uint64(keys.shape[0] - 1)
+    for position in range(new_keys.shape[0]):
+        slot = mix(new_keys[position]) & mask
+        while keys[slot] != EMPTY_KEY:
+            slot = (slot + np.uint64(1)) & mask
+        keys[slot] = new_keys[position]
+        values[slot] = new_values[position]
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+@compiled
+def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int, int]:
+    """Write the least of all renamings of ``row`` to ``best``, the row that stands for them all.
+
+    Returns how many renamings give it, which is how many leave it as it is; or 0 and what is
+    missing. The least row begins with the least image of some node as node 1, so only the renamings
+    that give that need to be compared (`KernelTables.leads`).
+    """
+    nodes = row.shape[0] - 1
+    least = int(0x7FFFFFFF)
+    for node in range(nodes):
+        component = row[node]
+        if tables.leads[component, 0] == UNKNOWN:
+            return 0, MISSING_IMAGES, int(component)
+        least = min(least, int(tables.leads[component, 0]))
+    if tables.memory_images[row[nodes], 0] == UNKNOWN:
+        return 0, MISSING_MEMORY_IMAGES, int(row[nodes])
+    count = 0
+    for node in range(nodes):
+        component = row[node]
+        if tables.leads[component, 0] != least:
+            continue
+        first = tables.leads[component, 1]
+        for at in range(first, first + tables.leads[component, 2]):
+            renaming = tables.lead_renamings[at]
+            order = -1 if count == 0 else 0
+            position = 0
+            while position <= nodes:
+                if position < nodes:
+                    origin = tables.origins[renaming, position]
+                    value = tables.images[row[origin], renaming]
+                else:
+                    value = tables.memory_images[row[nodes], renaming]
+                if order == 0:
+                    if value > best[position]:
+                        order = 1
+                        break
+                    if value < best[position]:
+                        order = -1
+                if order < 0:
+                    best[position] = value
+                position += 1
+            if order < 0:
+                count = 1
+            elif order == 0:
+                count += 1
+    return count, 0, 0
+
+
+# --- expanding -------------------------------------------------------------------------------
+
+
+@compiled
+def gather(
+    tables: KernelTables, row: Int32s, found: Int64s, missing: Int64s, noted: int
+) -> tuple[int, int]:
+    """The lists of all that can happen in ``row``: each with its node and the sender, if any.
+
+    Returns how many there are (-1 if one is missing), and how many notes ``missing`` holds then.
+    """
+    nodes = row.shape[0] - 1
+    count, complete = 0, True
+    for node in range(nodes):
+        component = row[node]
+        listed = int(tables.internal[component])
+        if listed == UNKNOWN:
+            missing[noted, 0], missing[noted, 1] = MISSING_INTERNAL, component
+            missing[noted, 2] = 0
+            noted += 1
+            complete = False
+        found[count, 0], found[count, 1], found[count, 2] = listed, node, UNKNOWN
+        count += 1
+        for sender in range(nodes):
+            inbox = tables.inbox[row[sender], node]
+            if inbox == 0:
+                continue
+            listed = find(tables.received_keys, tables.received_values, component, inbox)
+            if listed == UNKNOWN:
+                missing[noted, 0], missing[noted, 1] = MISSING_RECEIVED, component
+                missing[noted, 2] = inbox
+                noted += 1
+                complete = False
+            found[count, 0], found[count, 1], found[count, 2] = listed, node, sender
+            count += 1
+    return (count if complete else -1), noted
+
+
+@compiled
+def successor(
+    tables: KernelTables, keeps_delivered: bool, row: Int32s, entry: int, way: Int64s, after: Int32s
+) -> tuple[int, int, int, int]:
+    """Write to ``after`` where an entry leads from ``row``; ``way`` names the node and the sender.
+
+    Returns the rank of what is broken there; or `UNKNOWN` and a note of what is missing.
+    """
+    nodes = row.shape[0] - 1
+    node, sender = way[1], way[2]
+    for position in range(nodes + 1):
+        after[position] = row[position]
+    target = int(tables.entries[entry, 0])
+    fact, rank = tables.entries[entry, 1], int(tables.entries[entry, 2])
+    place = tables.entries[entry, 3]
+    if sender >= 0 and not keeps_delivered:
+        offset = tables.left[row[sender], node]
+        if offset == UNKNOWN:
+            return UNKNOWN, MISSING_LEFT, int(row[sender]), node
+        after[sender] = tables.left_targets[offset + (place & (RESTART - 1))]
+    if place & RESTART:
+        for other in range(nodes):
+            if other != node:
+                left = tables.cut[after[other], node]
+                if left == UNKNOWN:
+                    return UNKNOWN, MISSING_CUT, int(after[other]), node
+                after[other] = left
+    after[node] = target
+    if fact != 0:
+        memory = find(tables.memory_keys, tables.memory_values, row[nodes], fact)
+        if memory == UNKNOWN:
+            return UNKNOWN, MISSING_MEMORY, int(row[nodes]), int(fact)
+        after[nodes] = memory
+        rank = min(rank, int(tables.memory_rank[memory]))
+    view = int(tables.views[target])
+    if view != tables.views[row[node]]:
+        for other in range(nodes):
+            if other != node:
+                seen = int(tables.views[row[other]])
+                broken = find(tables.pair_keys, tables.pair_values, view, seen)
+                if broken == UNKNOWN:
+                    return UNKNOWN, MISSING_PAIR, view, seen
+                rank = min(rank, int(broken))
+    return rank, 0, 0, 0
+
+
+@compiled
+def is_same(row: Int32s, other: Int32s) -> bool:
+    """Whether two rows are equal."""
+    for position in range(row.shape[0]):
+        if row[position] != other[position]:
+            return False
+    return True
+
+
+@compiled
+def emit(
+    tables: KernelTables,
+    buffers: Buffers,
+    after: Int32s,
+    parent: int,
+    renamings: int,
+    least: Int32s,
+) -> tuple[int, int]:
+    """Write ``after``, or the row that stands for it, to the buffer of its owner.
+
+    Returns zeros, or what is missing to find out which row stands for it.
+    """
+    stabilizer = 1
+    if renamings > 1:
+        stabilizer, kind, key = canonical(tables, after, least)
+        if stabilizer == 0:
+            return kind, key
+        for position in range(after.shape[0]):
+            after[position] = least[position]
+    hashed = hash_row(after)
+    owner = int(hashed % np.uint64(buffers.counts.shape[0]))
+    place = buffers.counts[owner]
+    for position in range(after.shape[0]):
+        buffers.rows[owner, place, position] = after[position]
+    buffers.parents[owner, place] = np.uint32(parent)
+    buffers.hashes[owner, place] = hashed
+    buffers.stabilizers[owner, place] = stabilizer
+    buffers.counts[owner] = place + 1
+    return 0, 0
+
+
+@compiled
+def follow(
+    tables: KernelTables,
+    buffers: Buffers,
+    row: Int32s,
+    ways: Int64s,
+    parent: int,
+    keeps_delivered: bool,
+    renamings: int,
+    scratch: Int32s,
+) -> tuple[int, int, int, int]:
+    """Emit every successor of ``row``, listed in ``ways``, that breaks nothing.
+
+    Returns the lowest rank of what the others break, and for how many states ``row`` stands; or
+    `UNKNOWN` and a note of what is missing.
+    """
+    after, least = scratch[0], scratch[1]
+    stabilizer = 1
+    if renamings > 1:
+        stabilizer, kind, key = canonical(tables, row, least)
+        if stabilizer == 0:
+            return UNKNOWN, kind, key, int(0)
+    worst = int(NO_VIOLATION)
+    for at in range(ways.shape[0]):
+        first = int(tables.lists[ways[at, 0], 0])
+        for entry in range(first, first + tables.lists[ways[at, 0], 1]):
+            rank, kind, high, low = successor(tables, keeps_delivered, row, entry, ways[at], after)
+            if rank == UNKNOWN:
+                return UNKNOWN, kind, high, low
+            if rank < NO_VIOLATION:
+                worst = min(worst, int(rank))
+            elif not is_same(row, after):
+                kind, key = emit(tables, buffers, after, parent, renamings, least)
+                if kind != 0:
+                    return UNKNOWN, kind, key, int(0)
+    return worst, renamings // stabilizer, 0, 0
+
+
+@compiled
+def defer(
+    buffers: Buffers, row: int, note: tuple[int, int, int], deferred: int, noted: int
+) -> None:
+    """Take note of what is missing to expand a row."""
+    buffers.missing[noted, 0] = note[0]
+    buffers.missing[noted, 1] = note[1]
+    buffers.missing[noted, 2] = note[2]
+    buffers.deferred[deferred] = row
+
+
+@compiled
+def expand(
+    tables: KernelTables,
+    buffers: Buffers,
+    rows: Int32s,
+    batch: Int64s,
+    worker: int,
+    keeps_delivered: bool,
+    renamings: int,
+) -> tuple[int, int, int, int]:
+    """Write the successors of ``rows[batch]`` to ``buffers``, as far as there is room.
+
+    Returns how many rows of the batch were looked at, how many of them are deferred, how many notes
+    say what is missing, and how many transitions the others have.
+    """
+    owners = buffers.counts.shape[0]
+    room, notes = buffers.parents.shape[1], buffers.missing.shape[0]
+    nodes = rows.shape[1] - 1
+    found = np.empty((nodes * nodes, 3), np.int64)
+    scratch = np.empty((2, nodes + 1), np.int32)
+    before = np.empty(owners, np.int64)
+    deferred, noted, transitions = 0, 0, 0
+    for taken in range(batch.shape[0]):
+        row = rows[batch[taken]]
+        if noted + found.shape[0] > notes:
+            return taken, deferred, noted, transitions
+        ways, noted_now = gather(tables, row, found, buffers.missing, noted)
+        if ways < 0:
+            buffers.deferred[deferred] = batch[taken]
+            deferred, noted = deferred + 1, noted_now
+            continue
+        most = 0
+        for at in range(ways):
+            most += tables.lists[found[at, 0], 1]
+        for owner in range(owners):
+            before[owner] = buffers.counts[owner]
+        if before.max() + most > room:
+            return taken, deferred, noted, transitions
+        parent = batch[taken] * owners + worker
+        worst, weight, high, low = follow(
+            tables, buffers, row, found[:ways], parent, keeps_delivered, renamings, scratch
+        )
+        if worst == UNKNOWN:
+            for owner in range(owners):
+                buffers.counts[owner] = before[owner]
+            defer(buffers, batch[taken], (weight, high, low), deferred, noted)
+            deferred, noted = deferred + 1, noted + 1
+            continue
+        listed = 0
+        for at in range(ways):
+            listed += tables.lists[found[at, 0], 2]
+            buffers.reached[tables.lists[found[at, 0], 3]] = 1
+        transitions += listed * weight
+        if worst < buffers.worst[0]:
+            buffers.worst[0], buffers.worst[1] = worst, parent
+    return batch.shape[0], deferred, noted, transitions
+
+
+# --- storing ---------------------------------------------------------------------------------
+
+
+@compiled
+def slot_of(hashed: Word, slots: Word) -> Word:
+    """Where in an index of so many slots a search begins; in the order of the hashes."""
+    return ((hashed >> np.uint64(32)) * slots) >> np.uint64(32)
+
+
+@compiled
+def tag_of(hashed: Word) -> Word:
+    """The part of a hash that an index keeps, in the upper half of a slot."""
+    return hashed << np.uint64(32)
+
+
+@compiled
+def insert(
+    rows: Int32s,
+    parents: UInt32s,
+    index: UInt64s,
+    stored: int,
+    limit: int,
+    buffers: Buffers,
+    owner: int,
+    start: int,
+    renamings: int,
+) -> tuple[int, int, int, int]:
+    """Store the rows that ``buffers`` hold for ``owner``, from ``start`` on, unless they are known.
+
+    Stops when ``limit`` rows are stored and another is found. Returns how far it came, how many
+    rows are stored, for how many states the new ones stand, and a number that means nothing.
+    """
+    slots = np.uint64(index.shape[0])
+    tags = np.uint64(0xFFFFFFFF00000000)
+    low = np.uint64(0xFFFFFFFF)
+    touched = np.empty(GROUP, np.uint64)
+    width = rows.shape[1]
+    states, warmth = 0, 0
+    end = buffers.counts[owner]
+    for first in range(start, end, GROUP):
+        last = min(first + GROUP, end)
+        # These two loops only touch what the third will need, all at once. What they read must
+        # be of some use, or the compiler leaves them out: hence the number that means nothing.
+        for at in range(first, last):
+            touched[at - first] = index[slot_of(buffers.hashes[owner, at], slots)]
+        for at in range(first, last):
+            value = touched[at - first]
+            if value != 0 and (value & tags) == tag_of(buffers.hashes[owner, at]):
+                warmth += rows[(value & low) - np.uint64(1), 0]
+        for at in range(first, last):
+            hashed = buffers.hashes[owner, at]
+            slot = slot_of(hashed, slots)
+            tag = tag_of(hashed)
+            while True:
+                value = index[slot]
+                if value == 0:
+                    if stored == limit:
+                        return at, stored, states, warmth
+                    index[slot] = tag | np.uint64(stored + 1)
+                    for position in range(width):
+                        rows[stored, position] = buffers.rows[owner, at, position]
+                    parents[stored] = np.uint32(buffers.parents[owner, at])
+                    stored += 1
+                    states += renamings // buffers.stabilizers[owner, at]
+                    break
+                if (value & tags) == tag and is_same(
+                    rows[(value & low) - np.uint64(1)], buffers.rows[owner, at]
+                ):
+                    break
+                slot += np.uint64(1)
+                if slot == slots:
+                    slot = np.uint64(0)
+    return end, stored, states, warmth
+
+
+@compiled
+def rebuild(rows: Int32s, stored: int, index: UInt64s) -> int:
+    """Enter all stored rows into an empty index. Returns a number that means nothing."""
+    slots = np.uint64(index.shape[0])
+    hashes = np.empty(GROUP, np.uint64)
+    warmth = np.uint64(0)
+    for first in range(0, stored, GROUP):
+        last = min(first + GROUP, stored)
+        for at in range(first, last):
+            hashes[at - first] = hash_row(rows[at])
+            warmth += index[slot_of(hashes[at - first], slots)]
+        for at in range(first, last):
+            slot = slot_of(hashes[at - first], slots)
+            while index[slot] != 0:
+                slot += np.uint64(1)
+                if slot == slots:
+                    slot = np.uint64(0)
+            index[slot] = tag_of(hashes[at - first]) | np.uint64(at + 1)
+    return int(warmth)
