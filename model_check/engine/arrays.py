@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from model_check.engine.kernels import EMPTY_KEY, UNKNOWN, Int32s, UInt64s, put
+from model_check.engine.kernels import EMPTY_KEY, UNKNOWN, Int32s, UInt64s, put_all
+
+Whole = TypeVar("Whole", np.int32, np.int64)
 
 
-class Column:
-    """An array of 32-bit numbers, or of rows of them, that grows along its first axis."""
+class Column(Generic[Whole]):
+    """An array of numbers, or of rows of them, that grows along its first axis."""
 
-    def __init__(self, width: int | None = None) -> None:
+    def __init__(self, width: int | None, dtype: type[Whole]) -> None:
         self._shape = () if width is None else (width,)
-        self._data: Int32s = np.full((64, *self._shape), UNKNOWN, np.int32)
+        self._data: npt.NDArray[Whole] = np.full((64, *self._shape), UNKNOWN, dtype)
         self._length = 0
         self._pending: list[int | Sequence[int]] = []
 
@@ -31,7 +35,7 @@ class Column:
         self._length = max(self._length, length)
 
     @property
-    def array(self) -> Int32s:
+    def array(self) -> npt.NDArray[Whole]:
         """The array, with room at its end. To be written to; valid until it grows again."""
         if self._pending:
             end = len(self)
@@ -43,7 +47,7 @@ class Column:
 
     def _make_room(self, length: int) -> None:
         if length > len(self._data):
-            grown = np.full((2 * length, *self._shape), UNKNOWN, np.int32)
+            grown = np.full((2 * length, *self._shape), UNKNOWN, self._data.dtype)
             grown[: self._length] = self._data[: self._length]
             self._data = grown
 
@@ -68,10 +72,10 @@ class Lookup:
                 old = self._keys != EMPTY_KEY
                 old_keys, old_values = self._keys[old], self._values[old]
                 self._keys, self._values = _empty(4 * len(self._keys), self._length)
-                put(self._keys, self._values, old_keys, old_values)
+                put_all(self._keys, self._values, old_keys, old_values)
             new = np.array(self._pending, np.uint64)
             keys, values = new[:, 0] << np.uint64(32) | new[:, 1], new[:, 2].astype(np.int32)
-            put(self._keys, self._values, keys, values)
+            put_all(self._keys, self._values, keys, values)
             self._pending.clear()
         return self._keys, self._values
 
@@ -81,3 +85,8 @@ def _empty(size: int, entries: int = 0) -> tuple[UInt64s, Int32s]:
     while size < 2 * entries:
         size *= 2
     return np.full(size, EMPTY_KEY, np.uint64), np.empty(size, np.int32)
+
+
+def numbers(width: int | None = None) -> Column[np.int32]:
+    """A column of 32-bit numbers, or of rows of ``width`` of them."""
+    return Column(width, np.int32)

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from model_check.engine.kernels import (
+    GROUP,
     NO_VIOLATION,
     Buffers,
     Int64s,
@@ -34,9 +35,9 @@ from spec.forms import E, H, O, S
 A = TypeVar("A")
 T = TypeVar("T")
 
-BATCH = 1 << 15
+BATCH = 1 << 13
 """Rows that a worker expands before what it found is stored."""
-ROOM = 1 << 19
+ROOM = 1 << 18
 """Rows that a worker's buffer for one owner holds."""
 NOTES = 1 << 20
 """Notes of what is missing that a worker may make before they are filled in."""
@@ -69,7 +70,7 @@ class Options:
 def explore(
     system: System[S, E, O, M, Q, H],
     budget: Budget = UNLIMITED,
-    options: Options = Options(),  # noqa: B008 - immutable
+    options: Options = Options(),
     *,
     on_progress: Callable[[Exploration[E, M]], None] = ignore,
 ) -> Exploration[E, M]:
@@ -148,7 +149,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         row, stabilizer = self._tables.canonical(self._tables.row(self._system.initial()))
         if stabilizer < len(self._group):
             raise AsymmetryError("the nodes do not all start in the same state")
-        buffers, hashed = self._buffers[0], hash_row(np.array(row, np.int32))
+        buffers, hashed = self._buffers[0], hash_row(row)
         owner = int(hashed) % len(self._partitions)
         buffers.rows[owner, 0] = row
         buffers.parents[owner, 0] = NO_PARENT
@@ -177,7 +178,6 @@ class Search(Generic[S, E, O, M, Q, H]):
         """Find and store the successors of some rows of each partition."""
         while any(len(batch) for batch in batches) and self.found.stopped_by is None:
             tables = self._tables.kernel_tables()
-            self._make_room_for_milestones()
 
             def work(worker: int, batch: Int64s, tables: KernelTables = tables) -> tuple[int, ...]:
                 return expand(
@@ -249,19 +249,10 @@ class Search(Generic[S, E, O, M, Q, H]):
 
     # --- what was found ----------------------------------------------------------------------
 
-    def _make_room_for_milestones(self) -> None:
-        sets = len(self._tables.reached_sets)
-        for worker, buffers in enumerate(self._buffers):
-            if sets > len(buffers.reached):
-                reached = np.zeros(2 * sets, np.uint8)
-                self._buffers[worker] = buffers._replace(reached=reached)
-
     def _note_milestones(self) -> None:
         for buffers in self._buffers:
-            for number in np.flatnonzero(buffers.reached).tolist():
-                for milestone in self._tables.reached_sets[number]:
-                    self.found.reached.setdefault(milestone, self.found.depth + 1)
-            buffers.reached[:] = 0
+            for milestone in self._tables.milestones(int(buffers.reached[0])):
+                self.found.reached.setdefault(milestone, self.found.depth + 1)
 
     def _note_violations(self) -> None:
         for buffers in self._buffers:
@@ -271,7 +262,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         """Look at all new states as a whole: for properties of no other form."""
         for number, partition in enumerate(self._partitions):
             for place in range(self._surveyed[number], partition.stored):
-                states = self._tables.states_of(partition.rows[place].tolist())
+                states = self._tables.states_of(partition.rows[place])
                 violation = self._system.watch.survey(states)
                 if violation is not None:
                     rank = self._system.watch.rank(violation)
@@ -337,7 +328,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         return rows[::-1]
 
     def _row_of(self, state: State[S, Q, H]) -> tuple[int, ...]:
-        return self._tables.canonical(self._tables.row(state))[0]
+        return tuple(self._tables.canonical(self._tables.row(state))[0].tolist())
 
 
 def _buffers(width: int, workers: int) -> Buffers:
@@ -350,6 +341,10 @@ def _buffers(width: int, workers: int) -> Buffers:
         counts=np.zeros(workers, np.int64),
         missing=np.empty((NOTES, 3), np.int64),
         deferred=np.empty(BATCH, np.int64),
-        reached=np.zeros(64, np.uint8),
+        reached=np.zeros(1, np.int64),
         worst=np.array([NO_VIOLATION, NO_PARENT], np.int64),
+        ways=np.empty(((width - 1) ** 2, 3), np.int64),
+        scratch=np.empty((2, width), np.int32),
+        before=np.empty(workers, np.int64),
+        touched=np.empty(GROUP, np.uint64),
     )

@@ -5,9 +5,9 @@ successors of some rows into buffers, one buffer for each *owner*: rows are shar
 workers by their hash, and only the owner of a row stores it (`insert`). So workers never wait for
 each other, and what is found does not depend on how many there are.
 
-What a kernel needs to know of the system stands in `KernelTables`, filled by
-`model_check.engine.tables` as far as it was asked for. Where an entry is missing, the kernel notes
-what it lacks, takes back what it has written for that row, and goes on with the next.
+What a kernel needs to know of the system stands in `KernelTables`, as far as it was asked for.
+Where an entry is missing, the kernel notes what it lacks, takes back what it has written for that
+row, and goes on with the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
 UInt32s: TypeAlias = npt.NDArray[np.uint32]
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
-Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 Word: TypeAlias = np.uint64
 """64 bits without a sign. To mix these with others is to get floating-point numbers."""
@@ -47,7 +46,7 @@ GROUP = 256
 
 
 class KernelTables(NamedTuple):
-    """All a kernel knows of the system. See `model_check.engine.tables` for what it means."""
+    """All that the search knows of the system. See `model_check.engine.derived`."""
 
     inbox: Int32s
     """By component and receiver: what may be delivered; 0 for nothing."""
@@ -60,8 +59,9 @@ class KernelTables(NamedTuple):
     left_targets: Int32s
     cut: Int32s
     """By component and node: what it becomes when that node restarts."""
-    lists: Int32s
-    """By list: its first entry, their number, the transitions they stand for, what was reached."""
+    lists: Int64s
+    """By list: its first entry, their number, the transitions they stand for, a bit for each
+    milestone that these reach."""
     entries: Int32s
     """By entry: the component it leads to, its fact, its rank, its position among deliveries."""
     received_keys: UInt64s
@@ -97,18 +97,38 @@ class Buffers(NamedTuple):
     missing: Int64s
     deferred: Int64s
     """Rows to expand again, once what is missing has been filled in."""
-    reached: Bytes
-    """By what lists reached: whether it was."""
+    reached: Int64s
+    """One number: a bit for each milestone that was reached."""
     worst: Int64s
     """The lowest rank of a violation, and the row whose step led there."""
+    ways: Int64s
+    """Scratch: lists, each with its node and its sender."""
+    scratch: Int32s
+    """Scratch: two rows."""
+    before: Int64s
+    """Scratch: counts by owner."""
+    touched: UInt64s
+    """Scratch: `GROUP` words."""
 
 
 def compiled(function: Function) -> Function:
-    """Compile ``function`` when it is first called, and keep that on disk for later processes."""
-    return cast(Function, numba.njit(cache=True, nogil=True, boundscheck=False)(function))
+    """Compile ``function`` when it is first called, and keep that on disk for later processes.
+
+    What is compiled so allocates nothing, and holds arrays only while its caller does: so numba
+    need not count references (``_nrt``), which would cost more than all the rest.
+    """
+    return _njit(cache=True, nogil=True, _nrt=False)(function)
 
 
-@compiled
+def inlined(function: Function) -> Function:
+    """Compile ``function`` into every function that calls it: handing over tables costs much."""
+    return _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function)
+
+
+_njit = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+
+
+@inlined
 def mix(value: Word) -> Word:
     """Spread every bit of a 64-bit number over all others (the finalizer of MurmurHash3)."""
     value ^= value >> np.uint64(33)
@@ -119,7 +139,7 @@ def mix(value: Word) -> Word:
     return value
 
 
-@compiled
+@inlined
 def hash_row(row: Int32s) -> Word:
     """Where a row is looked for. Equal hashes mean nothing: rows are always compared."""
     total = np.uint64(0)
@@ -129,13 +149,13 @@ def hash_row(row: Int32s) -> Word:
     return total ^ (total >> np.uint64(29))
 
 
-@compiled
+@inlined
 def pair_key(high: int, low: int) -> Word:
     """Two 32-bit numbers as one key."""
     return (np.uint64(high) << np.uint64(32)) | np.uint64(low)
 
 
-@compiled
+@inlined
 def find(keys: UInt64s, values: Int32s, high: int, low: int) -> int:
     """The value of a key in an open-addressing table, or `UNKNOWN`."""
     key = pair_key(high, low)
@@ -150,21 +170,27 @@ def find(keys: UInt64s, values: Int32s, high: int, low: int) -> int:
 
 
 @compiled
-def put(keys: UInt64s, values: Int32s, new_keys: UInt64s, new_values: Int32s) -> None:
-    """Enter keys, each of them new, into a table that has room for them."""
+def put(keys: UInt64s, values: Int32s, key: Word, value: int) -> None:
+    """Enter a new key into a table that has room for it."""
     mask = np.uint64(keys.shape[0] - 1)
+    slot = mix(key) & mask
+    while keys[slot] != EMPTY_KEY:
+        slot = (slot + np.uint64(1)) & mask
+    keys[slot] = key
+    values[slot] = value
+
+
+@compiled
+def put_all(keys: UInt64s, values: Int32s, new_keys: UInt64s, new_values: Int32s) -> None:
+    """Enter new keys into a table that has room for them."""
     for position in range(new_keys.shape[0]):
-        slot = mix(new_keys[position]) & mask
-        while keys[slot] != EMPTY_KEY:
-            slot = (slot + np.uint64(1)) & mask
-        keys[slot] = new_keys[position]
-        values[slot] = new_values[position]
+        put(keys, values, new_keys[position], int(new_values[position]))
 
 
 # --- names -----------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int, int]:
     """Write the least of all renamings of ``row`` to ``best``, the row that stands for them all.
 
@@ -173,7 +199,7 @@ def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int
     that give that need to be compared (`KernelTables.leads`).
     """
     nodes = row.shape[0] - 1
-    least = int(0x7FFFFFFF)
+    least = 0x7FFFFFFF
     for node in range(nodes):
         component = row[node]
         if tables.leads[component, 0] == UNKNOWN:
@@ -216,7 +242,7 @@ def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int
 # --- expanding -------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def gather(
     tables: KernelTables, row: Int32s, found: Int64s, missing: Int64s, noted: int
 ) -> tuple[int, int]:
@@ -251,16 +277,21 @@ def gather(
     return (count if complete else -1), noted
 
 
-@compiled
+@inlined
 def successor(
-    tables: KernelTables, keeps_delivered: bool, row: Int32s, entry: int, way: Int64s, after: Int32s
+    tables: KernelTables,
+    keeps_delivered: bool,
+    row: Int32s,
+    entry: int,
+    node: int,
+    sender: int,
+    after: Int32s,
 ) -> tuple[int, int, int, int]:
-    """Write to ``after`` where an entry leads from ``row``; ``way`` names the node and the sender.
+    """Write to ``after`` where an entry leads from ``row``: a step of ``node``, or a delivery there.
 
     Returns the rank of what is broken there; or `UNKNOWN` and a note of what is missing.
     """
     nodes = row.shape[0] - 1
-    node, sender = way[1], way[2]
     for position in range(nodes + 1):
         after[position] = row[position]
     target = int(tables.entries[entry, 0])
@@ -297,7 +328,7 @@ def successor(
     return rank, 0, 0, 0
 
 
-@compiled
+@inlined
 def is_same(row: Int32s, other: Int32s) -> bool:
     """Whether two rows are equal."""
     for position in range(row.shape[0]):
@@ -306,7 +337,7 @@ def is_same(row: Int32s, other: Int32s) -> bool:
     return True
 
 
-@compiled
+@inlined
 def emit(
     tables: KernelTables,
     buffers: Buffers,
@@ -338,33 +369,35 @@ def emit(
     return 0, 0
 
 
-@compiled
+@inlined
 def follow(
     tables: KernelTables,
     buffers: Buffers,
     row: Int32s,
-    ways: Int64s,
+    count: int,
     parent: int,
     keeps_delivered: bool,
     renamings: int,
-    scratch: Int32s,
 ) -> tuple[int, int, int, int]:
-    """Emit every successor of ``row``, listed in ``ways``, that breaks nothing.
+    """Emit every successor of ``row`` that breaks nothing, by the first ``count`` lists gathered.
 
     Returns the lowest rank of what the others break, and for how many states ``row`` stands; or
     `UNKNOWN` and a note of what is missing.
     """
-    after, least = scratch[0], scratch[1]
+    ways, after, least = buffers.ways, buffers.scratch[0], buffers.scratch[1]
     stabilizer = 1
     if renamings > 1:
         stabilizer, kind, key = canonical(tables, row, least)
         if stabilizer == 0:
-            return UNKNOWN, kind, key, int(0)
+            return UNKNOWN, kind, key, 0
     worst = int(NO_VIOLATION)
-    for at in range(ways.shape[0]):
+    for at in range(count):
+        node, sender = int(ways[at, 1]), int(ways[at, 2])
         first = int(tables.lists[ways[at, 0], 0])
         for entry in range(first, first + tables.lists[ways[at, 0], 1]):
-            rank, kind, high, low = successor(tables, keeps_delivered, row, entry, ways[at], after)
+            rank, kind, high, low = successor(
+                tables, keeps_delivered, row, entry, node, sender, after
+            )
             if rank == UNKNOWN:
                 return UNKNOWN, kind, high, low
             if rank < NO_VIOLATION:
@@ -372,11 +405,11 @@ def follow(
             elif not is_same(row, after):
                 kind, key = emit(tables, buffers, after, parent, renamings, least)
                 if kind != 0:
-                    return UNKNOWN, kind, key, int(0)
+                    return UNKNOWN, kind, key, 0
     return worst, renamings // stabilizer, 0, 0
 
 
-@compiled
+@inlined
 def defer(
     buffers: Buffers, row: int, note: tuple[int, int, int], deferred: int, noted: int
 ) -> None:
@@ -404,10 +437,7 @@ def expand(
     """
     owners = buffers.counts.shape[0]
     room, notes = buffers.parents.shape[1], buffers.missing.shape[0]
-    nodes = rows.shape[1] - 1
-    found = np.empty((nodes * nodes, 3), np.int64)
-    scratch = np.empty((2, nodes + 1), np.int32)
-    before = np.empty(owners, np.int64)
+    found, before = buffers.ways, buffers.before
     deferred, noted, transitions = 0, 0, 0
     for taken in range(batch.shape[0]):
         row = rows[batch[taken]]
@@ -421,13 +451,15 @@ def expand(
         most = 0
         for at in range(ways):
             most += tables.lists[found[at, 0], 1]
+        fullest = 0
         for owner in range(owners):
             before[owner] = buffers.counts[owner]
-        if before.max() + most > room:
+            fullest = max(fullest, int(before[owner]))
+        if fullest + most > room:
             return taken, deferred, noted, transitions
         parent = batch[taken] * owners + worker
         worst, weight, high, low = follow(
-            tables, buffers, row, found[:ways], parent, keeps_delivered, renamings, scratch
+            tables, buffers, row, ways, parent, keeps_delivered, renamings
         )
         if worst == UNKNOWN:
             for owner in range(owners):
@@ -438,7 +470,7 @@ def expand(
         listed = 0
         for at in range(ways):
             listed += tables.lists[found[at, 0], 2]
-            buffers.reached[tables.lists[found[at, 0], 3]] = 1
+            buffers.reached[0] |= tables.lists[found[at, 0], 3]
         transitions += listed * weight
         if worst < buffers.worst[0]:
             buffers.worst[0], buffers.worst[1] = worst, parent
@@ -448,13 +480,13 @@ def expand(
 # --- storing ---------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def slot_of(hashed: Word, slots: Word) -> Word:
     """Where in an index of so many slots a search begins; in the order of the hashes."""
     return ((hashed >> np.uint64(32)) * slots) >> np.uint64(32)
 
 
-@compiled
+@inlined
 def tag_of(hashed: Word) -> Word:
     """The part of a hash that an index keeps, in the upper half of a slot."""
     return hashed << np.uint64(32)
@@ -480,7 +512,7 @@ def insert(
     slots = np.uint64(index.shape[0])
     tags = np.uint64(0xFFFFFFFF00000000)
     low = np.uint64(0xFFFFFFFF)
-    touched = np.empty(GROUP, np.uint64)
+    touched = buffers.touched
     width = rows.shape[1]
     states, warmth = 0, 0
     end = buffers.counts[owner]
@@ -521,10 +553,12 @@ def insert(
 
 
 @compiled
-def rebuild(rows: Int32s, stored: int, index: UInt64s) -> int:
-    """Enter all stored rows into an empty index. Returns a number that means nothing."""
+def rebuild(rows: Int32s, stored: int, index: UInt64s, hashes: UInt64s) -> int:
+    """Enter all stored rows into an empty index. Returns a number that means nothing.
+
+    ``hashes`` is scratch, of `GROUP` words.
+    """
     slots = np.uint64(index.shape[0])
-    hashes = np.empty(GROUP, np.uint64)
     warmth = np.uint64(0)
     for first in range(0, stored, GROUP):
         last = min(first + GROUP, stored)

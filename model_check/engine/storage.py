@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from model_check.engine.kernels import Buffers, Int32s, UInt32s, UInt64s, insert, rebuild
+from model_check.engine.kernels import GROUP, Buffers, Int32s, UInt32s, UInt64s, insert, rebuild
 
 LARGEST_LOAD = 0.8
 """The index grows once it is so full."""
-GROWTH = 1.5
-SMALLEST_INDEX = 1 << 12
+GROWTH = 1.75
+SMALLEST_INDEX = 1 << 16
 
 
 class Partition:
@@ -77,7 +77,7 @@ class Partition:
         slots = int(GROWTH * len(self._index))
         self._index = np.zeros(0, np.uint64)  # so that the two are never there at once
         self._index = np.zeros(slots, np.uint64)
-        rebuild(self.rows, self.stored, self._index)
+        rebuild(self.rows, self.stored, self._index, np.empty(GROUP, np.uint64))
 
 
 def memory_used() -> int:

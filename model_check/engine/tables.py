@@ -1,15 +1,10 @@
-"""A system as tables of numbers, each entry computed when a kernel first asks for it.
+"""What a system's local states, messages and boxes do to each other, in numbers.
 
-What a node can do depends on its own state alone, and what may arrive from another node depends on
-what that one sent. So the unit of everything here is a node's *component*: its local state together
-with what it has in flight. Every value gets a number: local states, messages, boxes (what one node
-has in flight), inboxes (what of a box may be delivered to one receiver), components, facts and
-memories of the properties, and views. The tables say, for instance, that component 17 with inbox 4
-of some sender becomes component 23 or 29. Behind each such entry stands a call of the node's own
-`step`, made once.
-
-Lists leave out what leads nowhere new, and repetitions; they say how many transitions they stand
-for, and which milestones these reach.
+Every value gets a number: local states, messages, boxes (what one node has in flight), inboxes
+(what of a box may be delivered to one receiver), facts and memories of the properties, and views.
+`BaseTables` says in these numbers what the system says of the values, each entry computed when it is
+first asked for. Behind each effect stands a call of the node's own `step`, made once. What
+components do is derived from that (`model_check.engine.derived`).
 """
 
 from __future__ import annotations
@@ -19,15 +14,19 @@ from typing import Generic, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from model_check.engine import kernels
-from model_check.engine.arrays import Column, Lookup
-from model_check.engine.kernels import NO_VIOLATION, RESTART, Int64s, KernelTables
+from model_check.engine import derived, kernels
+from model_check.engine.arrays import Column, Lookup, numbers
+from model_check.engine.derived import BaseTables, derive, empty_tables, way_of, with_room
+from model_check.engine.kernels import NO_VIOLATION, UNKNOWN, Int32s, Int64s, KernelTables
 from model_check.engine.symmetry import AsymmetryError, Group
 from model_check.interned import Memo, Numbering
 from model_check.system import Addressed, LocalStep, M, Network, Q, State, System, Violation
 from spec.forms import E, H, NodeNumber, O, S
 
 Number: TypeAlias = int
+
+MOST_MILESTONES = 62
+"""What was reached is kept as the bits of one number."""
 
 
 class Effect(NamedTuple):
@@ -41,18 +40,8 @@ class Effect(NamedTuple):
     rank: int
     """Of what it breaks by itself."""
     is_restart: bool
-    reached: frozenset[str]
-
-
-class Box(NamedTuple):
-    """What a node has in flight, as far as the others may receive it."""
-
-    inboxes: tuple[Number, ...]
-    """By receiver."""
-    left: tuple[tuple[Number, ...], ...]
-    """By receiver, and by message of the inbox: the box that its delivery leaves."""
-    after_loss: tuple[Number, ...]
-    """The box that each loss leaves."""
+    reached: int
+    """A bit for each milestone."""
 
 
 class Tables(Generic[S, E, O, M, Q, H]):
@@ -60,6 +49,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
 
     Raises:
         AsymmetryError: here or later, if something is not the same under other names.
+        ValueError: if there are more than `MOST_MILESTONES` milestones.
     """
 
     def __init__(self, system: System[S, E, O, M, Q, H], group: Group) -> None:
@@ -70,6 +60,14 @@ class Tables(Generic[S, E, O, M, Q, H]):
         self._is_symmetric = len(group) > 1
         # A network never looks into a message, so it carries numbers just as well.
         self._network = cast("Network[int, Hashable]", system.network)
+        self._number_values()
+        self._make_columns()
+        self._memory_image_rows = numbers(len(group))
+        self._memory_rank = numbers()
+        self._remembered, self._compared = Lookup(), Lookup()
+        self._derived = empty_tables(system.node.count, len(group))
+
+    def _number_values(self) -> None:
         self._locals: Numbering[tuple[NodeNumber, S]] = Numbering()
         self._messages: Numbering[M] = Numbering()
         self._sent: Numbering[tuple[Addressed[int], ...]] = Numbering()
@@ -80,232 +78,237 @@ class Tables(Generic[S, E, O, M, Q, H]):
         """By view: a local state that looks like it."""
         self._boxes: Numbering[Hashable] = Numbering()
         self._inboxes: Numbering[tuple[int, ...]] = Numbering()
-        self._components: Numbering[tuple[Number, Number]] = Numbering()
-        self.reached_sets: Numbering[frozenset[str]] = Numbering()
+        self._milestones: Numbering[str] = Numbering()
+        self._sent.number(())
+        self._facts.number(None)
 
-        self._own_effects = Memo(self._compute_own_effects)
+        self._receivers = Memo(self._receiver)
         self._effects = Memo(self._compute_effect)
-        self._box_facts = Memo(self._compute_box)
-        self._boxes_sent = Memo(self._compute_box_sent)
-        self._boxes_restarted = Memo(self._compute_box_restarted)
-        self._remembered = Memo(self._compute_remembered)
-        self._compared = Memo(self._compute_compared)
+        self._own_effects = Memo(self._compute_own_effects)
         self._local_views = Memo(self._compute_view)
-
+        group = self.group
         self._local_images = group.images(self._rename_local)
         self._message_images = group.images(self._rename_message)
         self._box_images = group.images(self._rename_box)
         self._memory_images = group.images(self._rename_memory)
         self._fact_images = group.images(_unknown_fact)
         self._view_images = group.images(self._rename_view)
-        self._seen: set[Number] = set()
-        """Local states whose views are known to be the same under other names."""
 
-        nodes = system.node.count
-        self._inbox, self._internal, self._view = Column(nodes), Column(), Column()
-        self._left, self._left_targets, self._cut = Column(nodes), Column(), Column(nodes)
-        self._lists, self._entries = Column(4), Column(4)
-        self._received, self._memory, self._pairs = Lookup(), Lookup(), Lookup()
-        self._memory_rank, self._memory_image_rows = Column(), Column(len(group))
-        self._image_rows, self._leads, self._lead_renamings = (
-            Column(len(group)),
-            Column(3),
-            Column(),
+    def _make_columns(self) -> None:
+        """The columns of `BaseTables`, by their names there."""
+        nodes, renamings = self.system.node.count, len(self.group)
+        self._local_node, self._local_view = numbers(), numbers()
+        self._own, self._own_numbers = numbers(2), numbers()
+        self._effect_rows = Column(6, np.int64)
+        self._effect_lookup = Lookup()
+        self._effect_numbers: dict[Effect, Number] = {}
+        self._inbox_ranges, self._inbox_messages = numbers(2), numbers()
+        self._box_inboxes, self._box_left, self._left_boxes = (
+            numbers(nodes),
+            numbers(nodes),
+            numbers(),
         )
-
-        self._sent.number(())
-        self._facts.number(None)
-        self._inboxes.number(())
-        self._empty = self._boxes.number(self._network.empty())
+        self._box_losses, self._loss_boxes = numbers(2), numbers()
+        self._sent_lookup, self._restarted_lookup = Lookup(), Lookup()
+        self._local_image_rows, self._box_image_rows = numbers(renamings), numbers(renamings)
+        self._most_own = self._longest_inbox = 0
+        self._inbox(())
 
     # --- states and rows ---------------------------------------------------------------------
 
-    def row(self, state: State[S, Q, H]) -> list[Number]:
+    def row(self, state: State[S, Q, H]) -> Int32s:
         """The row of a state of the system itself, under its own names."""
-        components = [
-            self._component(self._local(node, local), self._box(own))
-            for node, (local, own) in enumerate(
-                zip(state.nodes, state.in_flight, strict=True), start=1
-            )
-        ]
-        return [*components, self._memory_number(state.memory)]
+        row = []
+        for node, (local, own) in enumerate(
+            zip(state.nodes, state.in_flight, strict=True), start=1
+        ):
+            box = self._box_of(own)
+            self._analyse_box(box)
+            number = self._local(node, local)
+            row.append(derived.component_of(self._base(), self._derived, number, box))
+        self._make_room()
+        return np.array([*row, self._memory_number(state.memory)], np.int32)
 
-    def canonical(self, row: list[Number]) -> tuple[tuple[Number, ...], int]:
-        """The row that stands for ``row`` and all its renamings, the least of them; and how many of
-        the renamings give it."""
-        images = [self._component_images(component) for component in row[:-1]]
-        memories = self._memory_images[row[-1]].tolist() if self._is_symmetric else [row[-1]]
-        renamed = [
-            (*(images[origin][number] for origin in origins), memories[number])
-            for number, origins in enumerate(self.group.origins.tolist())
-        ]
-        least = min(renamed)
-        return least, renamed.count(least)
+    def canonical(self, row: Int32s) -> tuple[Int32s, int]:
+        """The row that stands for ``row`` and all its renamings, and how many of these give it."""
+        if not self._is_symmetric:
+            return row, 1
+        least = np.empty_like(row)
+        while True:
+            count, kind, key = kernels.canonical(self.kernel_tables(), row, least)
+            if count > 0:
+                return least, count
+            self.fill(np.array([[kind, key, 0]], np.int64))
 
-    def states_of(self, row: Iterable[int]) -> tuple[S, ...]:
+    def states_of(self, row: Int32s) -> tuple[S, ...]:
         """The local states of a row."""
-        *components, _ = row
-        return tuple(self._locals[self._components[component][0]][1] for component in components)
+        return tuple(self._locals[int(self._derived.local[component])][1] for component in row[:-1])
+
+    def milestones(self, reached: int) -> list[str]:
+        """The milestones whose bits are set."""
+        return [self._milestones[bit] for bit in range(len(self._milestones)) if reached >> bit & 1]
 
     # --- what kernels ask for ----------------------------------------------------------------
 
     def kernel_tables(self) -> KernelTables:
-        """Everything known so far, for the kernels to read."""
-        count = len(self._components)
-        for column in (self._internal, self._left, self._cut, self._image_rows, self._leads):
-            column.pad(count)
+        """Everything known so far, for the search to read."""
         self._memory_image_rows.pad(len(self._memories))
-        received_keys, received_values = self._received.arrays()
-        memory_keys, memory_values = self._memory.arrays()
-        pair_keys, pair_values = self._pairs.arrays()
+        memory_keys, memory_values = self._remembered.arrays()
+        pair_keys, pair_values = self._compared.arrays()
+        known = self._derived
         return KernelTables(
-            inbox=self._inbox.array,
-            internal=self._internal.array,
-            views=self._view.array,
-            left=self._left.array,
-            left_targets=self._left_targets.array,
-            cut=self._cut.array,
-            lists=self._lists.array,
-            entries=self._entries.array,
-            received_keys=received_keys,
-            received_values=received_values,
+            inbox=known.inbox,
+            internal=known.internal,
+            views=known.views,
+            left=known.left,
+            left_targets=known.left_targets,
+            cut=known.cut,
+            lists=known.lists,
+            entries=known.entries,
+            received_keys=known.received_keys,
+            received_values=known.received_values,
             memory_keys=memory_keys,
             memory_values=memory_values,
             memory_rank=self._memory_rank.array,
             pair_keys=pair_keys,
             pair_values=pair_values,
-            images=self._image_rows.array,
-            leads=self._leads.array,
-            lead_renamings=self._lead_renamings.array,
+            images=known.images,
+            leads=known.leads,
+            lead_renamings=known.lead_renamings,
             memory_images=self._memory_image_rows.array,
             origins=self.group.origins,
         )
 
     def fill(self, missing: Int64s) -> None:
-        """Compute what the kernels noted as missing: kind, and key."""
-        for kind, high, low in np.unique(missing, axis=0).tolist():
+        """Find out what the search noted as missing: kind, and key."""
+        requests = _distinct(missing)
+        of_properties = np.isin(requests[:, 0], _OF_PROPERTIES)
+        for kind, high, low in requests[of_properties].tolist():
             match kind:
-                case kernels.MISSING_INTERNAL:
-                    self._fill_internal(high)
-                case kernels.MISSING_RECEIVED:
-                    self._fill_received(high, low)
                 case kernels.MISSING_MEMORY:
-                    self._memory.enter(high, low, self._remembered[high, low])
+                    self._remembered.enter(high, low, self._compute_remembered(high, low))
                 case kernels.MISSING_PAIR:
-                    self._pairs.enter(high, low, self._compared[high, low])
-                case kernels.MISSING_LEFT:
-                    self._fill_left(high, low)
-                case kernels.MISSING_CUT:
-                    self._fill_cut(high, low)
-                case kernels.MISSING_IMAGES:
-                    self._fill_images(high)
+                    self._compared.enter(high, low, self._compute_compared(high, low))
                 case kernels.MISSING_MEMORY_IMAGES:
-                    self._fill_memory_images(high)
+                    self._memory_image_rows.pad(len(self._memories))
+                    self._memory_image_rows.array[high] = self._memory_images[high]
+        self._derive(requests[~of_properties])
 
-    def _fill_internal(self, component: Number) -> None:
-        """List what may happen to a component by itself: events at the node, and losses."""
-        local, box = self._components[component]
-        node, _ = self._locals[local]
-        breaks = self._network.breaks_on_restart
-        entries: dict[tuple[int, int, int, int], None] = {}
-        effects = self._own_effects[local].values()
-        for effect in effects:
-            cuts = effect.is_restart and breaks
-            kept = self._boxes_restarted[box, node, node] if cuts else box
-            target = self._component(effect.after, self._boxes_sent[kept, effect.sent])
-            entry = (target, effect.fact, effect.rank, RESTART if cuts else 0)
-            if entry != (component, 0, NO_VIOLATION, 0):
-                entries[entry] = None
-        losses = self._box_facts[box].after_loss
-        for left in losses:
-            entries[self._component(local, left), 0, NO_VIOLATION, 0] = None
-        reached = frozenset[str]().union(*(effect.reached for effect in effects))
-        self._internal.pad(component + 1)
-        self._internal.array[component] = self._list(entries, len(effects) + len(losses), reached)
+    def _derive(self, requests: Int64s) -> None:
+        """Derive what is asked for, and ask the system for what that needs."""
+        needs = np.empty((max(4 * len(requests), 4 * self._slack), 3), np.int64)
+        network = self.system.network
+        while len(requests):
+            self._make_room(len(requests))
+            unmet = np.empty_like(requests)
+            position, noted, put_off = derive(
+                self._base(),
+                self._derived,
+                requests,
+                0,
+                self._slack,
+                network.keeps_delivered,
+                network.breaks_on_restart,
+                needs,
+                unmet,
+            )
+            for need in _distinct(needs[:noted]).tolist():
+                self._meet(*need)
+            requests = np.concatenate((unmet[:put_off], requests[position:]))
 
-    def _fill_received(self, component: Number, inbox: Number) -> None:
-        """List what the deliveries of an inbox do to a component."""
-        local, box = self._components[component]
-        keeps = self._network.keeps_delivered
-        messages = self._inboxes[inbox]
-        effects = [self._effects[local, message] for message in messages]
-        entries: dict[tuple[int, int, int, int], None] = {}
-        for position, effect in enumerate(effects):
-            target = self._component(effect.after, self._boxes_sent[box, effect.sent])
-            entry = (target, effect.fact, effect.rank, 0 if keeps else position)
-            if not keeps or entry != (component, 0, NO_VIOLATION, 0):
-                entries[entry] = None
-        reached = frozenset[str]().union(*(effect.reached for effect in effects))
-        self._received.enter(component, inbox, self._list(entries, len(messages), reached))
+    @property
+    def _slack(self) -> int:
+        """Rows that one request may add to a table, at most; notes that it may make."""
+        return len(self.group) + self._longest_inbox + self._most_own + 2
 
-    def _fill_left(self, component: Number, receiver: int) -> None:
-        """What each delivery to a receiver leaves of the sender's component."""
-        local, box = self._components[component]
-        offset = len(self._left_targets)
-        for left in self._box_facts[box].left[receiver]:
-            self._left_targets.append(self._component(local, left))
-        self._left.pad(component + 1)
-        self._left.array[component, receiver] = offset
+    def _meet(self, kind: int, high: int, low: int) -> None:
+        """Find out what a derivation noted that the base lacks."""
+        match kind:
+            case derived.NEED_EFFECT:
+                effect = self._effect_number(self._effects[high, low])
+                self._effect_lookup.enter(high, low, effect)
+            case derived.NEED_OWN:
+                self._list_own_effects(high)
+            case derived.NEED_SENT:
+                sent = self._network.send(self._boxes[high], self._sent[low])
+                self._sent_lookup.enter(high, low, self._boxes.number(sent))
+            case derived.NEED_RESTARTED:
+                sender, restarted = divmod(low, way_of(1, 0))
+                left = self._network.restart(self._boxes[high], sender + 1, restarted + 1)
+                self._restarted_lookup.enter(high, low, self._boxes.number(left))
+            case derived.NEED_BOX:
+                self._analyse_box(high)
+            case derived.NEED_LOCAL_IMAGES:
+                images = self._local_images[high]
+                self._view_images.enter([self._local_views[image] for image in images.tolist()])
+                self._local_image_rows.pad(len(self._locals))
+                self._local_image_rows.array[high] = images
+            case derived.NEED_BOX_IMAGES:
+                images = self._box_images[high]
+                self._box_image_rows.pad(len(self._boxes))
+                self._box_image_rows.array[high] = images
 
-    def _fill_cut(self, component: Number, restarted: int) -> None:
-        """What a component becomes when another node restarts."""
-        local, box = self._components[component]
-        node, _ = self._locals[local]
-        kept = self._boxes_restarted[box, node, restarted + 1]
-        self._cut.pad(component + 1)
-        self._cut.array[component, restarted] = self._component(local, kept)
-
-    def _fill_images(self, component: Number) -> None:
-        """A component under all other names; and the least of them as node 1, how it comes about."""
-        images = self._component_images(component)
-        node, _ = self._locals[self._components[component][0]]
-        to_first = np.flatnonzero(self.group.origins[:, 0] == node - 1).tolist()
-        least = min(images[renaming] for renaming in to_first)
-        leading = [renaming for renaming in to_first if images[renaming] == least]
-        offset = len(self._lead_renamings)
-        for renaming in leading:
-            self._lead_renamings.append(renaming)
-        self._image_rows.pad(len(self._components))
-        self._leads.pad(len(self._components))
-        self._image_rows.array[component] = images
-        self._leads.array[component] = (least, offset, len(leading))
-
-    def _fill_memory_images(self, memory: Number) -> None:
-        """A memory under all other names."""
-        images = self._memory_images[memory]
-        self._memory_image_rows.pad(len(self._memories))
-        self._memory_image_rows.array[memory] = images
-
-    def _list(
-        self,
-        entries: Iterable[tuple[int, int, int, int]],
-        transitions: int,
-        reached: frozenset[str],
-    ) -> Number:
-        number, offset = len(self._lists), len(self._entries)
-        for entry in entries:
-            self._entries.append(entry)
-        length = len(self._entries) - offset
-        self._lists.append((offset, length, transitions, self.reached_sets.number(reached)))
-        return number
+    def _base(self) -> BaseTables:
+        """Everything the system was asked so far."""
+        locals_, boxes = len(self._locals), len(self._boxes)
+        self._own.pad(locals_)
+        self._local_image_rows.pad(locals_)
+        for column in (self._box_inboxes, self._box_left, self._box_losses, self._box_image_rows):
+            column.pad(boxes)
+        effect_keys, effect_values = self._effect_lookup.arrays()
+        sent_keys, sent_values = self._sent_lookup.arrays()
+        restarted_keys, restarted_values = self._restarted_lookup.arrays()
+        return BaseTables(
+            local_node=self._local_node.array,
+            local_view=self._local_view.array,
+            own=self._own.array,
+            own_effects=self._own_numbers.array,
+            effects=self._effect_rows.array,
+            effect_keys=effect_keys,
+            effect_values=effect_values,
+            inboxes=self._inbox_ranges.array,
+            inbox_messages=self._inbox_messages.array,
+            box_inboxes=self._box_inboxes.array,
+            box_left=self._box_left.array,
+            left_boxes=self._left_boxes.array,
+            box_losses=self._box_losses.array,
+            loss_boxes=self._loss_boxes.array,
+            sent_keys=sent_keys,
+            sent_values=sent_values,
+            restarted_keys=restarted_keys,
+            restarted_values=restarted_values,
+            local_images=self._local_image_rows.array,
+            box_images=self._box_image_rows.array,
+            origins=self.group.origins,
+        )
 
     # --- numbers for values ------------------------------------------------------------------
 
     def _local(self, node: NodeNumber, state: S) -> Number:
-        return self._locals.number((node, state))
+        known = len(self._locals)
+        number = self._locals.number((node, state))
+        if number == known:
+            self._local_node.append(node - 1)
+            self._local_view.append(self._local_views[number])
+        return number
 
-    def _box(self, own: Q) -> Number:
+    def _box_of(self, own: Q) -> Number:
         """The number of what a node has in flight, whose messages become numbers, too."""
         network = cast("Network[Hashable, Hashable]", self._network)
         number = cast("Callable[[Hashable], int]", self._messages.number)
         return self._boxes.number(network.rename(own, number, lambda node: node))
 
-    def _component(self, local: Number, box: Number) -> Number:
-        known = len(self._components)
-        number = self._components.number((local, box))
+    def _receiver(self, message: Number) -> NodeNumber:
+        return self.system.node.arrival(self._messages[message])[0]
+
+    def _inbox(self, messages: tuple[int, ...]) -> Number:
+        known = len(self._inboxes)
+        number = self._inboxes.number(messages)
         if number == known:
-            self._inbox.append(self._box_facts[box].inboxes)
-            self._view.append(self._local_views[local])
+            self._longest_inbox = max(self._longest_inbox, len(messages))
+            self._inbox_ranges.append((len(self._inbox_messages), len(messages)))
+            for message in messages:
+                self._inbox_messages.append(message)
         return number
 
     def _memory_number(self, memory: H) -> Number:
@@ -326,6 +329,33 @@ class Tables(Generic[S, E, O, M, Q, H]):
             self._view_of.append(local)
         return number
 
+    def _analyse_box(self, box: Number) -> None:
+        """What may be delivered from a box to whom, and what that, or a loss, leaves of it."""
+        self._box_inboxes.pad(len(self._boxes))
+        if self._box_inboxes.array[box, 0] != UNKNOWN:
+            return
+        contents = self._boxes[box]
+        nodes = range(self.system.node.count)
+        messages: list[list[int]] = [[] for _ in nodes]
+        left: list[list[Number]] = [[] for _ in nodes]
+        for deliver, remaining in self._network.deliveries(contents):
+            receiver = self._receivers[deliver.message]
+            messages[receiver - 1].append(deliver.message)
+            left[receiver - 1].append(self._boxes.number(remaining))
+        starts = []
+        for each in left:
+            starts.append(len(self._left_boxes))
+            for remaining_box in each:
+                self._left_boxes.append(remaining_box)
+        first = len(self._loss_boxes)
+        for _, rest in self._network.losses(contents):
+            self._loss_boxes.append(self._boxes.number(rest))
+        for column in (self._box_inboxes, self._box_left, self._box_losses):
+            column.pad(len(self._boxes))
+        self._box_inboxes.array[box] = [self._inbox(tuple(each)) for each in messages]
+        self._box_left.array[box] = starts
+        self._box_losses.array[box] = (first, len(self._loss_boxes) - first)
+
     # --- steps -------------------------------------------------------------------------------
 
     def _step(self, node: NodeNumber, state: S, event: E) -> Effect:
@@ -338,8 +368,30 @@ class Tables(Generic[S, E, O, M, Q, H]):
             0 if local.fact is None else self._facts.number(local.fact),
             self._rank(local.violation),
             local.is_restart,
-            frozenset(local.reached),
+            sum({1 << self._milestone(name) for name in local.reached}),
         )
+
+    def _milestone(self, name: str) -> Number:
+        number = self._milestones.number(name)
+        if number >= MOST_MILESTONES:
+            raise ValueError(f"more than {MOST_MILESTONES} milestones: choose fewer")
+        return number
+
+    def _effect_number(self, effect: Effect) -> Number:
+        known = len(self._effect_numbers)
+        number = self._effect_numbers.setdefault(effect, known)
+        if number == known:
+            self._effect_rows.append(effect)
+        return number
+
+    def _list_own_effects(self, local: Number) -> None:
+        effects = self._own_effects[local].values()
+        first = len(self._own_numbers)
+        for effect in effects:
+            self._own_numbers.append(self._effect_number(effect))
+        self._own.pad(len(self._locals))
+        self._own.array[local] = (first, len(effects))
+        self._most_own = max(self._most_own, len(effects))
 
     def _compute_effect(self, key: tuple[Number, Number]) -> Effect:
         """What the delivery of a message does to a local state."""
@@ -416,44 +468,19 @@ class Tables(Generic[S, E, O, M, Q, H]):
             )
         )
 
-    # --- boxes -------------------------------------------------------------------------------
-
-    def _compute_box(self, box: Number) -> Box:
-        contents = self._boxes[box]
-        nodes = range(self.system.node.count)
-        inboxes: list[list[int]] = [[] for _ in nodes]
-        left: list[list[Number]] = [[] for _ in nodes]
-        for deliver, remaining in self._network.deliveries(contents):
-            receiver, _ = self.system.node.arrival(self._messages[deliver.message])
-            inboxes[receiver - 1].append(deliver.message)
-            left[receiver - 1].append(self._boxes.number(remaining))
-        after_loss = (self._boxes.number(rest) for _, rest in self._network.losses(contents))
-        return Box(
-            tuple(self._inboxes.number(tuple(messages)) for messages in inboxes),
-            tuple(map(tuple, left)),
-            tuple(after_loss),
-        )
-
-    def _compute_box_sent(self, key: tuple[Number, Number]) -> Number:
-        box, sent = key
-        return self._boxes.number(self._network.send(self._boxes[box], self._sent[sent]))
-
-    def _compute_box_restarted(self, key: tuple[Number, NodeNumber, NodeNumber]) -> Number:
-        box, sender, node = key
-        return self._boxes.number(self._network.restart(self._boxes[box], sender, node))
-
     # --- properties --------------------------------------------------------------------------
 
-    def _compute_remembered(self, key: tuple[Number, Number]) -> Number:
+    def _compute_remembered(self, memory: Number, fact: Number) -> Number:
         """The memory that a memory and a fact make."""
-        after = self._remembered[key] = self._remember(*key)
+        after = self._remember(memory, fact)
         if self._is_symmetric:
-            memories, facts = self._memory_images[key[0]], self._fact_images[key[1]]
-            images = zip(memories.tolist(), facts.tolist(), strict=True)
+            images = zip(
+                self._memory_images[memory].tolist(), self._fact_images[fact].tolist(), strict=True
+            )
             expected = self._memory_images[after].tolist()
             if [self._remember(*image) for image in images] != expected:
                 raise AsymmetryError(
-                    f"the properties remember {self._facts[key[1]]} otherwise under other names"
+                    f"the properties remember {self._facts[fact]} otherwise under other names"
                 )
         return after
 
@@ -461,15 +488,17 @@ class Tables(Generic[S, E, O, M, Q, H]):
         remembered = self.system.watch.remember(self._memories[memory], self._facts[fact])
         return self._memory_number(remembered)
 
-    def _compute_compared(self, key: tuple[Number, Number]) -> int:
+    def _compute_compared(self, view: Number, other: Number) -> int:
         """The rank of what two views break together."""
-        rank = self._compare(*key)
+        rank = self._compare(view, other)
         if self._is_symmetric:
-            views, others = (self._view_images[view].tolist() for view in key)
-            if {self._compare(*pair) for pair in zip(views, others, strict=True)} != {rank}:
+            images = zip(
+                self._view_images[view].tolist(), self._view_images[other].tolist(), strict=True
+            )
+            if {self._compare(*pair) for pair in images} != {rank}:
                 raise AsymmetryError(
-                    f"the properties compare {[self._views[view] for view in key]} otherwise "
-                    "under other names"
+                    f"the properties compare {self._views[view]} and {self._views[other]} "
+                    "otherwise under other names"
                 )
         return rank
 
@@ -508,15 +537,23 @@ class Tables(Generic[S, E, O, M, Q, H]):
             raise AsymmetryError("the properties judge what they remember otherwise under others")
         return renamed
 
-    def _component_images(self, component: Number) -> list[Number]:
-        local, box = self._components[component]
-        if not self._is_symmetric:
-            return [component]
-        locals_, boxes = self._local_images[local].tolist(), self._box_images[box].tolist()
-        if local not in self._seen:
-            self._view_images.enter([self._local_views[image] for image in locals_])
-            self._seen.update(locals_)
-        return [self._component(*pair) for pair in zip(locals_, boxes, strict=True)]
+    def _make_room(self, requests: int = 1) -> None:
+        self._derived = with_room(self._derived, self._slack * 4 + requests)
+
+
+_OF_PROPERTIES = (
+    kernels.MISSING_MEMORY,
+    kernels.MISSING_PAIR,
+    kernels.MISSING_MEMORY_IMAGES,
+)
+"""What is missing that has nothing to do with components."""
+
+
+def _distinct(notes: Int64s) -> Int64s:
+    """Notes in ascending order, each once. No number in them needs more than 30 bits."""
+    packed = np.unique(notes[:, 0] << 60 | notes[:, 1] << 30 | notes[:, 2])
+    mask = (1 << 30) - 1
+    return np.stack((packed >> 60, packed >> 30 & mask, packed & mask), axis=1)
 
 
 def _unknown_fact(fact: Number, renaming: int) -> Number:

@@ -1,0 +1,472 @@
+"""From what single steps do to what components do, in compiled code.
+
+The unit of the search is a node's *component*: its local state together with what it has in flight,
+its *box*. There are few distinct local states, messages and boxes, and what they do to each other
+is asked of the system itself (`BaseTables`, filled by `model_check.engine.tables`). But there are
+many components, and very many pairs of a component with what another has sent it. What these lead
+to follows from the base by looking up, and is derived here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from model_check.engine.kernels import (
+    EMPTY_KEY,
+    MISSING_CUT,
+    MISSING_IMAGES,
+    MISSING_INTERNAL,
+    MISSING_LEFT,
+    MISSING_RECEIVED,
+    NO_VIOLATION,
+    RESTART,
+    UNKNOWN,
+    Int32s,
+    Int64s,
+    UInt64s,
+    compiled,
+    find,
+    mix,
+    pair_key,
+    put,
+    put_all,
+)
+
+NEED_EFFECT, NEED_OWN, NEED_SENT, NEED_RESTARTED, NEED_BOX = 0, 1, 2, 3, 4
+NEED_LOCAL_IMAGES, NEED_BOX_IMAGES = 5, 6
+"""What the base lacks: the first column of a note, the key in the other two."""
+
+COMPONENTS, LISTS, ENTRIES, LEFT, LEADS, RECEIVED = 0, 1, 2, 3, 4, 5
+"""What `Derived.counts` counts."""
+
+SMALLEST = 1 << 12
+
+
+class BaseTables(NamedTuple):
+    """What local states, messages and boxes do to each other. Ranges are a start and a length."""
+
+    local_node: Int32s
+    """By local state: whose it is, from 0."""
+    local_view: Int32s
+    own: Int32s
+    """By local state: the range of `own_effects` that the environment can cause."""
+    own_effects: Int32s
+    effects: Int64s
+    """By effect: the local state after it, what was sent, the fact, the rank, whether it is a
+    restart, a bit for each milestone reached."""
+    effect_keys: UInt64s
+    """Local state and message: the effect of its delivery."""
+    effect_values: Int32s
+    inboxes: Int32s
+    """By inbox: the range of `inbox_messages`."""
+    inbox_messages: Int32s
+    box_inboxes: Int32s
+    """By box and receiver: the inbox."""
+    box_left: Int32s
+    """By box and receiver: where in `left_boxes` it says what each delivery leaves."""
+    left_boxes: Int32s
+    box_losses: Int32s
+    """By box: the range of `loss_boxes`, what each loss leaves."""
+    loss_boxes: Int32s
+    sent_keys: UInt64s
+    """Box and what is sent: the box then."""
+    sent_values: Int32s
+    restarted_keys: UInt64s
+    """Box, and `way_of` its node and the one that restarts: the box then."""
+    restarted_values: Int32s
+    local_images: Int32s
+    """By local state and renaming."""
+    box_images: Int32s
+    origins: Int64s
+
+
+class DerivedTables(NamedTuple):
+    """What components do; see `kernels.KernelTables` for what is not explained here."""
+
+    counts: Int64s
+    local: Int32s
+    """By component: its local state."""
+    box: Int32s
+    component_keys: UInt64s
+    """Local state and box: the component."""
+    component_values: Int32s
+    inbox: Int32s
+    internal: Int32s
+    views: Int32s
+    left: Int32s
+    left_targets: Int32s
+    cut: Int32s
+    lists: Int64s
+    entries: Int32s
+    received_keys: UInt64s
+    received_values: Int32s
+    images: Int32s
+    leads: Int32s
+    lead_renamings: Int32s
+
+
+def empty_tables(nodes: int, renamings: int) -> DerivedTables:
+    """Tables of no components."""
+
+    def unknown(*shape: int) -> Int32s:
+        return np.full((SMALLEST, *shape), UNKNOWN, np.int32)
+
+    return DerivedTables(
+        counts=np.zeros(6, np.int64),
+        local=unknown(),
+        box=unknown(),
+        component_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
+        component_values=np.empty(2 * SMALLEST, np.int32),
+        inbox=unknown(nodes),
+        internal=unknown(),
+        views=unknown(),
+        left=unknown(nodes),
+        left_targets=unknown(),
+        cut=unknown(nodes),
+        lists=np.empty((SMALLEST, 4), np.int64),
+        entries=unknown(4),
+        received_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
+        received_values=np.empty(2 * SMALLEST, np.int32),
+        images=unknown(renamings),
+        leads=unknown(3),
+        lead_renamings=unknown(),
+    )
+
+
+_COUNTED = {
+    "local": COMPONENTS,
+    "box": COMPONENTS,
+    "inbox": COMPONENTS,
+    "internal": COMPONENTS,
+    "views": COMPONENTS,
+    "left": COMPONENTS,
+    "cut": COMPONENTS,
+    "images": COMPONENTS,
+    "leads": COMPONENTS,
+    "left_targets": LEFT,
+    "lists": LISTS,
+    "entries": ENTRIES,
+    "lead_renamings": LEADS,
+}
+"""By table: what counts its rows."""
+_KEYED = {"component": COMPONENTS, "received": RECEIVED}
+"""By the name of keys and values: what counts them."""
+
+
+def with_room(tables: DerivedTables, room: int) -> DerivedTables:
+    """The same tables, each with room for ``room`` more rows."""
+    grown = {}
+    for name, counted in _COUNTED.items():
+        old, used = getattr(tables, name), int(tables.counts[counted])
+        if used + room > len(old):
+            new = np.full((2 * (used + room), *old.shape[1:]), UNKNOWN, old.dtype)
+            new[:used] = old[:used]
+            grown[name] = new
+    for name, counted in _KEYED.items():
+        keys, values = getattr(tables, f"{name}_keys"), getattr(tables, f"{name}_values")
+        needed = 2 * (int(tables.counts[counted]) + room)
+        if needed > len(keys):
+            size = 1 << (2 * needed - 1).bit_length()
+            new_keys, new_values = np.full(size, EMPTY_KEY, np.uint64), np.empty(size, np.int32)
+            put_all(new_keys, new_values, keys[keys != EMPTY_KEY], values[keys != EMPTY_KEY])
+            grown |= {f"{name}_keys": new_keys, f"{name}_values": new_values}
+    return tables._replace(**grown)
+
+
+@compiled
+def way_of(sender: int, restarted: int) -> int:
+    """A box's node and one that restarts, as one number."""
+    return (sender << 8) | restarted
+
+
+@compiled
+def component_of(base: BaseTables, derived: DerivedTables, local: int, box: int) -> int:
+    """The number of a component, perhaps a new one; `UNKNOWN` if its box is not known enough."""
+    key = pair_key(local, box)
+    keys, values = derived.component_keys, derived.component_values
+    mask = np.uint64(keys.shape[0] - 1)
+    slot = mix(key) & mask
+    while keys[slot] != EMPTY_KEY:
+        if keys[slot] == key:
+            return int(values[slot])
+        slot = (slot + np.uint64(1)) & mask
+    if base.box_inboxes[box, 0] == UNKNOWN:
+        return UNKNOWN
+    component = derived.counts[COMPONENTS]
+    derived.counts[COMPONENTS] = component + 1
+    keys[slot], values[slot] = key, component
+    derived.local[component], derived.box[component] = local, box
+    derived.views[component] = base.local_view[local]
+    for receiver in range(derived.inbox.shape[1]):
+        derived.inbox[component, receiver] = base.box_inboxes[box, receiver]
+    return int(component)
+
+
+@compiled
+def note(needs: Int64s, noted: int, kind: int, high: int, low: int) -> int:
+    """Take note of what the base lacks; returns how many notes there are."""
+    needs[noted, 0], needs[noted, 1], needs[noted, 2] = kind, high, low
+    return noted + 1
+
+
+@compiled
+def land(
+    base: BaseTables, derived: DerivedTables, effect: int, box: int, needs: Int64s, noted: int
+) -> tuple[int, int]:
+    """The component that an effect leads to, its box having been ``box``; and how many notes."""
+    after, sent = int(base.effects[effect, 0]), int(base.effects[effect, 1])
+    if sent != 0:
+        sent_box = find(base.sent_keys, base.sent_values, box, sent)
+        if sent_box == UNKNOWN:
+            return UNKNOWN, note(needs, noted, NEED_SENT, box, sent)
+        box = sent_box
+    target = component_of(base, derived, after, box)
+    if target == UNKNOWN:
+        return UNKNOWN, note(needs, noted, NEED_BOX, box, 0)
+    return target, noted
+
+
+@compiled
+def add_entry(
+    derived: DerivedTables, first: int, target: int, fact: int, rank: int, place: int
+) -> None:
+    """Add an entry to the list that begins at ``first``, unless it is there."""
+    end = derived.counts[ENTRIES]
+    entries = derived.entries
+    for known in range(first, end):
+        if (
+            entries[known, 0] == target
+            and entries[known, 1] == fact
+            and entries[known, 2] == rank
+            and entries[known, 3] == place
+        ):
+            return
+    entries[end, 0], entries[end, 1], entries[end, 2], entries[end, 3] = target, fact, rank, place
+    derived.counts[ENTRIES] = end + 1
+
+
+@compiled
+def add_list(derived: DerivedTables, first: int, transitions: int, reached: int) -> int:
+    """The number of the list whose entries begin at ``first``."""
+    number = derived.counts[LISTS]
+    lists = derived.lists
+    lists[number, 0], lists[number, 1] = first, derived.counts[ENTRIES] - first
+    lists[number, 2], lists[number, 3] = transitions, reached
+    derived.counts[LISTS] = number + 1
+    return int(number)
+
+
+@compiled
+def derive_received(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    inbox: int,
+    keeps_delivered: bool,
+    needs: Int64s,
+    noted: int,
+) -> int:
+    """List what the deliveries of an inbox do to a component. Returns how many notes there are."""
+    local, box = int(derived.local[component]), int(derived.box[component])
+    first, noted_before, reached = int(derived.counts[ENTRIES]), noted, 0
+    start, length = base.inboxes[inbox, 0], base.inboxes[inbox, 1]
+    for place in range(length):
+        message = int(base.inbox_messages[start + place])
+        effect = find(base.effect_keys, base.effect_values, local, message)
+        if effect == UNKNOWN:
+            noted = note(needs, noted, NEED_EFFECT, local, message)
+            continue
+        target, noted = land(base, derived, effect, box, needs, noted)
+        fact, rank = int(base.effects[effect, 2]), int(base.effects[effect, 3])
+        reached |= base.effects[effect, 5]
+        if not keeps_delivered:
+            add_entry(derived, first, target, fact, rank, place)
+        elif target != component or fact != 0 or rank != NO_VIOLATION:
+            add_entry(derived, first, target, fact, rank, 0)
+    if noted > noted_before:
+        derived.counts[ENTRIES] = first
+        return noted
+    number = add_list(derived, first, length, reached)
+    key = pair_key(component, inbox)
+    put(derived.received_keys, derived.received_values, key, number)
+    derived.counts[RECEIVED] += 1
+    return noted
+
+
+@compiled
+def derive_internal(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    breaks_on_restart: bool,
+    needs: Int64s,
+    noted: int,
+) -> int:
+    """List what may happen to a component by itself: events at the node, and losses."""
+    local, box = int(derived.local[component]), int(derived.box[component])
+    first, noted_before, reached = int(derived.counts[ENTRIES]), noted, 0
+    node = int(base.local_node[local])
+    if base.own[local, 0] == UNKNOWN:
+        return note(needs, noted, NEED_OWN, local, 0)
+    for at in range(base.own[local, 0], base.own[local, 0] + base.own[local, 1]):
+        effect = int(base.own_effects[at])
+        cuts = breaks_on_restart and base.effects[effect, 4] != 0
+        kept = box
+        if cuts:
+            kept = find(base.restarted_keys, base.restarted_values, box, way_of(node, node))
+            if kept == UNKNOWN:
+                noted = note(needs, noted, NEED_RESTARTED, box, way_of(node, node))
+                continue
+        target, noted = land(base, derived, effect, kept, needs, noted)
+        fact, rank = int(base.effects[effect, 2]), int(base.effects[effect, 3])
+        reached |= base.effects[effect, 5]
+        if target != component or fact != 0 or rank != NO_VIOLATION or cuts:
+            add_entry(derived, first, target, fact, rank, RESTART if cuts else 0)
+    losses = base.box_losses[box, 1]
+    for at in range(base.box_losses[box, 0], base.box_losses[box, 0] + losses):
+        target = component_of(base, derived, local, int(base.loss_boxes[at]))
+        if target == UNKNOWN:
+            noted = note(needs, noted, NEED_BOX, int(base.loss_boxes[at]), 0)
+            continue
+        add_entry(derived, first, target, 0, NO_VIOLATION, 0)
+    if noted > noted_before:
+        derived.counts[ENTRIES] = first
+        return noted
+    transitions = int(base.own[local, 1]) + losses
+    derived.internal[component] = add_list(derived, first, transitions, reached)
+    return noted
+
+
+@compiled
+def derive_left(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    receiver: int,
+    needs: Int64s,
+    noted: int,
+) -> int:
+    """What each delivery to a receiver leaves of the sender's component."""
+    local, box = int(derived.local[component]), int(derived.box[component])
+    first, noted_before = int(derived.counts[LEFT]), noted
+    start, length = base.box_left[box, receiver], base.inboxes[base.box_inboxes[box, receiver], 1]
+    for place in range(length):
+        left = int(base.left_boxes[start + place])
+        target = component_of(base, derived, local, left)
+        if target == UNKNOWN:
+            noted = note(needs, noted, NEED_BOX, left, 0)
+        derived.left_targets[first + place] = target
+    if noted == noted_before:
+        derived.counts[LEFT] = first + length
+        derived.left[component, receiver] = first
+    return noted
+
+
+@compiled
+def derive_cut(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    restarted: int,
+    needs: Int64s,
+    noted: int,
+) -> int:
+    """What a component becomes when another node restarts."""
+    local, box = int(derived.local[component]), int(derived.box[component])
+    way = way_of(int(base.local_node[local]), restarted)
+    kept = find(base.restarted_keys, base.restarted_values, box, way)
+    if kept == UNKNOWN:
+        return note(needs, noted, NEED_RESTARTED, box, way)
+    target = component_of(base, derived, local, kept)
+    if target == UNKNOWN:
+        return note(needs, noted, NEED_BOX, kept, 0)
+    derived.cut[component, restarted] = target
+    return noted
+
+
+@compiled
+def derive_images(
+    base: BaseTables, derived: DerivedTables, component: int, needs: Int64s, noted: int
+) -> int:
+    """A component under all other names; its least image as node 1, and how that comes about."""
+    local, box = int(derived.local[component]), int(derived.box[component])
+    noted_before = noted
+    if base.local_images[local, 0] == UNKNOWN:
+        noted = note(needs, noted, NEED_LOCAL_IMAGES, local, 0)
+    if base.box_images[box, 0] == UNKNOWN:
+        noted = note(needs, noted, NEED_BOX_IMAGES, box, 0)
+    if noted > noted_before:
+        return noted
+    renamings = derived.images.shape[1]
+    for renaming in range(renamings):
+        image_box = int(base.box_images[box, renaming])
+        image = component_of(base, derived, int(base.local_images[local, renaming]), image_box)
+        if image == UNKNOWN:
+            noted = note(needs, noted, NEED_BOX, image_box, 0)
+        derived.images[component, renaming] = image
+    if noted > noted_before:
+        return noted
+    node, least = base.local_node[local], 0x7FFFFFFF
+    for renaming in range(renamings):
+        if base.origins[renaming, 0] == node:
+            least = min(least, int(derived.images[component, renaming]))
+    first = end = derived.counts[LEADS]
+    for renaming in range(renamings):
+        if base.origins[renaming, 0] == node and derived.images[component, renaming] == least:
+            derived.lead_renamings[end] = renaming
+            end += 1
+    derived.counts[LEADS] = end
+    derived.leads[component, 0] = least
+    derived.leads[component, 1], derived.leads[component, 2] = first, end - first
+    return noted
+
+
+@compiled
+def derive(
+    base: BaseTables,
+    derived: DerivedTables,
+    missing: Int64s,
+    start: int,
+    slack: int,
+    keeps_delivered: bool,
+    breaks_on_restart: bool,
+    needs: Int64s,
+    unmet: Int64s,
+) -> tuple[int, int, int]:
+    """Derive what ``missing`` asks for, from ``start`` on, while there is room for ``slack`` rows.
+
+    Returns how far it came, how many notes say what the base lacks, and how many requests, copied
+    to ``unmet``, have to be made again for that.
+    """
+    noted, put_off = 0, 0
+    for at in range(start, missing.shape[0]):
+        counts = derived.counts
+        full = (
+            counts[COMPONENTS] + slack > derived.local.shape[0]
+            or counts[ENTRIES] + slack > derived.entries.shape[0]
+            or counts[LISTS] + slack > derived.lists.shape[0]
+            or counts[LEFT] + slack > derived.left_targets.shape[0]
+            or counts[LEADS] + slack > derived.lead_renamings.shape[0]
+            or 2 * (counts[RECEIVED] + slack) > derived.received_keys.shape[0]
+            or 2 * (counts[COMPONENTS] + slack) > derived.component_keys.shape[0]
+        )
+        if full or noted + 2 * slack > needs.shape[0]:
+            return at, noted, put_off
+        kind, high, low = int(missing[at, 0]), int(missing[at, 1]), int(missing[at, 2])
+        before = noted
+        if kind == MISSING_RECEIVED:
+            noted = derive_received(base, derived, high, low, keeps_delivered, needs, noted)
+        elif kind == MISSING_INTERNAL:
+            noted = derive_internal(base, derived, high, breaks_on_restart, needs, noted)
+        elif kind == MISSING_LEFT:
+            noted = derive_left(base, derived, high, low, needs, noted)
+        elif kind == MISSING_CUT:
+            noted = derive_cut(base, derived, high, low, needs, noted)
+        elif kind == MISSING_IMAGES:
+            noted = derive_images(base, derived, high, needs, noted)
+        if noted > before:
+            unmet[put_off, 0], unmet[put_off, 1], unmet[put_off, 2] = kind, high, low
+            put_off += 1
+    return missing.shape[0], noted, put_off
