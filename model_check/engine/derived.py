@@ -9,7 +9,7 @@ to follows from the base by looking up, and is derived here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -23,22 +23,26 @@ from model_check.engine.kernels import (
     NO_VIOLATION,
     RESTART,
     UNKNOWN,
+    ZERO,
     Int32s,
     Int64s,
     UInt64s,
     compiled,
     find,
+    find_received,
+    inlined,
     mix,
     pair_key,
-    put,
+    wide,
     put_all,
 )
 
-NEED_EFFECT, NEED_OWN, NEED_SENT, NEED_RESTARTED, NEED_BOX = 0, 1, 2, 3, 4
-NEED_LOCAL_IMAGES, NEED_BOX_IMAGES = 5, 6
+_KINDS = [cast(int, np.int64(kind)) for kind in range(7)]
+NEED_EFFECT, NEED_OWN, NEED_SENT, NEED_RESTARTED, NEED_BOX = _KINDS[:5]
+NEED_LOCAL_IMAGES, NEED_BOX_IMAGES = _KINDS[5:]
 """What the base lacks: the first column of a note, the key in the other two."""
 
-COMPONENTS, LISTS, ENTRIES, LEFT, LEADS, RECEIVED = 0, 1, 2, 3, 4, 5
+COMPONENTS, ENTRIES, LEFT, LEADS, RECEIVED = 0, 1, 2, 3, 4
 """What `Derived.counts` counts."""
 
 SMALLEST = 1 << 12
@@ -93,15 +97,13 @@ class DerivedTables(NamedTuple):
     """Local state and box: the component."""
     component_values: Int32s
     inbox: Int32s
-    internal: Int32s
+    internal: Int64s
     views: Int32s
     left: Int32s
     left_targets: Int32s
     cut: Int32s
-    lists: Int64s
     entries: Int32s
-    received_keys: UInt64s
-    received_values: Int32s
+    received: Int64s
     images: Int32s
     leads: Int32s
     lead_renamings: Int32s
@@ -114,21 +116,19 @@ def empty_tables(nodes: int, renamings: int) -> DerivedTables:
         return np.full((SMALLEST, *shape), UNKNOWN, np.int32)
 
     return DerivedTables(
-        counts=np.zeros(6, np.int64),
+        counts=np.zeros(5, np.int64),
         local=unknown(),
         box=unknown(),
         component_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
         component_values=np.empty(2 * SMALLEST, np.int32),
         inbox=unknown(nodes),
-        internal=unknown(),
+        internal=np.full((SMALLEST, 3), UNKNOWN, np.int64),
         views=unknown(),
         left=unknown(nodes),
         left_targets=unknown(),
         cut=unknown(nodes),
-        lists=np.empty((SMALLEST, 4), np.int64),
         entries=unknown(4),
-        received_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
-        received_values=np.empty(2 * SMALLEST, np.int32),
+        received=np.full((2 * SMALLEST, 4), UNKNOWN, np.int64),
         images=unknown(renamings),
         leads=unknown(3),
         lead_renamings=unknown(),
@@ -146,13 +146,10 @@ _COUNTED = {
     "images": COMPONENTS,
     "leads": COMPONENTS,
     "left_targets": LEFT,
-    "lists": LISTS,
     "entries": ENTRIES,
     "lead_renamings": LEADS,
 }
 """By table: what counts its rows."""
-_KEYED = {"component": COMPONENTS, "received": RECEIVED}
-"""By the name of keys and values: what counts them."""
 
 
 def with_room(tables: DerivedTables, room: int) -> DerivedTables:
@@ -164,24 +161,43 @@ def with_room(tables: DerivedTables, room: int) -> DerivedTables:
             new = np.full((2 * (used + room), *old.shape[1:]), UNKNOWN, old.dtype)
             new[:used] = old[:used]
             grown[name] = new
-    for name, counted in _KEYED.items():
-        keys, values = getattr(tables, f"{name}_keys"), getattr(tables, f"{name}_values")
-        needed = 2 * (int(tables.counts[counted]) + room)
-        if needed > len(keys):
-            size = 1 << (2 * needed - 1).bit_length()
-            new_keys, new_values = np.full(size, EMPTY_KEY, np.uint64), np.empty(size, np.int32)
-            put_all(new_keys, new_values, keys[keys != EMPTY_KEY], values[keys != EMPTY_KEY])
-            grown |= {f"{name}_keys": new_keys, f"{name}_values": new_values}
+    needed = 2 * (int(tables.counts[COMPONENTS]) + room)
+    if needed > len(tables.component_keys):
+        known = tables.component_keys != EMPTY_KEY
+        keys, values = np.full(_size(needed), EMPTY_KEY), np.empty(_size(needed), np.int32)
+        put_all(keys, values, tables.component_keys[known], tables.component_values[known])
+        grown |= {"component_keys": keys, "component_values": values}
+    needed = 2 * (int(tables.counts[RECEIVED]) + room)
+    if needed > len(tables.received):
+        received = np.full((_size(needed), 4), UNKNOWN, np.int64)
+        move_received(tables.received, received)
+        grown["received"] = received
     return tables._replace(**grown)
 
 
+def _size(needed: int) -> int:
+    """The size of a table of so many slots, with some to spare: a power of two."""
+    return 1 << (2 * needed - 1).bit_length()
+
+
 @compiled
+def move_received(old: Int64s, new: Int64s) -> None:
+    """Enter what one table holds into another."""
+    for slot in range(old.shape[0]):
+        if old[slot, 0] != UNKNOWN:
+            key = old[slot, 0]
+            free = find_received(new, key >> 32, key & 0xFFFFFFFF)
+            for column in range(4):
+                new[free, column] = old[slot, column]
+
+
+@inlined
 def way_of(sender: int, restarted: int) -> int:
     """A box's node and one that restarts, as one number."""
     return (sender << 8) | restarted
 
 
-@compiled
+@inlined
 def component_of(base: BaseTables, derived: DerivedTables, local: int, box: int) -> int:
     """The number of a component, perhaps a new one; `UNKNOWN` if its box is not known enough."""
     key = pair_key(local, box)
@@ -190,7 +206,7 @@ def component_of(base: BaseTables, derived: DerivedTables, local: int, box: int)
     slot = mix(key) & mask
     while keys[slot] != EMPTY_KEY:
         if keys[slot] == key:
-            return int(values[slot])
+            return wide(values[slot])
         slot = (slot + np.uint64(1)) & mask
     if base.box_inboxes[box, 0] == UNKNOWN:
         return UNKNOWN
@@ -201,22 +217,22 @@ def component_of(base: BaseTables, derived: DerivedTables, local: int, box: int)
     derived.views[component] = base.local_view[local]
     for receiver in range(derived.inbox.shape[1]):
         derived.inbox[component, receiver] = base.box_inboxes[box, receiver]
-    return int(component)
+    return wide(component)
 
 
-@compiled
+@inlined
 def note(needs: Int64s, noted: int, kind: int, high: int, low: int) -> int:
     """Take note of what the base lacks; returns how many notes there are."""
     needs[noted, 0], needs[noted, 1], needs[noted, 2] = kind, high, low
     return noted + 1
 
 
-@compiled
+@inlined
 def land(
     base: BaseTables, derived: DerivedTables, effect: int, box: int, needs: Int64s, noted: int
 ) -> tuple[int, int]:
     """The component that an effect leads to, its box having been ``box``; and how many notes."""
-    after, sent = int(base.effects[effect, 0]), int(base.effects[effect, 1])
+    after, sent = wide(base.effects[effect, 0]), wide(base.effects[effect, 1])
     if sent != 0:
         sent_box = find(base.sent_keys, base.sent_values, box, sent)
         if sent_box == UNKNOWN:
@@ -224,11 +240,11 @@ def land(
         box = sent_box
     target = component_of(base, derived, after, box)
     if target == UNKNOWN:
-        return UNKNOWN, note(needs, noted, NEED_BOX, box, 0)
+        return UNKNOWN, note(needs, noted, NEED_BOX, box, ZERO)
     return target, noted
 
 
-@compiled
+@inlined
 def add_entry(
     derived: DerivedTables, first: int, target: int, fact: int, rank: int, place: int
 ) -> None:
@@ -247,18 +263,17 @@ def add_entry(
     derived.counts[ENTRIES] = end + 1
 
 
-@compiled
-def add_list(derived: DerivedTables, first: int, transitions: int, reached: int) -> int:
-    """The number of the list whose entries begin at ``first``."""
-    number = derived.counts[LISTS]
-    lists = derived.lists
-    lists[number, 0], lists[number, 1] = first, derived.counts[ENTRIES] - first
-    lists[number, 2], lists[number, 3] = transitions, reached
-    derived.counts[LISTS] = number + 1
-    return int(number)
+@inlined
+def end_list(
+    derived: DerivedTables, lists: Int64s, column: int, first: int, transitions: int, reached: int
+) -> None:
+    """Write down, in ``lists`` from ``column`` on, the list whose entries begin at ``first``."""
+    lists[column] = first
+    lists[column + 1] = ((derived.counts[ENTRIES] - first) << 32) | transitions
+    lists[column + 2] = reached
 
 
-@compiled
+@inlined
 def derive_received(
     base: BaseTables,
     derived: DerivedTables,
@@ -269,33 +284,33 @@ def derive_received(
     noted: int,
 ) -> int:
     """List what the deliveries of an inbox do to a component. Returns how many notes there are."""
-    local, box = int(derived.local[component]), int(derived.box[component])
-    first, noted_before, reached = int(derived.counts[ENTRIES]), noted, 0
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    first, noted_before, reached = wide(derived.counts[ENTRIES]), noted, ZERO
     start, length = base.inboxes[inbox, 0], base.inboxes[inbox, 1]
     for place in range(length):
-        message = int(base.inbox_messages[start + place])
+        message = wide(base.inbox_messages[start + place])
         effect = find(base.effect_keys, base.effect_values, local, message)
         if effect == UNKNOWN:
             noted = note(needs, noted, NEED_EFFECT, local, message)
             continue
         target, noted = land(base, derived, effect, box, needs, noted)
-        fact, rank = int(base.effects[effect, 2]), int(base.effects[effect, 3])
+        fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if not keeps_delivered:
             add_entry(derived, first, target, fact, rank, place)
         elif target != component or fact != 0 or rank != NO_VIOLATION:
-            add_entry(derived, first, target, fact, rank, 0)
+            add_entry(derived, first, target, fact, rank, ZERO)
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
-    number = add_list(derived, first, length, reached)
-    key = pair_key(component, inbox)
-    put(derived.received_keys, derived.received_values, key, number)
+    slot = find_received(derived.received, component, inbox)
+    derived.received[slot, 0] = wide(pair_key(component, inbox))
+    end_list(derived, derived.received[slot], 1, first, length, reached)
     derived.counts[RECEIVED] += 1
     return noted
 
 
-@compiled
+@inlined
 def derive_internal(
     base: BaseTables,
     derived: DerivedTables,
@@ -305,13 +320,13 @@ def derive_internal(
     noted: int,
 ) -> int:
     """List what may happen to a component by itself: events at the node, and losses."""
-    local, box = int(derived.local[component]), int(derived.box[component])
-    first, noted_before, reached = int(derived.counts[ENTRIES]), noted, 0
-    node = int(base.local_node[local])
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    first, noted_before, reached = wide(derived.counts[ENTRIES]), noted, ZERO
+    node = wide(base.local_node[local])
     if base.own[local, 0] == UNKNOWN:
-        return note(needs, noted, NEED_OWN, local, 0)
+        return note(needs, noted, NEED_OWN, local, ZERO)
     for at in range(base.own[local, 0], base.own[local, 0] + base.own[local, 1]):
-        effect = int(base.own_effects[at])
+        effect = wide(base.own_effects[at])
         cuts = breaks_on_restart and base.effects[effect, 4] != 0
         kept = box
         if cuts:
@@ -320,26 +335,26 @@ def derive_internal(
                 noted = note(needs, noted, NEED_RESTARTED, box, way_of(node, node))
                 continue
         target, noted = land(base, derived, effect, kept, needs, noted)
-        fact, rank = int(base.effects[effect, 2]), int(base.effects[effect, 3])
+        fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if target != component or fact != 0 or rank != NO_VIOLATION or cuts:
-            add_entry(derived, first, target, fact, rank, RESTART if cuts else 0)
+            add_entry(derived, first, target, fact, rank, RESTART if cuts else ZERO)
     losses = base.box_losses[box, 1]
     for at in range(base.box_losses[box, 0], base.box_losses[box, 0] + losses):
-        target = component_of(base, derived, local, int(base.loss_boxes[at]))
+        target = component_of(base, derived, local, wide(base.loss_boxes[at]))
         if target == UNKNOWN:
-            noted = note(needs, noted, NEED_BOX, int(base.loss_boxes[at]), 0)
+            noted = note(needs, noted, NEED_BOX, wide(base.loss_boxes[at]), ZERO)
             continue
-        add_entry(derived, first, target, 0, NO_VIOLATION, 0)
+        add_entry(derived, first, target, ZERO, NO_VIOLATION, ZERO)
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
-    transitions = int(base.own[local, 1]) + losses
-    derived.internal[component] = add_list(derived, first, transitions, reached)
+    transitions = wide(base.own[local, 1]) + losses
+    end_list(derived, derived.internal[component], 0, first, transitions, reached)
     return noted
 
 
-@compiled
+@inlined
 def derive_left(
     base: BaseTables,
     derived: DerivedTables,
@@ -349,14 +364,14 @@ def derive_left(
     noted: int,
 ) -> int:
     """What each delivery to a receiver leaves of the sender's component."""
-    local, box = int(derived.local[component]), int(derived.box[component])
-    first, noted_before = int(derived.counts[LEFT]), noted
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    first, noted_before = wide(derived.counts[LEFT]), noted
     start, length = base.box_left[box, receiver], base.inboxes[base.box_inboxes[box, receiver], 1]
     for place in range(length):
-        left = int(base.left_boxes[start + place])
+        left = wide(base.left_boxes[start + place])
         target = component_of(base, derived, local, left)
         if target == UNKNOWN:
-            noted = note(needs, noted, NEED_BOX, left, 0)
+            noted = note(needs, noted, NEED_BOX, left, ZERO)
         derived.left_targets[first + place] = target
     if noted == noted_before:
         derived.counts[LEFT] = first + length
@@ -364,7 +379,7 @@ def derive_left(
     return noted
 
 
-@compiled
+@inlined
 def derive_cut(
     base: BaseTables,
     derived: DerivedTables,
@@ -374,44 +389,44 @@ def derive_cut(
     noted: int,
 ) -> int:
     """What a component becomes when another node restarts."""
-    local, box = int(derived.local[component]), int(derived.box[component])
-    way = way_of(int(base.local_node[local]), restarted)
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    way = way_of(wide(base.local_node[local]), restarted)
     kept = find(base.restarted_keys, base.restarted_values, box, way)
     if kept == UNKNOWN:
         return note(needs, noted, NEED_RESTARTED, box, way)
     target = component_of(base, derived, local, kept)
     if target == UNKNOWN:
-        return note(needs, noted, NEED_BOX, kept, 0)
+        return note(needs, noted, NEED_BOX, kept, ZERO)
     derived.cut[component, restarted] = target
     return noted
 
 
-@compiled
+@inlined
 def derive_images(
     base: BaseTables, derived: DerivedTables, component: int, needs: Int64s, noted: int
 ) -> int:
     """A component under all other names; its least image as node 1, and how that comes about."""
-    local, box = int(derived.local[component]), int(derived.box[component])
+    local, box = wide(derived.local[component]), wide(derived.box[component])
     noted_before = noted
     if base.local_images[local, 0] == UNKNOWN:
-        noted = note(needs, noted, NEED_LOCAL_IMAGES, local, 0)
+        noted = note(needs, noted, NEED_LOCAL_IMAGES, local, ZERO)
     if base.box_images[box, 0] == UNKNOWN:
-        noted = note(needs, noted, NEED_BOX_IMAGES, box, 0)
+        noted = note(needs, noted, NEED_BOX_IMAGES, box, ZERO)
     if noted > noted_before:
         return noted
     renamings = derived.images.shape[1]
     for renaming in range(renamings):
-        image_box = int(base.box_images[box, renaming])
-        image = component_of(base, derived, int(base.local_images[local, renaming]), image_box)
+        image_box = wide(base.box_images[box, renaming])
+        image = component_of(base, derived, wide(base.local_images[local, renaming]), image_box)
         if image == UNKNOWN:
-            noted = note(needs, noted, NEED_BOX, image_box, 0)
+            noted = note(needs, noted, NEED_BOX, image_box, ZERO)
         derived.images[component, renaming] = image
     if noted > noted_before:
         return noted
     node, least = base.local_node[local], 0x7FFFFFFF
     for renaming in range(renamings):
         if base.origins[renaming, 0] == node:
-            least = min(least, int(derived.images[component, renaming]))
+            least = min(least, wide(derived.images[component, renaming]))
     first = end = derived.counts[LEADS]
     for renaming in range(renamings):
         if base.origins[renaming, 0] == node and derived.images[component, renaming] == least:
@@ -440,21 +455,20 @@ def derive(
     Returns how far it came, how many notes say what the base lacks, and how many requests, copied
     to ``unmet``, have to be made again for that.
     """
-    noted, put_off = 0, 0
+    noted, put_off = ZERO, ZERO
     for at in range(start, missing.shape[0]):
         counts = derived.counts
         full = (
             counts[COMPONENTS] + slack > derived.local.shape[0]
             or counts[ENTRIES] + slack > derived.entries.shape[0]
-            or counts[LISTS] + slack > derived.lists.shape[0]
             or counts[LEFT] + slack > derived.left_targets.shape[0]
             or counts[LEADS] + slack > derived.lead_renamings.shape[0]
-            or 2 * (counts[RECEIVED] + slack) > derived.received_keys.shape[0]
+            or 2 * (counts[RECEIVED] + slack) > derived.received.shape[0]
             or 2 * (counts[COMPONENTS] + slack) > derived.component_keys.shape[0]
         )
         if full or noted + 2 * slack > needs.shape[0]:
             return at, noted, put_off
-        kind, high, low = int(missing[at, 0]), int(missing[at, 1]), int(missing[at, 2])
+        kind, high, low = wide(missing[at, 0]), wide(missing[at, 1]), wide(missing[at, 2])
         before = noted
         if kind == MISSING_RECEIVED:
             noted = derive_received(base, derived, high, low, keeps_delivered, needs, noted)

@@ -35,9 +35,9 @@ from spec.forms import E, H, O, S
 A = TypeVar("A")
 T = TypeVar("T")
 
-BATCH = 1 << 13
+BATCH = 1 << 14
 """Rows that a worker expands before what it found is stored."""
-ROOM = 1 << 18
+ROOM = 1 << 19
 """Rows that a worker's buffer for one owner holds."""
 NOTES = 1 << 20
 """Notes of what is missing that a worker may make before they are filled in."""
@@ -341,9 +341,9 @@ def _buffers(width: int, workers: int) -> Buffers:
         counts=np.zeros(workers, np.int64),
         missing=np.empty((NOTES, 3), np.int64),
         deferred=np.empty(BATCH, np.int64),
-        reached=np.zeros(1, np.int64),
+        reached=np.zeros(2, np.int64),
         worst=np.array([NO_VIOLATION, NO_PARENT], np.int64),
-        ways=np.empty(((width - 1) ** 2, 3), np.int64),
+        ways=np.empty(((width - 1) ** 2, 4), np.int64),
         scratch=np.empty((2, width), np.int32),
         before=np.empty(workers, np.int64),
         touched=np.empty(GROUP, np.uint64),

@@ -13,7 +13,7 @@ row, and goes on with the next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -29,15 +29,19 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Word: TypeAlias = np.uint64
 """64 bits without a sign. To mix these with others is to get floating-point numbers."""
 
-UNKNOWN = -1
+# Compiled code sees constants by their type, and plain ones as types of their own: a function that
+# is given them would be compiled for each of them.
+UNKNOWN = cast(int, np.int64(-1))
 """Stands in a table for what nobody has asked for yet."""
-NO_VIOLATION = 1 << 20
+ZERO = cast(int, np.int64(0))
+NO_VIOLATION = cast(int, np.int64(1 << 20))
 """The rank of what breaks nothing: beyond that of every property."""
-RESTART = 1 << 30
+RESTART = cast(int, np.int64(1 << 30))
 """Marks, in an entry's last column, a step that breaks the node's connections."""
 
-MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = 0, 1, 2, 3
-MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = 4, 5, 6, 7
+_KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
+MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
+MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = _KINDS[4:]
 """What a table lacks: the first column of a note, the key in the other two."""
 
 EMPTY_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -50,8 +54,10 @@ class KernelTables(NamedTuple):
 
     inbox: Int32s
     """By component and receiver: what may be delivered; 0 for nothing."""
-    internal: Int32s
-    """By component: the list of what may happen to it by itself."""
+    internal: Int64s
+    """By component, what may happen to it by itself: a list, which is its first entry, then its
+    length and the transitions it stands for in one number, then a bit for each milestone that
+    these reach."""
     views: Int32s
     """By component: what pair properties see of it."""
     left: Int32s
@@ -59,14 +65,10 @@ class KernelTables(NamedTuple):
     left_targets: Int32s
     cut: Int32s
     """By component and node: what it becomes when that node restarts."""
-    lists: Int64s
-    """By list: its first entry, their number, the transitions they stand for, a bit for each
-    milestone that these reach."""
     entries: Int32s
     """By entry: the component it leads to, its fact, its rank, its position among deliveries."""
-    received_keys: UInt64s
-    """Component and inbox: the list of what a delivery does."""
-    received_values: Int32s
+    received: Int64s
+    """What deliveries do: component and inbox, then a list as above; an open-addressing table."""
     memory_keys: UInt64s
     """Memory and fact: the memory then."""
     memory_values: Int32s
@@ -98,11 +100,11 @@ class Buffers(NamedTuple):
     deferred: Int64s
     """Rows to expand again, once what is missing has been filled in."""
     reached: Int64s
-    """One number: a bit for each milestone that was reached."""
+    """A bit for each milestone that was reached; then the same for a row that is not done."""
     worst: Int64s
     """The lowest rank of a violation, and the row whose step led there."""
     ways: Int64s
-    """Scratch: lists, each with its node and its sender."""
+    """Scratch: lists, each by its first entry and its end, the node and the sender."""
     scratch: Int32s
     """Scratch: two rows."""
     before: Int64s
@@ -126,6 +128,12 @@ def inlined(function: Function) -> Function:
 
 
 _njit = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+
+
+@inlined
+def wide(value: int | np.integer[Any]) -> int:
+    """A number as 64 bits, so that functions are compiled once, not once for every width."""
+    return np.int64(value)  # type: ignore[return-value] # numba's int() would keep the width
 
 
 @inlined
@@ -163,10 +171,21 @@ def find(keys: UInt64s, values: Int32s, high: int, low: int) -> int:
     slot = mix(key) & mask
     while True:
         if keys[slot] == key:
-            return int(values[slot])
+            return wide(values[slot])
         if keys[slot] == EMPTY_KEY:
-            return int(UNKNOWN)
+            return wide(UNKNOWN)
         slot = (slot + np.uint64(1)) & mask
+
+
+@inlined
+def find_received(received: Int64s, component: int, inbox: int) -> int:
+    """The slot of a component and an inbox, or an empty one."""
+    key = pair_key(component, inbox)
+    mask = np.uint64(received.shape[0] - 1)
+    slot = mix(key) & mask
+    while received[slot, 0] != UNKNOWN and received[slot, 0] != wide(key):
+        slot = (slot + np.uint64(1)) & mask
+    return wide(slot)
 
 
 @compiled
@@ -184,7 +203,7 @@ def put(keys: UInt64s, values: Int32s, key: Word, value: int) -> None:
 def put_all(keys: UInt64s, values: Int32s, new_keys: UInt64s, new_values: Int32s) -> None:
     """Enter new keys into a table that has room for them."""
     for position in range(new_keys.shape[0]):
-        put(keys, values, new_keys[position], int(new_values[position]))
+        put(keys, values, new_keys[position], wide(new_values[position]))
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -203,10 +222,10 @@ def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int
     for node in range(nodes):
         component = row[node]
         if tables.leads[component, 0] == UNKNOWN:
-            return 0, MISSING_IMAGES, int(component)
-        least = min(least, int(tables.leads[component, 0]))
+            return 0, MISSING_IMAGES, wide(component)
+        least = min(least, wide(tables.leads[component, 0]))
     if tables.memory_images[row[nodes], 0] == UNKNOWN:
-        return 0, MISSING_MEMORY_IMAGES, int(row[nodes])
+        return 0, MISSING_MEMORY_IMAGES, wide(row[nodes])
     count = 0
     for node in range(nodes):
         component = row[node]
@@ -244,37 +263,46 @@ def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int
 
 @inlined
 def gather(
-    tables: KernelTables, row: Int32s, found: Int64s, missing: Int64s, noted: int
-) -> tuple[int, int]:
-    """The lists of all that can happen in ``row``: each with its node and the sender, if any.
+    tables: KernelTables, buffers: Buffers, row: Int32s, noted: int
+) -> tuple[int, int, int, int]:
+    """Collect all that can happen in ``row`` as ``buffers.ways``: lists, each with who is in it.
 
-    Returns how many there are (-1 if one is missing), and how many notes ``missing`` holds then.
+    Returns how many there are (`UNKNOWN` if one is missing), how many entries they have, how many
+    transitions they stand for, and how many notes there are now.
     """
     nodes = row.shape[0] - 1
-    count, complete = 0, True
+    ways, missing = buffers.ways, buffers.missing
+    count, entries, transitions, before = 0, 0, 0, noted
+    reached = buffers.reached[0]
     for node in range(nodes):
         component = row[node]
-        listed = int(tables.internal[component])
-        if listed == UNKNOWN:
-            missing[noted, 0], missing[noted, 1] = MISSING_INTERNAL, component
-            missing[noted, 2] = 0
-            noted += 1
-            complete = False
-        found[count, 0], found[count, 1], found[count, 2] = listed, node, UNKNOWN
-        count += 1
-        for sender in range(nodes):
-            inbox = tables.inbox[row[sender], node]
-            if inbox == 0:
-                continue
-            listed = find(tables.received_keys, tables.received_values, component, inbox)
-            if listed == UNKNOWN:
-                missing[noted, 0], missing[noted, 1] = MISSING_RECEIVED, component
-                missing[noted, 2] = inbox
+        for sender in range(-1, nodes):
+            if sender < 0:
+                first = tables.internal[component, 0]
+                size, bits = tables.internal[component, 1], tables.internal[component, 2]
+                kind, key = MISSING_INTERNAL, 0
+            else:
+                inbox = wide(tables.inbox[row[sender], node])
+                if inbox == 0:
+                    continue
+                slot = find_received(tables.received, component, inbox)
+                first, size = tables.received[slot, 1], tables.received[slot, 2]
+                bits = tables.received[slot, 3]
+                kind, key = MISSING_RECEIVED, inbox
+            if first == UNKNOWN:
+                missing[noted, 0], missing[noted, 1], missing[noted, 2] = kind, component, key
                 noted += 1
-                complete = False
-            found[count, 0], found[count, 1], found[count, 2] = listed, node, sender
+                continue
+            ways[count, 0], ways[count, 1] = first, first + (size >> 32)
+            ways[count, 2], ways[count, 3] = node, sender
             count += 1
-    return (count if complete else -1), noted
+            entries += size >> 32
+            transitions += size & 0xFFFFFFFF
+            reached |= bits
+    if noted > before:
+        return UNKNOWN, 0, 0, noted
+    buffers.reached[1] = reached
+    return count, entries, transitions, noted
 
 
 @inlined
@@ -294,37 +322,37 @@ def successor(
     nodes = row.shape[0] - 1
     for position in range(nodes + 1):
         after[position] = row[position]
-    target = int(tables.entries[entry, 0])
-    fact, rank = tables.entries[entry, 1], int(tables.entries[entry, 2])
+    target = wide(tables.entries[entry, 0])
+    fact, rank = tables.entries[entry, 1], wide(tables.entries[entry, 2])
     place = tables.entries[entry, 3]
     if sender >= 0 and not keeps_delivered:
         offset = tables.left[row[sender], node]
         if offset == UNKNOWN:
-            return UNKNOWN, MISSING_LEFT, int(row[sender]), node
+            return UNKNOWN, MISSING_LEFT, wide(row[sender]), node
         after[sender] = tables.left_targets[offset + (place & (RESTART - 1))]
     if place & RESTART:
         for other in range(nodes):
             if other != node:
                 left = tables.cut[after[other], node]
                 if left == UNKNOWN:
-                    return UNKNOWN, MISSING_CUT, int(after[other]), node
+                    return UNKNOWN, MISSING_CUT, wide(after[other]), node
                 after[other] = left
     after[node] = target
     if fact != 0:
         memory = find(tables.memory_keys, tables.memory_values, row[nodes], fact)
         if memory == UNKNOWN:
-            return UNKNOWN, MISSING_MEMORY, int(row[nodes]), int(fact)
+            return UNKNOWN, MISSING_MEMORY, wide(row[nodes]), wide(fact)
         after[nodes] = memory
-        rank = min(rank, int(tables.memory_rank[memory]))
-    view = int(tables.views[target])
+        rank = min(rank, wide(tables.memory_rank[memory]))
+    view = wide(tables.views[target])
     if view != tables.views[row[node]]:
         for other in range(nodes):
             if other != node:
-                seen = int(tables.views[row[other]])
+                seen = wide(tables.views[row[other]])
                 broken = find(tables.pair_keys, tables.pair_values, view, seen)
                 if broken == UNKNOWN:
                     return UNKNOWN, MISSING_PAIR, view, seen
-                rank = min(rank, int(broken))
+                rank = min(rank, wide(broken))
     return rank, 0, 0, 0
 
 
@@ -358,7 +386,7 @@ def emit(
         for position in range(after.shape[0]):
             after[position] = least[position]
     hashed = hash_row(after)
-    owner = int(hashed % np.uint64(buffers.counts.shape[0]))
+    owner = wide(hashed % np.uint64(buffers.counts.shape[0]))
     place = buffers.counts[owner]
     for position in range(after.shape[0]):
         buffers.rows[owner, place, position] = after[position]
@@ -390,34 +418,22 @@ def follow(
         stabilizer, kind, key = canonical(tables, row, least)
         if stabilizer == 0:
             return UNKNOWN, kind, key, 0
-    worst = int(NO_VIOLATION)
+    worst = wide(NO_VIOLATION)
     for at in range(count):
-        node, sender = int(ways[at, 1]), int(ways[at, 2])
-        first = int(tables.lists[ways[at, 0], 0])
-        for entry in range(first, first + tables.lists[ways[at, 0], 1]):
+        node, sender = wide(ways[at, 2]), wide(ways[at, 3])
+        for entry in range(ways[at, 0], ways[at, 1]):
             rank, kind, high, low = successor(
                 tables, keeps_delivered, row, entry, node, sender, after
             )
             if rank == UNKNOWN:
                 return UNKNOWN, kind, high, low
             if rank < NO_VIOLATION:
-                worst = min(worst, int(rank))
+                worst = min(worst, wide(rank))
             elif not is_same(row, after):
                 kind, key = emit(tables, buffers, after, parent, renamings, least)
                 if kind != 0:
                     return UNKNOWN, kind, key, 0
     return worst, renamings // stabilizer, 0, 0
-
-
-@inlined
-def defer(
-    buffers: Buffers, row: int, note: tuple[int, int, int], deferred: int, noted: int
-) -> None:
-    """Take note of what is missing to expand a row."""
-    buffers.missing[noted, 0] = note[0]
-    buffers.missing[noted, 1] = note[1]
-    buffers.missing[noted, 2] = note[2]
-    buffers.deferred[deferred] = row
 
 
 @compiled
@@ -437,41 +453,37 @@ def expand(
     """
     owners = buffers.counts.shape[0]
     room, notes = buffers.parents.shape[1], buffers.missing.shape[0]
-    found, before = buffers.ways, buffers.before
-    deferred, noted, transitions = 0, 0, 0
+    before = buffers.before
+    deferred, noted, transitions = ZERO, ZERO, ZERO
     for taken in range(batch.shape[0]):
         row = rows[batch[taken]]
-        if noted + found.shape[0] > notes:
+        if noted + buffers.ways.shape[0] > notes:
             return taken, deferred, noted, transitions
-        ways, noted_now = gather(tables, row, found, buffers.missing, noted)
-        if ways < 0:
+        count, entries, enabled, noted = gather(tables, buffers, row, noted)
+        if count == UNKNOWN:
             buffers.deferred[deferred] = batch[taken]
-            deferred, noted = deferred + 1, noted_now
+            deferred += 1
             continue
-        most = 0
-        for at in range(ways):
-            most += tables.lists[found[at, 0], 1]
         fullest = 0
         for owner in range(owners):
             before[owner] = buffers.counts[owner]
-            fullest = max(fullest, int(before[owner]))
-        if fullest + most > room:
+            fullest = max(fullest, wide(before[owner]))
+        if fullest + entries > room:
             return taken, deferred, noted, transitions
         parent = batch[taken] * owners + worker
         worst, weight, high, low = follow(
-            tables, buffers, row, ways, parent, keeps_delivered, renamings
+            tables, buffers, row, count, parent, keeps_delivered, renamings
         )
         if worst == UNKNOWN:
             for owner in range(owners):
                 buffers.counts[owner] = before[owner]
-            defer(buffers, batch[taken], (weight, high, low), deferred, noted)
+            missing = buffers.missing
+            missing[noted, 0], missing[noted, 1], missing[noted, 2] = weight, high, low
+            buffers.deferred[deferred] = batch[taken]
             deferred, noted = deferred + 1, noted + 1
             continue
-        listed = 0
-        for at in range(ways):
-            listed += tables.lists[found[at, 0], 2]
-            buffers.reached[0] |= tables.lists[found[at, 0], 3]
-        transitions += listed * weight
+        transitions += enabled * weight
+        buffers.reached[0] = buffers.reached[1]
         if worst < buffers.worst[0]:
             buffers.worst[0], buffers.worst[1] = worst, parent
     return batch.shape[0], deferred, noted, transitions
@@ -572,4 +584,4 @@ def rebuild(rows: Int32s, stored: int, index: UInt64s, hashes: UInt64s) -> int:
                 if slot == slots:
                     slot = np.uint64(0)
             index[slot] = tag_of(hashes[at - first]) | np.uint64(at + 1)
-    return int(warmth)
+    return wide(warmth)
