@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
-from model_check.counterexample import Replay, replay
-from model_check.explore import Budget, Exploration, explore
+from model_check.counterexample import Replay, replay, shorten
+from model_check.explore import UNLIMITED, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
 from model_check.network import Fifo, Once, Replayable
 from model_check.raft import Bounds, RaftAction, RaftNetwork, RaftSystem, raft_system
@@ -15,9 +15,11 @@ from raft_ref import Event, Message, NodeState, Output
 from spec.forms import Property
 from spec.properties import PROPERTIES
 
+EngineName: TypeAlias = Literal["compiled", "reference"]
 NetworkName: TypeAlias = Literal["replayable", "once", "fifo"]
 RaftReplay: TypeAlias = Replay[NodeState, Event, Output, Message]
 
+ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 NETWORK_NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
 PROPERTY_NAMES = tuple(item.name for item in PROPERTIES)
 
@@ -77,6 +79,7 @@ class CheckResult:
     """What a check found, its counterexample already replayed."""
 
     setup: Setup
+    engine: EngineName
     exploration: Exploration[Event, Message]
     counterexample: RaftReplay | None
 
@@ -92,35 +95,72 @@ class CheckResult:
         return {name: milestones for name, milestones in lacking.items() if milestones}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """How to explore. What is found is the same."""
+
+    engine: EngineName | None = None
+    """None for the fastest there is."""
+    workers: int | None = None
+    """Of the compiled engine: how many threads; None for as many as there are processors."""
+    symmetry: bool | None = None
+    """Of the compiled engine: whether to explore one state of each orbit; None for where it is
+    possible."""
+    eager: bool = False
+    """Of the compiled engine, on a network that keeps what it delivers: whether nodes send at once
+    what they could send without changing. Figures are then those of the reduced space."""
+
+
 def check(
     setup: Setup,
-    budget: Budget,
-    on_progress: Callable[[Exploration[int, int]], None] = lambda _: None,
+    budget: Budget = UNLIMITED,
+    means: Means = Means(),
+    on_progress: Callable[[Figures], None] = ignore,
 ) -> CheckResult:
     """Explore ``setup`` within ``budget``; a violation is replayed on the core before it counts.
 
     Raises:
         AssertionError: if the replay does not end in the same violation. The explorer is at fault.
+        ValueError: if symmetry was asked for, and there is none.
     """
-    interned = InternedSystem(setup.system())
-    found = explore(interned, budget, on_progress=on_progress)
-    actions: list[RaftAction] = [interned.original(action) for action in found.actions]
-    exploration = Exploration[Event, Message](
-        verdict=found.verdict,
-        states=found.states,
-        transitions=found.transitions,
-        depth=found.depth,
-        frontier=found.frontier,
-        seconds=found.seconds,
-        reached=found.reached,
-        stopped_by=found.stopped_by,
-        violation=found.violation,
-        actions=actions,
-    )
+    engine = means.engine or "compiled"
+    explore = _explore_compiled if engine == "compiled" else _explore_reference
+    found = explore(setup.system(), budget, means, on_progress)
     if found.violation is None:
-        return CheckResult(setup, exploration, None)
-    replayed = replay(setup.system(), actions)
+        return CheckResult(setup, engine, found, None)
+    replayed = replay(setup.system(), found.actions)
     assert replayed.violation == found.violation, (
         f"the explorer found {found.violation}, but its run leads to {replayed.violation}"
     )
-    return CheckResult(setup, exploration, replayed)
+    if found.is_reduced:
+        replayed = shorten(setup.system(), found.actions, found.violation.property)
+        found.actions = [moment.action for moment in replayed.moments]
+        found.violation, found.depth = replayed.violation, len(found.actions)
+        found.notes.append("the run to the violation may not be the shortest, with eager sends")
+    return CheckResult(setup, engine, found, replayed)
+
+
+def _explore_reference(
+    system: RaftSystem,
+    budget: Budget,
+    means: Means,
+    on_progress: Callable[[Figures], None],
+) -> Exploration[Event, Message]:
+    interned = InternedSystem(system)
+    found = explore(interned, budget, on_progress=on_progress)
+    actions: list[RaftAction] = [interned.original(action) for action in found.actions]
+    translated = cast("Exploration[Event, Message]", found)
+    return replace(translated, actions=actions, core_calls=interned.core_calls)
+
+
+def _explore_compiled(
+    system: RaftSystem,
+    budget: Budget,
+    means: Means,
+    on_progress: Callable[[Figures], None],
+) -> Exploration[Event, Message]:
+    # Imported here, since it takes a second, and not everyone has a use for it.
+    from model_check.engine import explorer
+
+    options = explorer.Options(workers=means.workers, symmetry=means.symmetry, eager=means.eager)
+    return explorer.explore(system, budget, options, on_progress=on_progress)

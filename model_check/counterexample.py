@@ -65,6 +65,27 @@ def replay(system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]]) ->
     return Replay(initial, tuple(moments), violation, None)
 
 
+def shorten(
+    system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]], broken: str
+) -> Replay[S, E, O, M]:
+    """A run to a violation of the property ``broken`` in which every action is needed.
+
+    ``actions`` lead to such a violation. Actions are left out one by one, the last first, as long
+    as the others still do; what is left need not be the shortest run of all.
+    """
+    shortest = replay(system, actions)
+    shortened = True
+    while shortened:
+        shortened = False
+        for position in reversed(range(len(shortest.moments))):
+            kept = [moment.action for moment in shortest.moments]
+            run = replay(system, kept[:position] + kept[position + 1 :])
+            if run.violation is not None and run.violation.property == broken:
+                shortest, shortened = run, True
+                break
+    return shortest
+
+
 def _moment(
     system: System[S, E, O, M, Q, H], state: State[S, Q, H], action: Action[E, M]
 ) -> Moment[S, E, O, M]:

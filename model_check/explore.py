@@ -25,6 +25,10 @@ from spec.forms import E, H, O, S
 Verdict: TypeAlias = Literal["holds", "violated", "inconclusive"]
 
 
+class AsymmetryError(ValueError):
+    """Something is not the same under other names: what, and how it differs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """When to give up; None for never."""
@@ -47,10 +51,9 @@ UNLIMITED = Budget()
 
 
 @dataclass(slots=True, kw_only=True)
-class Exploration(Generic[E, M]):
-    """What an exploration found."""
+class Figures:
+    """What an exploration has found so far, in numbers."""
 
-    verdict: Verdict = "inconclusive"
     states: int = 0
     transitions: int = 0
     depth: int = 0
@@ -70,13 +73,22 @@ class Exploration(Generic[E, M]):
     """Bytes of memory that the process took in all."""
     reached: dict[str, int] = field(default_factory=dict)
     """Each milestone reached, with the smallest number of actions to it."""
+    is_reduced: bool = False
+    """Whether the figures are those of a space that was reduced beyond symmetry."""
+    notes: list[str] = field(default_factory=list)
+    """What one should know of how it was explored."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Exploration(Figures, Generic[E, M]):
+    """What an exploration found."""
+
+    verdict: Verdict = "inconclusive"
     stopped_by: str | None = None
     """What ended an inconclusive exploration."""
     violation: Violation | None = None
     actions: list[Action[E, M]] = field(default_factory=list)
     """The shortest run to the violation."""
-    notes: list[str] = field(default_factory=list)
-    """What one should know of how it was explored."""
 
 
 Parents: TypeAlias = dict[State[S, Q, H], State[S, Q, H] | None]
@@ -98,7 +110,7 @@ def explore(
     system: System[S, E, O, M, Q, H],
     budget: Budget = UNLIMITED,
     *,
-    on_progress: Callable[[Exploration[E, M]], None] = ignore,
+    on_progress: Callable[[Figures], None] = ignore,
     record: Recorder[S, Q, H, E, M] | None = None,
 ) -> Exploration[E, M]:
     """Explore everything ``system`` can do, up to the first violation or the end of ``budget``.

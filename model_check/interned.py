@@ -271,6 +271,11 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
             local = self._local_steps[key] = super().local_step(node, before, event)
         return local
 
+    @property
+    def core_calls(self) -> int:
+        """How often the original's step function was called."""
+        return len(self._interned_node.outcomes)
+
     def original(self, action: Action[int, int]) -> Action[E, M]:
         """The action of the original system that ``action`` stands for."""
         events, messages = self._interned_node.event_numbers, self._interned_node.message_numbers

@@ -27,7 +27,7 @@ class ReportError(ValueError):
     """A file is not the report of a check: where, and what is wrong with it."""
 
 
-def report(result: CheckResult, engine: str) -> Report:
+def report(result: CheckResult) -> Report:
     """What ``result`` says, as JSON data that the schema accepts."""
     setup, found = result.setup, result.exploration
     violation = None
@@ -48,7 +48,15 @@ def report(result: CheckResult, engine: str) -> Report:
         "depth": found.depth,
         "frontier": found.frontier,
         "seconds": round(found.seconds, 3),
-        "engine": engine,
+        "engine": result.engine,
+        "workers": found.workers,
+        "orbits": found.orbits,
+        "renamings": found.renamings,
+        "reduced": found.is_reduced,
+        "core_calls": found.core_calls,
+        "state_bytes": found.state_bytes,
+        "memory_bytes": found.memory_bytes,
+        "notes": found.notes,
         "network": setup.network,
         "bounds": setup.described_bounds(),
         "properties": list(setup.properties),

@@ -81,7 +81,7 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
 def test_the_same_command_twice_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     reports = [Outcome([*SMALL, "--json", "-"], capsys).report() for _ in range(2)]
     for report in reports:
-        del report["seconds"]
+        del report["seconds"], report["memory_bytes"]
     assert reports[0] == reports[1]
 
 
@@ -105,7 +105,9 @@ def test_a_property_that_could_have_been_broken_is_not_warned_about(
 @pytest.mark.parametrize(
     ("budget", "stopped_by"),
     [
-        (["--max-states", "100"], "the budget of 100 states"),
+        (["--max-states", "50"], "the budget of 50 states"),
+        (["--max-states", "50", "--engine", "reference"], "the budget of 50 states"),
+        (["--servers", "3", "--max-memory", "0.001"], "the budget of 0.001 GiB of memory"),
         (["--servers", "3", "--max-seconds", "0.001"], "the budget of 0.001 seconds"),
     ],
 )
@@ -138,6 +140,28 @@ def test_every_network_holds_and_reports_its_bounds(
     assert valid(report, "check_report.schema.json")
     assert (report["verdict"], report["network"]) == ("holds", options[1])
     assert bounds.items() <= report["bounds"].items()
+
+
+@pytest.mark.parametrize(
+    ("options", "figures"),
+    [
+        (["--engine", "reference"], ("reference", 285, 1, 1, False)),
+        (["--no-symmetry", "--workers", "1"], ("compiled", 285, 1, 1, False)),
+        (["--symmetry", "--workers", "2"], ("compiled", 83, 4, 2, False)),
+        (["--eager", "--workers", "1"], ("compiled", 42, 4, 1, True)),
+    ],
+)
+def test_the_report_says_how_it_was_explored(
+    options: list[str],
+    figures: tuple[str, int, int, int, bool],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Outcome([*SMALL, *options, "--json", "-"], capsys).report()
+    assert valid(report, "check_report.schema.json")
+    named = ("engine", "orbits", "renamings", "workers", "reduced")
+    assert tuple(report[name] for name in named) == figures
+    assert report["core_calls"] == 184
+    assert report["verdict"] == "holds"
 
 
 def test_progress_is_not_shown_where_there_is_no_terminal() -> None:
@@ -196,7 +220,7 @@ def test_a_counterexample_is_shown_as_a_diagram(capsys: pytest.CaptureFixture[st
         "    Note over S1: S1 times out<br/>role: follower → candidate"
         "<br/>current_term: 0 → 1<br/>voted_for: none → S1",
     ]
-    assert "    S1->>S3: RequestVote(term=1, last_log_index=0, last_log_term=0)" in diagram
+    assert "    S1->>S2: RequestVote(term=1, last_log_index=0, last_log_term=0)" in diagram
     assert "Note over S1,S3: ElectionSafety is violated: term 1 has had the leaders" in diagram
 
 
@@ -339,6 +363,15 @@ NOT_A_REPORT = "is not a report of a check to replay"
         (["check", "--property", "Liveness"], "'Liveness' is not one of 'ElectionSafety'"),
         (["check", "--max-in-flight", "3"], "--max-in-flight belongs to --network fifo"),
         (["check", "--no-loss"], "--loss/--no-loss belongs to --network fifo"),
+        (
+            ["check", "--engine", "reference", "--workers", "2"],
+            "--workers belongs to --engine comp",
+        ),
+        (["check", "--engine", "reference", "--symmetry"], "--symmetry/--no-symmetry belongs to"),
+        (["check", "--engine", "reference", "--eager"], "--eager/--no-eager belongs to --engine"),
+        (["check", "--network", "once", "--eager"], "--eager belongs to --network replayable"),
+        (["check", "--workers", "0"], "0 is not in the range 1<=x<=64"),
+        (["check", "--max-memory", "0"], "0.0 is not in the range x>0"),
         (["check", "--graph", "graph.png"], "must end in .graphml, .dot, .json"),
         (["check", "--json", "/nowhere/report.json"], "cannot write /nowhere/report.json: No such"),
         (["check", "--graph", "/nowhere/graph.dot"], "cannot write /nowhere/graph.dot: No such"),

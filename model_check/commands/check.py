@@ -7,11 +7,17 @@ from typing import Literal, TypeAlias, Unpack
 
 import click
 
-from model_check.check import CheckResult, RaftReplay, Setup, check
+from model_check.check import CheckResult, EngineName, RaftReplay, Setup, check
 from model_check.commands.options import (
+    BudgetOptions,
+    MeansOptions,
     SetupOptions,
+    budget_from,
+    budget_options,
     given,
     json_option,
+    means_from,
+    means_options,
     refuse,
     setup_from,
     setup_options,
@@ -25,7 +31,7 @@ from model_check.commands.output import (
 )
 from model_check.commands.summary import summary
 from model_check.counterexample import replay
-from model_check.explore import Budget, Verdict
+from model_check.explore import AsymmetryError, Verdict
 from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
 from model_check.render import as_mermaid, as_pytest, as_table, describe_action
 from model_check.report import ReportError, parse_report, replay_report, report
@@ -33,6 +39,16 @@ from model_check.report import ReportError, parse_report, replay_report, report
 EXIT_CODES: dict[Verdict, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
 
 Rendering: TypeAlias = Literal["table", "mermaid", "pytest"]
+
+STARTING: dict[EngineName, str] = {
+    "compiled": "starting (the very first time, the explorer is compiled, for half a minute)",
+    "reference": "starting",
+}
+
+
+class CheckOptions(SetupOptions, MeansOptions, BudgetOptions):
+    """What the options that say what to explore, and how, hand to the command."""
+
 
 WITH_REPLAY = ("replay_path", "json_path", "show")
 """All else that `check` can be told stands in the report to replay."""
@@ -46,17 +62,8 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 
 @click.command("check")
 @setup_options
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "reference"]),
-    default="auto",
-    show_default=True,
-    help="Which explorer; auto takes the fastest there is.",
-)
-@click.option("--max-states", type=click.IntRange(1), help="Stop after so many states.")
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
-)
+@means_options
+@budget_options
 @click.option(
     "--show",
     type=click.Choice(["table", "mermaid", "pytest"]),
@@ -83,14 +90,11 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 def check_command(
     context: click.Context,
     *,
-    engine: str,
-    max_states: int | None,
-    max_seconds: float | None,
     show: Rendering,
     json_path: Path | None,
     graph_path: Path | None,
     replay_path: Path | None,
-    **options: Unpack[SetupOptions],
+    **options: Unpack[CheckOptions],
 ) -> int:
     """Explore the reference core exhaustively within bounds.
 
@@ -108,10 +112,14 @@ def check_command(
         others = [name for name in context.params if name not in WITH_REPLAY]
         refuse(given(context, others), "does not go with --replay: the report says what to check")
         return _replay(replay_path, show, json_path)
-    with live_progress() as on_progress:
-        result = check(setup, Budget(max_states=max_states, max_seconds=max_seconds), on_progress)
+    means, budget = means_from(options, context), budget_from(options)
+    with live_progress(STARTING[means.engine or "compiled"]) as on_progress:
+        try:
+            result = check(setup, budget, means, on_progress)
+        except AsymmetryError as error:
+            raise click.UsageError(f"--symmetry is not possible: {error}") from None
     if json_path is not None:
-        write_json(report(result, "reference"), json_path)
+        write_json(report(result), json_path)
     if str(json_path) != "-":
         _show(result, show)
     if graph_path is not None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from model_check.check import NETWORK_NAMES, PROPERTY_NAMES, NetworkName, Setup
+from model_check.check import (
+    ENGINE_NAMES,
+    NETWORK_NAMES,
+    PROPERTY_NAMES,
+    EngineName,
+    Means,
+    NetworkName,
+    Setup,
+)
+from model_check.explore import Budget
 from model_check.raft import Bounds
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -17,6 +26,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_BOUNDS = Bounds()
 
 _FIFO_ALONE = ("max_in_flight", "loss")
+_COMPILED_ALONE = ("workers", "symmetry", "eager", "max_memory")
 
 
 class SetupOptions(TypedDict):
@@ -109,9 +119,7 @@ _SETUP_OPTIONS = (
 
 def setup_options(command: _F) -> _F:
     """Give ``command`` the options that `setup_from` needs."""
-    for option in reversed(_SETUP_OPTIONS):
-        command = option(command)
-    return command
+    return _with_options(command, *_SETUP_OPTIONS)
 
 
 def setup_from(options: SetupOptions, context: click.Context) -> Setup:
@@ -136,6 +144,110 @@ def setup_from(options: SetupOptions, context: click.Context) -> Setup:
         loss=options["loss"],
         properties=options["properties"] or PROPERTY_NAMES,
     )
+
+
+class MeansOptions(TypedDict):
+    """What the options of `means_options` hand to a command."""
+
+    engine: Literal["auto"] | EngineName
+    workers: int | None
+    symmetry: bool | None
+    eager: bool
+
+
+def means_options(command: _F) -> _F:
+    """Give ``command`` the options that `means_from` needs."""
+    return _with_options(
+        command,
+        click.option(
+            "--engine",
+            type=click.Choice(["auto", *ENGINE_NAMES]),
+            default="auto",
+            show_default=True,
+            help="Which explorer: they find the same. auto takes the fastest, which is compiled.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            help="compiled alone: how many threads; by default, one for each processor.",
+        ),
+        click.option(
+            "--symmetry/--no-symmetry",
+            default=None,
+            help="compiled alone: whether to explore only one of all states that are the same but "
+            "for the names of servers and values; by default, where that is possible.",
+        ),
+        click.option(
+            "--eager/--no-eager",
+            default=False,
+            show_default=True,
+            help="compiled and replayable alone: whether servers send at once what they could send "
+            "without changing. The verdict is the same, with far fewer states; counts and "
+            "depths are then those of the reduced space.",
+        ),
+    )
+
+
+def means_from(options: MeansOptions, context: click.Context) -> Means:
+    """How to explore.
+
+    Raises:
+        click.UsageError: if an option was given that the chosen engine or network has no use for.
+    """
+    engine = None if options["engine"] == "auto" else options["engine"]
+    if engine == "reference":
+        refuse(given(context, _COMPILED_ALONE), "belongs to --engine compiled")
+    if context.params["network"] != "replayable" and options["eager"]:
+        raise click.UsageError("--eager belongs to --network replayable")
+    return Means(
+        engine=engine,
+        workers=options["workers"],
+        symmetry=options["symmetry"],
+        eager=options["eager"],
+    )
+
+
+class BudgetOptions(TypedDict):
+    """What the options of `budget_options` hand to a command."""
+
+    max_states: int | None
+    max_seconds: float | None
+    max_memory: float | None
+
+
+def budget_options(command: _F) -> _F:
+    """Give ``command`` the options that `budget_from` needs."""
+    return _with_options(
+        command,
+        click.option("--max-states", type=click.IntRange(1), help="Stop with so many stored."),
+        click.option(
+            "--max-seconds",
+            type=click.FloatRange(0, min_open=True),
+            help="Stop after so many seconds.",
+        ),
+        click.option(
+            "--max-memory",
+            type=click.FloatRange(0, min_open=True),
+            help="compiled alone: stop with so many GiB of memory in use; by default, with three "
+            "quarters of what the machine has free.",
+        ),
+    )
+
+
+def budget_from(options: BudgetOptions) -> Budget:
+    """When to give up."""
+    memory = options["max_memory"]
+    return Budget(
+        max_states=options["max_states"],
+        max_seconds=options["max_seconds"],
+        max_memory=None if memory is None else max(1, int(memory * 2**30)),
+    )
+
+
+def _with_options(command: _F, *options: Callable[[_F], _F]) -> _F:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def given(context: click.Context, names: Iterable[str]) -> list[str]:

@@ -11,10 +11,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from model_check.explore import Exploration
+from model_check.explore import Figures
 from model_check.report import Report
-from model_check.system import M
-from spec.forms import E
 
 PIPE_WIDTH = 140
 """Columns for tables where there is no terminal to tell."""
@@ -69,19 +67,22 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 @contextmanager
-def live_progress() -> Iterator[Callable[[Exploration[E, M]], None]]:
+def live_progress(starting: str) -> Iterator[Callable[[Figures], None]]:
     """Show on a terminal how far an exploration has come; elsewhere, nothing."""
     terminal = Console(stderr=True, highlight=False)
     if not terminal.is_terminal:
         yield lambda _: None
         return
-    with terminal.status("exploring") as status:
+    with terminal.status(starting) as status:
 
-        def show(found: Exploration[E, M]) -> None:
-            rate = found.states / max(found.seconds, 1e-9)
+        def show(found: Figures) -> None:
+            seconds = max(found.seconds, 1e-9)
+            memory = "" if found.memory_bytes is None else f", {found.memory_bytes / 2**30:.2f} GiB"
             status.update(
-                f"depth {found.depth}: {found.states:,} states ({rate:,.0f}/s), "
-                f"{found.frontier:,} of them to expand, {found.transitions:,} transitions"
+                f"depth {found.depth}: {found.states:,} states ({found.states / seconds:,.0f}/s), "
+                f"{found.transitions:,} transitions ({found.transitions / seconds:,.0f}/s), "
+                f"{found.frontier:,} stored ones to expand{memory}, "
+                f"{found.core_calls:,} calls of the core"
             )
 
         yield show

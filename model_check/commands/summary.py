@@ -19,8 +19,9 @@ def summary(result: CheckResult) -> str:
             f"{found.states:,} states, {found.transitions:,} transitions, depth {found.depth}, "
             f"in {found.seconds:.1f} s ({found.states / max(found.seconds, 1e-9):,.0f} states/s)",
         ),
+        ("by", describe_means(result)),
         ("properties", ", ".join(result.setup.properties)),
-        ("reached", ", ".join(f"{name} ({least})" for name, least in found.reached.items())),
+        ("reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(found.reached))),
         ("not reached", ", ".join(i.name for i in MILESTONES if i.name not in found.reached)),
     ]
     lines = [_headline(result)]
@@ -41,6 +42,25 @@ def describe_bounds(setup: Setup) -> str:
         f"{_count(bounds.max_entries, 'entry', 'entries')} a message, "
         f"{'any' if bounds.restarts else 'no'} restarts, {network}"
     )
+
+
+def describe_means(result: CheckResult) -> str:
+    """How it was explored."""
+    found = result.exploration
+    parts = [f"{result.engine} engine", _count(found.workers, "worker")]
+    if found.renamings > 1:
+        parts.append(f"{found.orbits:,} states stored, up to {found.renamings} renamings each")
+    if found.is_reduced:
+        parts.append("eager sends (figures are of the reduced space)")
+    parts.append(f"{found.core_calls:,} calls of the core")
+    if found.state_bytes is not None:
+        parts.append(f"{found.state_bytes / found.orbits:.0f} bytes a stored state")
+    return ", ".join(parts)
+
+
+def _by_depth(reached: dict[str, int]) -> list[tuple[str, int]]:
+    order = [item.name for item in MILESTONES]
+    return sorted(reached.items(), key=lambda item: (item[1], order.index(item[0])))
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -68,6 +88,8 @@ def _headline(result: CheckResult) -> str:
 
 
 def _warnings(result: CheckResult) -> Iterator[str]:
+    for note in result.exploration.notes:
+        yield f"note: {note}"
     for name, lacking in result.vacuous.items():
         yield (
             f"warning: nothing could have broken {name}: these bounds never reached "

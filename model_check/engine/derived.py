@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from model_check.engine.kernels import (
+    EAGER,
     EMPTY_KEY,
     MISSING_CUT,
     MISSING_IMAGES,
@@ -33,8 +34,8 @@ from model_check.engine.kernels import (
     inlined,
     mix,
     pair_key,
-    wide,
     put_all,
+    wide,
 )
 
 _KINDS = [cast(int, np.int64(kind)) for kind in range(7)]
@@ -299,7 +300,8 @@ def derive_received(
         if not keeps_delivered:
             add_entry(derived, first, target, fact, rank, place)
         elif target != component or fact != 0 or rank != NO_VIOLATION:
-            add_entry(derived, first, target, fact, rank, ZERO)
+            only_sends = base.effects[effect, 0] == local and fact == 0 and rank == NO_VIOLATION
+            add_entry(derived, first, target, fact, rank, EAGER if only_sends else ZERO)
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
@@ -338,7 +340,9 @@ def derive_internal(
         fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if target != component or fact != 0 or rank != NO_VIOLATION or cuts:
-            add_entry(derived, first, target, fact, rank, RESTART if cuts else ZERO)
+            only_sends = base.effects[effect, 0] == local and fact == 0 and rank == NO_VIOLATION
+            place = RESTART if cuts else EAGER if only_sends else ZERO
+            add_entry(derived, first, target, fact, rank, place)
     losses = base.box_losses[box, 1]
     for at in range(base.box_losses[box, 0], base.box_losses[box, 0] + losses):
         target = component_of(base, derived, local, wide(base.loss_boxes[at]))

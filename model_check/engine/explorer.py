@@ -26,9 +26,17 @@ from model_check.engine.kernels import (
     hash_row,
 )
 from model_check.engine.storage import Partition, cores, memory_available, memory_used
-from model_check.engine.symmetry import AsymmetryError, Group
+from model_check.engine.symmetry import Group
 from model_check.engine.tables import Tables
-from model_check.explore import UNLIMITED, Budget, Exploration, ignore, verdict
+from model_check.explore import (
+    UNLIMITED,
+    AsymmetryError,
+    Budget,
+    Exploration,
+    Figures,
+    ignore,
+    verdict,
+)
 from model_check.system import Action, M, Q, State, System
 from spec.forms import E, H, O, S
 
@@ -61,6 +69,8 @@ class Options:
     """How many threads; None for as many as there are processors."""
     symmetry: bool | None = None
     """Whether to explore one state of each orbit; None for where it is possible."""
+    eager: bool = False
+    """Whether nodes send at once what they could send without changing; see `kernels.is_eager`."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -72,13 +82,16 @@ def explore(
     budget: Budget = UNLIMITED,
     options: Options = Options(),
     *,
-    on_progress: Callable[[Exploration[E, M]], None] = ignore,
+    on_progress: Callable[[Figures], None] = ignore,
 ) -> Exploration[E, M]:
     """Explore everything ``system`` can do, as `model_check.explore.explore` does.
 
     Raises:
         AsymmetryError: if symmetry was asked for, and the system has none.
+        ValueError: if eager sends were asked for, and the network does not keep what it delivers.
     """
+    if options.eager and not system.network.keeps_delivered:
+        raise ValueError("eager sends need a network that keeps what it delivers")
     renamings = tuple(system.node.renamings()) if options.symmetry is not False else ()
     if options.symmetry and len(renamings) < 2:
         raise AsymmetryError("the system gives no renamings: it claims no symmetry")
@@ -88,12 +101,13 @@ def explore(
         renamings = ()
     workers = options.workers or cores()
     try:
-        search = Search(system, Group(system.node.count, renamings), workers, budget, on_progress)
-        return search.run()
+        group = Group(system.node.count, renamings)
+        return Search(system, group, workers, options.eager, budget, on_progress).run()
     except AsymmetryError as error:
         if options.symmetry:
             raise
-        search = Search(system, Group(system.node.count), workers, budget, on_progress)
+        group = Group(system.node.count)
+        search = Search(system, group, workers, options.eager, budget, on_progress)
         search.found.notes.append(f"explored without symmetry: {error}")
         return search.run()
 
@@ -106,14 +120,16 @@ class Search(Generic[S, E, O, M, Q, H]):
         system: System[S, E, O, M, Q, H],
         group: Group,
         workers: int,
+        eager: bool,
         budget: Budget,
-        on_progress: Callable[[Exploration[E, M]], None],
+        on_progress: Callable[[Figures], None],
     ) -> None:
         self.found: Exploration[E, M] = Exploration(violation=system.initial_violation())
         self._started = time.monotonic()
         self._system = system
         self._tables = Tables(system, group)
         self._group = group
+        self._eager = eager
         self._budget = budget
         self._on_progress = on_progress
         self._memory = budget.max_memory or int(SHARE_OF_MEMORY * memory_available())
@@ -188,6 +204,7 @@ class Search(Generic[S, E, O, M, Q, H]):
                     worker,
                     self._system.network.keeps_delivered,
                     len(self._group),
+                    self._eager,
                 )
 
             outcomes = self._in_parallel(work, enumerate(batches))
@@ -289,6 +306,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         found.transitions = self._transitions
         found.frontier = found.orbits - self._expanded
         found.renamings = len(self._group)
+        found.is_reduced = self._eager
         found.workers = len(partitions)
         found.core_calls = self._tables.core_calls
         found.state_bytes = sum(partition.bytes_used for partition in partitions)

@@ -38,6 +38,17 @@ NO_VIOLATION = cast(int, np.int64(1 << 20))
 """The rank of what breaks nothing: beyond that of every property."""
 RESTART = cast(int, np.int64(1 << 30))
 """Marks, in an entry's last column, a step that breaks the node's connections."""
+EAGER = cast(int, np.int64(1 << 29))
+"""Marks there a step that only sends: it changes neither the node nor what is remembered.
+
+Where a message once sent stays in flight, such a step takes nothing away: whatever could happen
+before it can happen after it, and leads to the same but for some more messages in flight. So after
+it nothing can be missed that could be reached without it: the state after it *simulates* the one
+before (P. A. Abdulla, K. Cerans, B. Jonsson and Y.-K. Tsay, "General Decidability Theorems for
+Infinite-State Systems", 1996: transitions are monotonic in what is in flight). Properties see
+nothing of what is in flight. With eager sends, a state with such a step has that one step alone;
+since its box grows by it, this ends. Verdicts are the same; a run to a violation may be longer.
+"""
 
 _KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
 MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
@@ -315,7 +326,8 @@ def successor(
     sender: int,
     after: Int32s,
 ) -> tuple[int, int, int, int]:
-    """Write to ``after`` where an entry leads from ``row``: a step of ``node``, or a delivery there.
+    """Write to ``after`` where an entry leads from ``row``; ``sender`` is negative where nothing is
+    delivered.
 
     Returns the rank of what is broken there; or `UNKNOWN` and a note of what is missing.
     """
@@ -329,7 +341,7 @@ def successor(
         offset = tables.left[row[sender], node]
         if offset == UNKNOWN:
             return UNKNOWN, MISSING_LEFT, wide(row[sender]), node
-        after[sender] = tables.left_targets[offset + (place & (RESTART - 1))]
+        after[sender] = tables.left_targets[offset + (place & (EAGER - 1))]
     if place & RESTART:
         for other in range(nodes):
             if other != node:
@@ -398,6 +410,16 @@ def emit(
 
 
 @inlined
+def find_eager(tables: KernelTables, buffers: Buffers, count: int) -> int:
+    """The node and the entry of a step that only sends, as one number; or `UNKNOWN`."""
+    for at in range(count):
+        for entry in range(buffers.ways[at, 0], buffers.ways[at, 1]):
+            if tables.entries[entry, 3] & EAGER:
+                return wide((buffers.ways[at, 2] << 32) | entry)
+    return wide(UNKNOWN)
+
+
+@inlined
 def follow(
     tables: KernelTables,
     buffers: Buffers,
@@ -406,11 +428,13 @@ def follow(
     parent: int,
     keeps_delivered: bool,
     renamings: int,
+    eager: bool,
 ) -> tuple[int, int, int, int]:
     """Emit every successor of ``row`` that breaks nothing, by the first ``count`` lists gathered.
 
-    Returns the lowest rank of what the others break, and for how many states ``row`` stands; or
-    `UNKNOWN` and a note of what is missing.
+    Returns the lowest rank of what the others break, for how many states ``row`` stands, and
+    whether it was a step that only sends, and stands for all others; or `UNKNOWN` and a note of
+    what is missing.
     """
     ways, after, least = buffers.ways, buffers.scratch[0], buffers.scratch[1]
     stabilizer = 1
@@ -419,6 +443,15 @@ def follow(
         if stabilizer == 0:
             return UNKNOWN, kind, key, 0
     worst = wide(NO_VIOLATION)
+    single = find_eager(tables, buffers, count) if eager else wide(UNKNOWN)
+    if single != UNKNOWN:
+        for position in range(row.shape[0]):
+            after[position] = row[position]
+        after[single >> 32] = tables.entries[single & 0xFFFFFFFF, 0]
+        kind, key = emit(tables, buffers, after, parent, renamings, least)
+        if kind != 0:
+            return UNKNOWN, kind, key, ZERO
+        return worst, renamings // stabilizer, wide(1), ZERO
     for at in range(count):
         node, sender = wide(ways[at, 2]), wide(ways[at, 3])
         for entry in range(ways[at, 0], ways[at, 1]):
@@ -433,7 +466,7 @@ def follow(
                 kind, key = emit(tables, buffers, after, parent, renamings, least)
                 if kind != 0:
                     return UNKNOWN, kind, key, 0
-    return worst, renamings // stabilizer, 0, 0
+    return worst, renamings // stabilizer, ZERO, ZERO
 
 
 @compiled
@@ -445,6 +478,7 @@ def expand(
     worker: int,
     keeps_delivered: bool,
     renamings: int,
+    eager: bool,
 ) -> tuple[int, int, int, int]:
     """Write the successors of ``rows[batch]`` to ``buffers``, as far as there is room.
 
@@ -472,7 +506,7 @@ def expand(
             return taken, deferred, noted, transitions
         parent = batch[taken] * owners + worker
         worst, weight, high, low = follow(
-            tables, buffers, row, count, parent, keeps_delivered, renamings
+            tables, buffers, row, count, parent, keeps_delivered, renamings, eager
         )
         if worst == UNKNOWN:
             for owner in range(owners):
@@ -482,7 +516,7 @@ def expand(
             buffers.deferred[deferred] = batch[taken]
             deferred, noted = deferred + 1, noted + 1
             continue
-        transitions += enabled * weight
+        transitions += (1 if high else enabled) * weight
         buffers.reached[0] = buffers.reached[1]
         if worst < buffers.worst[0]:
             buffers.worst[0], buffers.worst[1] = worst, parent

@@ -40,7 +40,8 @@ class Partition:
     def bytes_used(self) -> int:
         """Bytes of memory that its states take: rows, parents, index."""
         per_row = self.rows.itemsize * self.rows.shape[1] + self.parents.itemsize
-        return self.stored * per_row + self._index.nbytes
+        used: int = self.stored * per_row + self._index.nbytes
+        return used
 
     def insert(self, found: Buffers, owner: int, limit: int, renamings: int) -> bool:
         """Store the rows in ``found`` that are for ``owner`` and not known yet.
@@ -82,7 +83,8 @@ class Partition:
 
 def memory_used() -> int:
     """Bytes of memory this process holds."""
-    return int(psutil.Process().memory_info().rss)
+    used: int = psutil.Process().memory_info().rss
+    return used
 
 
 def memory_available() -> int:

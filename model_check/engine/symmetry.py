@@ -15,11 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_check.engine.kernels import Int32s
+from model_check.explore import AsymmetryError
 from spec.forms import Renaming
-
-
-class AsymmetryError(ValueError):
-    """Something is not the same under other names: what, and how it differs."""
 
 
 class Group:

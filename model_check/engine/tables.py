@@ -2,8 +2,8 @@
 
 Every value gets a number: local states, messages, boxes (what one node has in flight), inboxes
 (what of a box may be delivered to one receiver), facts and memories of the properties, and views.
-`BaseTables` says in these numbers what the system says of the values, each entry computed when it is
-first asked for. Behind each effect stands a call of the node's own `step`, made once. What
+`BaseTables` says in these numbers what the system says of the values, each entry computed when it
+is first asked for. Behind each effect stands a call of the node's own `step`, made once. What
 components do is derived from that (`model_check.engine.derived`).
 """
 
@@ -18,7 +18,8 @@ from model_check.engine import derived, kernels
 from model_check.engine.arrays import Column, Lookup, numbers
 from model_check.engine.derived import BaseTables, derive, empty_tables, way_of, with_room
 from model_check.engine.kernels import NO_VIOLATION, UNKNOWN, Int32s, Int64s, KernelTables
-from model_check.engine.symmetry import AsymmetryError, Group
+from model_check.engine.symmetry import Group
+from model_check.explore import AsymmetryError
 from model_check.interned import Memo, Numbering
 from model_check.system import Addressed, LocalStep, M, Network, Q, State, System, Violation
 from spec.forms import E, H, NodeNumber, O, S
