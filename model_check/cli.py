@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import click
 
+from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
 
 EXIT_USAGE = 2
@@ -44,6 +45,7 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(check_command)
+cli.add_command(bench_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,129 @@
+"""``raft-ref bench``: how fast the explorers are on this machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from model_check.bench import SIZES, Measurement, Size, measure
+from model_check.commands.options import json_option
+from model_check.commands.output import (
+    console,
+    live_progress,
+    require_writable,
+    usable,
+    write_json,
+)
+from model_check.report import SCHEMA_VERSION, Report
+
+
+def _plot_path(_context: object, _option: object, path: Path | None) -> Path | None:
+    if path is not None and path.suffix != ".svg":
+        raise click.BadParameter(f"{path} must end in .svg")
+    return path
+
+
+@click.command("bench")
+@click.option(
+    "--size",
+    type=click.Choice(SIZES),
+    default="medium",
+    show_default=True,
+    help="small: a minute, 180,000 states. medium: some minutes, 5 million. large: half an hour, "
+    "160 million states, 8 GiB.",
+)
+@json_option
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_plot_path,
+    help="Also draw time and memory against states, as an .svg file (needs raft-ref[plot]).",
+)
+def bench_command(*, size: Size, json_path: Path | None, plot_path: Path | None) -> int:
+    """Measure the explorers on this machine, in one run.
+
+    The reference explorer and the compiled one, the latter with and without symmetry, with one
+    worker and with two, explore the same configurations of three servers one after the other; what
+    they find must be equal. Ratios are to the reference explorer, on the same configuration.
+
+    Exit codes: 0 measured, 2 usage.
+    """
+    for path in (json_path, plot_path):
+        if path is not None and str(path) != "-":
+            require_writable(path)
+    if plot_path is not None:
+        _require_matplotlib()
+    with live_progress("starting") as on_progress:
+        measurements = list(measure(size, on_progress))
+    if json_path is not None:
+        write_json(_report(size, measurements), json_path)
+    if str(json_path) != "-":
+        console().print(_table(measurements))
+    if plot_path is not None:
+        # Imported here: it takes a second, and is an extra.
+        from model_check.plot import plot
+
+        with usable(plot_path):
+            plot(measurements, plot_path)
+    return 0
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401 - is it there?
+    except ImportError:
+        raise click.ClickException("--plot needs matplotlib: pip install raft-ref[plot]") from None
+
+
+def _report(size: Size, measurements: Sequence[Measurement]) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "bench",
+        "size": size,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "measurements": [
+            asdict(each)
+            | {
+                "states_per_second": round(each.states_per_second),
+                "transitions_per_second": round(each.transitions_per_second),
+                "bytes_per_state": each.bytes_per_state,
+            }
+            for each in measurements
+        ],
+    }
+
+
+def _table(measurements: Sequence[Measurement]) -> Table:
+    table = Table()
+    for name in ("three servers, replayable", "engine", "symmetry", "workers"):
+        table.add_column(name)
+    for name in (
+        *("states", "stored", "transitions", "seconds", "states/s", "transitions/s", "bytes"),
+        "ratio",
+    ):
+        table.add_column(name, justify="right")
+    previous = ""
+    for each in measurements:
+        if previous not in ("", each.configuration):
+            table.add_section()
+        table.add_row(
+            each.configuration if each.configuration != previous else "",
+            each.engine + ("" if each.complete else ", in part"),
+            "yes" if each.symmetry else "no",
+            str(each.workers),
+            *(f"{figure:,}" for figure in (each.states, each.orbits, each.transitions)),
+            f"{each.seconds:.1f}",
+            f"{each.states_per_second:,.0f}",
+            f"{each.transitions_per_second:,.0f}",
+            "" if each.bytes_per_state is None else f"{each.bytes_per_state:.0f}",
+            "" if each.speedup is None else f"{each.speedup:.1f}",
+        )
+        previous = each.configuration
+    return table
