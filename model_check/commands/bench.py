@@ -103,7 +103,7 @@ def _report(size: Size, measurements: Sequence[Measurement]) -> Report:
 def _table(measurements: Sequence[Measurement]) -> Table:
     table = Table()
     for name in ("three servers, replayable", "engine", "symmetry", "workers"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "engine")
     for name in (
         *("states", "stored", "transitions", "seconds", "states/s", "transitions/s", "bytes"),
         "ratio",

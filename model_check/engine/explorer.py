@@ -70,7 +70,7 @@ class Options:
     symmetry: bool | None = None
     """Whether to explore one state of each orbit; None for where it is possible."""
     eager: bool = False
-    """Whether nodes send at once what they could send without changing; see `kernels.is_eager`."""
+    """Whether nodes send at once what they could send without changing; see `kernels.EAGER`."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:

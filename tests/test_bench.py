@@ -1,0 +1,86 @@
+"""`raft-ref bench`: what it measures must be equal; how fast it is is nobody's business here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import spec
+from model_check import bench
+from model_check.bench import Configuration, MeasurementError, measure
+from model_check.cli import run
+from model_check.raft import Bounds
+
+TINY = (
+    Configuration("complete", Bounds(servers=2), "small", "small"),
+    Configuration("too large", Bounds(servers=2, restarts=True), "small", None),
+    Configuration("for later", Bounds(servers=9, max_term=9), "large", "large"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "CONFIGURATIONS", TINY)
+    monkeypatch.setattr(bench, "REFERENCE_STATES", 100)
+
+
+def test_every_configuration_is_explored_in_every_way() -> None:
+    measurements = list(measure("small"))
+    assert [each.configuration for each in measurements] == 5 * ["complete"] + 5 * ["too large"]
+    assert {each.states for each in measurements[:5]} == {85}
+    assert {each.states for each in measurements[6:]} == {285}
+    assert (measurements[5].states, measurements[5].complete) == (100, False)
+    assert [each.speedup for each in measurements[::5]] == [1, 1]
+    assert all((each.speedup or 0) > 0 for each in measurements)
+
+
+def test_explorations_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    explore = bench._explore
+
+    def miscount(*arguments: object) -> bench.Measurement:
+        found = explore(*arguments)  # type: ignore[arg-type] # handed through as they are
+        return replace(found, states=found.states + found.symmetry)
+
+    monkeypatch.setattr(bench, "_explore", miscount)
+    with pytest.raises(MeasurementError, match=r"complete: the reference engine found \(85"):
+        list(measure("small"))
+
+
+def test_the_report_and_the_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawing = tmp_path / "out.svg"
+    assert run(["bench", "--size", "small", "--json", "-", "--plot", str(drawing)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    path = Path(str(spec.__file__)).with_name("schemas") / "bench_report.schema.json"
+    Draft202012Validator(json.loads(path.read_text())).validate(report)
+    assert len(report["measurements"]) == 10
+    assert "stored states" in drawing.read_text()
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--size", "small"]) == 0
+    out = capsys.readouterr().out
+    assert "reference, in part" in out
+    assert "│ complete" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--size", "huge"], "'huge' is not one of 'small', 'medium', 'large'"),
+        (["--plot", "out.png"], "must end in .svg"),
+        (["--plot", "/nowhere/out.svg"], "cannot write /nowhere/out.svg"),
+        (["--json", "/nowhere/out.json"], "cannot write /nowhere/out.json"),
+    ],
+)
+def test_a_usage_error_is_one_line(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert complaint in captured.err
+    assert len(captured.err.splitlines()) == 1
