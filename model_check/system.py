@@ -292,7 +292,7 @@ class System(Generic[S, E, O, M, Q, H]):
             for deliver, left in self.network.deliveries(own):
                 node, event = self.node.arrival(deliver.message)
                 local = self.local_step(node, nodes[node - 1], event)
-                remaining = _with(in_flight, sender, left)
+                remaining = in_flight if left == own else _with(in_flight, sender, left)
                 yield deliver, *self._combine(state, node, local, remaining)
         for sender, own in enumerate(in_flight, start=1):
             for lose, left in self.network.losses(own):
