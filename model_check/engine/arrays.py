@@ -8,7 +8,13 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from model_check.engine.kernels import EMPTY_KEY, UNKNOWN, Int32s, UInt64s, put_all
+from model_check.engine.compiled import (
+    EMPTY_KEY,
+    UNKNOWN,
+    Int32s,
+    UInt64s,
+    put_all,
+)
 
 Whole = TypeVar("Whole", np.int32, np.int64)
 

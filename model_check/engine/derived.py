@@ -13,16 +13,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from model_check.engine.kernels import (
-    EAGER,
+from model_check.engine.compiled import (
     EMPTY_KEY,
-    MISSING_CUT,
-    MISSING_IMAGES,
-    MISSING_INTERNAL,
-    MISSING_LEFT,
-    MISSING_RECEIVED,
-    NO_VIOLATION,
-    RESTART,
     UNKNOWN,
     ZERO,
     Int32s,
@@ -30,12 +22,22 @@ from model_check.engine.kernels import (
     UInt64s,
     compiled,
     find,
-    find_received,
     inlined,
     mix,
     pair_key,
     put_all,
     wide,
+)
+from model_check.engine.kernels import (
+    EAGER,
+    MISSING_CUT,
+    MISSING_IMAGES,
+    MISSING_INTERNAL,
+    MISSING_LEFT,
+    MISSING_RECEIVED,
+    NO_VIOLATION,
+    RESTART,
+    find_received,
 )
 
 _KINDS = [cast(int, np.int64(kind)) for kind in range(7)]

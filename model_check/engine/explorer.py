@@ -16,11 +16,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from model_check.engine.compiled import (
+    Int64s,
+)
 from model_check.engine.kernels import (
     GROUP,
     NO_VIOLATION,
     Buffers,
-    Int64s,
     KernelTables,
     expand,
     hash_row,

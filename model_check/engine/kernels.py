@@ -2,7 +2,8 @@
 
 A *row* is a global state: the component of each node, then the memory. `expand` writes the
 successors of some rows into buffers, one buffer for each *owner*: rows are shared out among the
-workers by their hash, and only the owner of a row stores it (`insert`). So workers never wait for
+workers by their hash, and only the owner of a row stores it
+(`storing.insert`). So workers never wait for
 each other, and what is found does not depend on how many there are.
 
 What a kernel needs to know of the system stands in `KernelTables`, as far as it was asked for.
@@ -12,28 +13,26 @@ row, and goes on with the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import NamedTuple, cast
 
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Function = TypeVar("Function", bound=Callable[..., object])
+from model_check.engine.compiled import (
+    UNKNOWN,
+    ZERO,
+    Int32s,
+    Int64s,
+    UInt32s,
+    UInt64s,
+    Word,
+    compiled,
+    find,
+    inlined,
+    mix,
+    pair_key,
+    wide,
+)
 
-Int32s: TypeAlias = npt.NDArray[np.int32]
-Int64s: TypeAlias = npt.NDArray[np.int64]
-UInt32s: TypeAlias = npt.NDArray[np.uint32]
-UInt64s: TypeAlias = npt.NDArray[np.uint64]
-
-Word: TypeAlias = np.uint64
-"""64 bits without a sign. To mix these with others is to get floating-point numbers."""
-
-# Compiled code sees constants by their type, and plain ones as types of their own: a function that
-# is given them would be compiled for each of them.
-UNKNOWN = cast(int, np.int64(-1))
-"""Stands in a table for what nobody has asked for yet."""
-ZERO = cast(int, np.int64(0))
 NO_VIOLATION = cast(int, np.int64(1 << 20))
 """The rank of what breaks nothing: beyond that of every property."""
 RESTART = cast(int, np.int64(1 << 30))
@@ -54,8 +53,6 @@ _KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
 MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
 MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = _KINDS[4:]
 """What a table lacks: the first column of a note, the key in the other two."""
-
-EMPTY_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 GROUP = 256
 """Rows that are looked up together, so that their waits for memory overlap."""
 
@@ -124,38 +121,7 @@ class Buffers(NamedTuple):
     """Scratch: `GROUP` words."""
 
 
-def compiled(function: Function) -> Function:
-    """Compile ``function`` when it is first called, and keep that on disk for later processes.
-
-    What is compiled so allocates nothing, and holds arrays only while its caller does: so numba
-    need not count references (``_nrt``), which would cost more than all the rest.
-    """
-    return _njit(cache=True, nogil=True, _nrt=False)(function)
-
-
-def inlined(function: Function) -> Function:
-    """Compile ``function`` into every function that calls it: handing over tables costs much."""
-    return _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function)
-
-
-_njit = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
-
-
-@inlined
-def wide(value: int | np.integer[Any]) -> int:
-    """A number as 64 bits, so that functions are compiled once, not once for every width."""
-    return np.int64(value)  # type: ignore[return-value] # numba's int() would keep the width
-
-
-@inlined
-def mix(value: Word) -> Word:
-    """Spread every bit of a 64-bit number over all others (the finalizer of MurmurHash3)."""
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xFF51AFD7ED558CCD)
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xC4CEB9FE1A85EC53)
-    value ^= value >> np.uint64(33)
-    return value
+# --- rows ------------------------------------------------------------------------------------
 
 
 @inlined
@@ -169,52 +135,12 @@ def hash_row(row: Int32s) -> Word:
 
 
 @inlined
-def pair_key(high: int, low: int) -> Word:
-    """Two 32-bit numbers as one key."""
-    return (np.uint64(high) << np.uint64(32)) | np.uint64(low)
-
-
-@inlined
-def find(keys: UInt64s, values: Int32s, high: int, low: int) -> int:
-    """The value of a key in an open-addressing table, or `UNKNOWN`."""
-    key = pair_key(high, low)
-    mask = np.uint64(keys.shape[0] - 1)
-    slot = mix(key) & mask
-    while True:
-        if keys[slot] == key:
-            return wide(values[slot])
-        if keys[slot] == EMPTY_KEY:
-            return wide(UNKNOWN)
-        slot = (slot + np.uint64(1)) & mask
-
-
-@inlined
-def find_received(received: Int64s, component: int, inbox: int) -> int:
-    """The slot of a component and an inbox, or an empty one."""
-    key = pair_key(component, inbox)
-    mask = np.uint64(received.shape[0] - 1)
-    slot = mix(key) & mask
-    while received[slot, 0] != UNKNOWN and received[slot, 0] != wide(key):
-        slot = (slot + np.uint64(1)) & mask
-    return wide(slot)
-
-
-@compiled
-def put(keys: UInt64s, values: Int32s, key: Word, value: int) -> None:
-    """Enter a new key into a table that has room for it."""
-    mask = np.uint64(keys.shape[0] - 1)
-    slot = mix(key) & mask
-    while keys[slot] != EMPTY_KEY:
-        slot = (slot + np.uint64(1)) & mask
-    keys[slot] = key
-    values[slot] = value
-
-
-@compiled
-def put_all(keys: UInt64s, values: Int32s, new_keys: UInt64s, new_values: Int32s) -> None:
-    """Enter new keys into a table that has room for them."""
-    for position in range(new_keys.shape[0]):
-        put(keys, values, new_keys[position], wide(new_values[position]))
+def is_same(row: Int32s, other: Int32s) -> bool:
+    """Whether two rows are equal."""
+    for position in range(row.shape[0]):
+        if row[position] != other[position]:
+            return False
+    return True
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -270,6 +196,17 @@ def canonical(tables: KernelTables, row: Int32s, best: Int32s) -> tuple[int, int
 
 
 # --- expanding -------------------------------------------------------------------------------
+
+
+@inlined
+def find_received(received: Int64s, component: int, inbox: int) -> int:
+    """The slot of a component and an inbox, or an empty one."""
+    key = pair_key(component, inbox)
+    mask = np.uint64(received.shape[0] - 1)
+    slot = mix(key) & mask
+    while received[slot, 0] != UNKNOWN and received[slot, 0] != wide(key):
+        slot = (slot + np.uint64(1)) & mask
+    return wide(slot)
 
 
 @inlined
@@ -366,15 +303,6 @@ def successor(
                     return UNKNOWN, MISSING_PAIR, view, seen
                 rank = min(rank, wide(broken))
     return rank, 0, 0, 0
-
-
-@inlined
-def is_same(row: Int32s, other: Int32s) -> bool:
-    """Whether two rows are equal."""
-    for position in range(row.shape[0]):
-        if row[position] != other[position]:
-            return False
-    return True
 
 
 @inlined
@@ -521,101 +449,3 @@ def expand(
         if worst < buffers.worst[0]:
             buffers.worst[0], buffers.worst[1] = worst, parent
     return batch.shape[0], deferred, noted, transitions
-
-
-# --- storing ---------------------------------------------------------------------------------
-
-
-@inlined
-def slot_of(hashed: Word, slots: Word) -> Word:
-    """Where in an index of so many slots a search begins; in the order of the hashes."""
-    return ((hashed >> np.uint64(32)) * slots) >> np.uint64(32)
-
-
-@inlined
-def tag_of(hashed: Word) -> Word:
-    """The part of a hash that an index keeps, in the upper half of a slot."""
-    return hashed << np.uint64(32)
-
-
-@compiled
-def insert(
-    rows: Int32s,
-    parents: UInt32s,
-    index: UInt64s,
-    stored: int,
-    limit: int,
-    buffers: Buffers,
-    owner: int,
-    start: int,
-    renamings: int,
-) -> tuple[int, int, int, int]:
-    """Store the rows that ``buffers`` hold for ``owner``, from ``start`` on, unless they are known.
-
-    Stops when ``limit`` rows are stored and another is found. Returns how far it came, how many
-    rows are stored, for how many states the new ones stand, and a number that means nothing.
-    """
-    slots = np.uint64(index.shape[0])
-    tags = np.uint64(0xFFFFFFFF00000000)
-    low = np.uint64(0xFFFFFFFF)
-    touched = buffers.touched
-    width = rows.shape[1]
-    states, warmth = 0, 0
-    end = buffers.counts[owner]
-    for first in range(start, end, GROUP):
-        last = min(first + GROUP, end)
-        # These two loops only touch what the third will need, all at once. What they read must
-        # be of some use, or the compiler leaves them out: hence the number that means nothing.
-        for at in range(first, last):
-            touched[at - first] = index[slot_of(buffers.hashes[owner, at], slots)]
-        for at in range(first, last):
-            value = touched[at - first]
-            if value != 0 and (value & tags) == tag_of(buffers.hashes[owner, at]):
-                warmth += rows[(value & low) - np.uint64(1), 0]
-        for at in range(first, last):
-            hashed = buffers.hashes[owner, at]
-            slot = slot_of(hashed, slots)
-            tag = tag_of(hashed)
-            while True:
-                value = index[slot]
-                if value == 0:
-                    if stored == limit:
-                        return at, stored, states, warmth
-                    index[slot] = tag | np.uint64(stored + 1)
-                    for position in range(width):
-                        rows[stored, position] = buffers.rows[owner, at, position]
-                    parents[stored] = np.uint32(buffers.parents[owner, at])
-                    stored += 1
-                    states += renamings // buffers.stabilizers[owner, at]
-                    break
-                if (value & tags) == tag and is_same(
-                    rows[(value & low) - np.uint64(1)], buffers.rows[owner, at]
-                ):
-                    break
-                slot += np.uint64(1)
-                if slot == slots:
-                    slot = np.uint64(0)
-    return end, stored, states, warmth
-
-
-@compiled
-def rebuild(rows: Int32s, stored: int, index: UInt64s, hashes: UInt64s) -> int:
-    """Enter all stored rows into an empty index. Returns a number that means nothing.
-
-    ``hashes`` is scratch, of `GROUP` words.
-    """
-    slots = np.uint64(index.shape[0])
-    warmth = np.uint64(0)
-    for first in range(0, stored, GROUP):
-        last = min(first + GROUP, stored)
-        for at in range(first, last):
-            hashes[at - first] = hash_row(rows[at])
-            warmth += index[slot_of(hashes[at - first], slots)]
-        for at in range(first, last):
-            slot = slot_of(hashes[at - first], slots)
-            while index[slot] != 0:
-                slot += np.uint64(1)
-                if slot == slots:
-                    slot = np.uint64(0)
-            index[slot] = tag_of(hashes[at - first]) | np.uint64(at + 1)
-    return wide(warmth)

@@ -8,7 +8,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from model_check.engine.kernels import GROUP, Buffers, Int32s, UInt32s, UInt64s, insert, rebuild
+from model_check.engine.compiled import (
+    Int32s,
+    UInt32s,
+    UInt64s,
+)
+from model_check.engine.kernels import (
+    GROUP,
+    Buffers,
+)
+from model_check.engine.storing import (
+    insert,
+    rebuild,
+)
 
 LARGEST_LOAD = 0.8
 """The index grows once it is so full."""

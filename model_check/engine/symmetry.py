@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from model_check.engine.kernels import Int32s
+from model_check.engine.compiled import (
+    Int32s,
+)
 from model_check.explore import AsymmetryError
 from spec.forms import Renaming
 

@@ -16,8 +16,16 @@ import numpy as np
 
 from model_check.engine import derived, kernels
 from model_check.engine.arrays import Column, Lookup, numbers
+from model_check.engine.compiled import (
+    UNKNOWN,
+    Int32s,
+    Int64s,
+)
 from model_check.engine.derived import BaseTables, derive, empty_tables, way_of, with_room
-from model_check.engine.kernels import NO_VIOLATION, UNKNOWN, Int32s, Int64s, KernelTables
+from model_check.engine.kernels import (
+    NO_VIOLATION,
+    KernelTables,
+)
 from model_check.engine.symmetry import Group
 from model_check.explore import AsymmetryError
 from model_check.interned import Memo, Numbering
