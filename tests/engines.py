@@ -38,9 +38,7 @@ def summary(found: Exploration[E, M]) -> Summary:
     )
 
 
-def by_reference(
-    system: System[S, E, O, M, Q, H], budget: Budget = UNLIMITED
-) -> Exploration[E, M]:
+def by_reference(system: System[S, E, O, M, Q, H], budget: Budget = UNLIMITED) -> Exploration[E, M]:
     interned = InternedSystem(system)
     found = explore(interned, budget)
     translated = cast("Exploration[E, M]", found)

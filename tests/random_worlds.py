@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import combinations_with_replacement
 from typing import TypeAlias, cast
 
 from hypothesis import strategies as st
@@ -222,4 +221,6 @@ def worlds(draw: st.DrawFn, networks: tuple[str, ...] = tuple(NETWORKS)) -> Worl
         has_restarts=draw(st.booleans()),
     )
     forms = draw(st.lists(st.sampled_from(FORMS), unique=True))
-    return World(node, draw(st.sampled_from(networks)), tuple(forms), draw(st.sampled_from([0, 2, 5, 10])))
+    return World(
+        node, draw(st.sampled_from(networks)), tuple(forms), draw(st.sampled_from([0, 2, 5, 10]))
+    )

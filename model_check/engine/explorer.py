@@ -97,12 +97,13 @@ def explore(
     renamings = tuple(system.node.renamings()) if options.symmetry is not False else ()
     if options.symmetry and len(renamings) < 2:
         raise AsymmetryError("the system gives no renamings: it claims no symmetry")
-    if system.watch.has_global_properties and options.symmetry:
-        raise AsymmetryError("a property of all nodes at once may depend on their names")
-    if system.watch.has_global_properties:
-        renamings = ()
     workers = options.workers or cores()
     try:
+        if system.watch.has_global_properties and renamings:
+            raise AsymmetryError(
+                "a property of all nodes at once may depend on their names; it was evaluated on "
+                "each state by itself, which is slow"
+            )
         group = Group(system.node.count, renamings)
         return Search(system, group, workers, options.eager, budget, on_progress).run()
     except AsymmetryError as error:
