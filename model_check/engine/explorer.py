@@ -176,6 +176,8 @@ class Search(Generic[S, E, O, M, Q, H]):
         buffers.stabilizers[owner, 0] = stabilizer
         buffers.counts[owner] = 1
         self._store()
+        # `System.initial_violation` has looked at this one.
+        self._surveyed = [partition.stored for partition in self._partitions]
 
     def _search(self) -> None:
         """Expand level after level: all states that are the same number of actions away."""
@@ -222,6 +224,8 @@ class Search(Generic[S, E, O, M, Q, H]):
             self._note_milestones()
             self._note_violations()
             self._store()
+            if self._system.watch.has_global_properties:
+                self._survey()
             self._tables.fill(np.concatenate(notes))
             self._check_budget()
             self._take_stock()
@@ -248,8 +252,6 @@ class Search(Generic[S, E, O, M, Q, H]):
             self.found.stopped_by = (
                 f"the budget of {most} states" if stored == most else self._memory_budget()
             )
-        if self._system.watch.has_global_properties:
-            self._survey()
 
     def _store_own(self, owner: int, limit: int) -> bool:
         partition, renamings = self._partitions[owner], len(self._group)
