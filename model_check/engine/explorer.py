@@ -100,10 +100,7 @@ def explore(
     workers = options.workers or cores()
     try:
         if system.watch.has_global_properties and renamings:
-            raise AsymmetryError(
-                "a property of all nodes at once may depend on their names; it was evaluated on "
-                "each state by itself, which is slow"
-            )
+            raise AsymmetryError("a property of all nodes at once may depend on their names")
         group = Group(system.node.count, renamings)
         return Search(system, group, workers, options.eager, budget, on_progress).run()
     except AsymmetryError as error:
@@ -147,6 +144,10 @@ class Search(Generic[S, E, O, M, Q, H]):
         """The lowest rank of a violation, and the state from which it was reached."""
         self._surveyed = [0] * workers
         self._survey_violations = 0
+        if system.watch.has_global_properties:
+            self.found.notes.append(
+                "a property of all nodes at once was evaluated on each state by itself: that is slow"
+            )
 
     def run(self) -> Exploration[E, M]:
         """Search to the end, and report."""
