@@ -193,7 +193,7 @@ def test_what_is_not_symmetric_is_refused_or_explored_without(
     is_claimed = bool(list(system.node.renamings()))
     assert any(note.startswith("explored without symmetry: ") for note in found.notes) == is_claimed
     is_slow = system.watch.has_global_properties
-    assert any(note.endswith("by itself: that is slow") for note in found.notes) == is_slow
+    assert any(note.endswith("state by state: that is slow") for note in found.notes) == is_slow
 
 
 def test_what_is_symmetric_is_explored_so() -> None:

@@ -146,7 +146,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         self._survey_violations = 0
         if system.watch.has_global_properties:
             self.found.notes.append(
-                "a property of all nodes at once was evaluated on each state by itself: that is slow"
+                "a property of all nodes at once was evaluated state by state: that is slow"
             )
 
     def run(self) -> Exploration[E, M]:
