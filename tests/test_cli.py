@@ -179,8 +179,9 @@ def test_progress_is_shown_on_a_terminal_and_an_interrupt_leaves_a_report(tmp_pa
     )
     os.close(its_end)
     shown = b""
-    while b"to expand" not in shown:
+    while b"depth 5:" not in shown:
         shown += os.read(terminal, 4096)
+    assert b"to expand" in shown
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate()
     os.close(terminal)
