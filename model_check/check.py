@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -10,9 +10,11 @@ from model_check.counterexample import Replay, replay, shorten
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
 from model_check.network import Fifo, Once, Replayable
-from model_check.raft import Bounds, RaftAction, RaftNetwork, RaftSystem, raft_system
+from model_check.raft import Bounds, RaftNetwork, RaftSystem, raft_system
+from model_check.system import Action, M, System
+from model_check.watch import Memory
 from raft_ref import Event, Message, NodeState, Output
-from spec.forms import Property
+from spec.forms import E, O, Property, S
 from spec.properties import PROPERTIES
 
 EngineName: TypeAlias = Literal["compiled", "reference"]
@@ -66,9 +68,10 @@ class Setup:
         """The closed system to explore."""
         return raft_system(self.bounds, self.network_object(), self.chosen_properties)
 
-    def described_bounds(self) -> dict[str, int | bool]:
+    def described_bounds(self) -> dict[str, int | bool | list[int]]:
         """Every bound by its name, those of the network included where it has some."""
         named = {item.name: getattr(self.bounds, item.name) for item in fields(Bounds)}
+        named["only_timeout"] = list(self.bounds.only_timeout)
         if self.network == "fifo":
             named |= {"max_in_flight": self.max_in_flight, "loss": self.loss}
         return named
@@ -85,14 +88,18 @@ class CheckResult:
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:
-        """The properties that nothing could have broken, and the milestones each one lacked."""
-        if self.exploration.verdict == "violated":
-            return {}
-        lacking = {
-            item.name: tuple(sorted(item.exercised_by - self.exploration.reached.keys()))
-            for item in self.setup.chosen_properties
-        }
-        return {name: milestones for name, milestones in lacking.items() if milestones}
+        """See `vacuous`."""
+        return vacuous(self.setup.chosen_properties, self.exploration)
+
+
+def vacuous(properties: Iterable[Property], found: Exploration[E, M]) -> dict[str, tuple[str, ...]]:
+    """The properties that nothing could have broken, and the milestones each one lacked."""
+    if found.verdict == "violated":
+        return {}
+    lacking = {
+        item.name: tuple(sorted(item.exercised_by - found.reached.keys())) for item in properties
+    }
+    return {name: milestones for name, milestones in lacking.items() if milestones}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +117,19 @@ class Means:
     """Of the compiled engine, on a network that keeps what it delivers: whether nodes send at once
     what they could send without changing. Figures are then those of the reduced space."""
 
+    @property
+    def chosen_engine(self) -> EngineName:
+        """The engine by name."""
+        return self.engine or "compiled"
+
+
+FASTEST = Means()
+
 
 def check(
     setup: Setup,
     budget: Budget = UNLIMITED,
-    means: Means = Means(),
+    means: Means = FASTEST,
     on_progress: Callable[[Figures], None] = ignore,
 ) -> CheckResult:
     """Explore ``setup`` within ``budget``; a violation is replayed on the core before it counts.
@@ -123,44 +138,53 @@ def check(
         AssertionError: if the replay does not end in the same violation. The explorer is at fault.
         ValueError: if symmetry was asked for, and there is none.
     """
-    engine = means.engine or "compiled"
-    explore = _explore_compiled if engine == "compiled" else _explore_reference
-    found = explore(setup.system(), budget, means, on_progress)
-    if found.violation is None:
-        return CheckResult(setup, engine, found, None)
-    replayed = replay(setup.system(), found.actions)
-    assert replayed.violation == found.violation, (
-        f"the explorer found {found.violation}, but its run leads to {replayed.violation}"
-    )
-    if found.is_reduced:
-        replayed = shorten(setup.system(), found.actions, found.violation.property)
-        found.actions = [moment.action for moment in replayed.moments]
-        found.violation, found.depth = replayed.violation, len(found.actions)
-        found.notes.append("the run to the violation may not be the shortest, with eager sends")
-    return CheckResult(setup, engine, found, replayed)
+    found = explore_system(setup.system(), budget, means, on_progress)
+    run = None if found.violation is None else replayed(setup.system(), found)
+    return CheckResult(setup, means.chosen_engine, found, run)
 
 
-def _explore_reference(
-    system: RaftSystem,
+def explore_system(
+    system: System[S, E, O, M, Hashable, Memory],
     budget: Budget,
     means: Means,
-    on_progress: Callable[[Figures], None],
-) -> Exploration[Event, Message]:
-    interned = InternedSystem(system)
-    found = explore(interned, budget, on_progress=on_progress)
-    actions: list[RaftAction] = [interned.original(action) for action in found.actions]
-    translated = cast("Exploration[Event, Message]", found)
-    return replace(translated, actions=actions, core_calls=interned.core_calls)
+    on_progress: Callable[[Figures], None] = ignore,
+) -> Exploration[E, M]:
+    """Explore any system by ``means``.
 
-
-def _explore_compiled(
-    system: RaftSystem,
-    budget: Budget,
-    means: Means,
-    on_progress: Callable[[Figures], None],
-) -> Exploration[Event, Message]:
+    Raises:
+        ValueError: if symmetry was asked for, and there is none.
+    """
+    if means.chosen_engine == "reference":
+        interned = InternedSystem(system)
+        found = explore(interned, budget, on_progress=on_progress)
+        actions: list[Action[E, M]] = [interned.original(action) for action in found.actions]
+        translated = cast("Exploration[E, M]", found)
+        return replace(translated, actions=actions, core_calls=interned.core_calls)
     # Imported here, since it takes a second, and not everyone has a use for it.
     from model_check.engine import explorer
 
     options = explorer.Options(workers=means.workers, symmetry=means.symmetry, eager=means.eager)
     return explorer.explore(system, budget, options, on_progress=on_progress)
+
+
+def replayed(
+    system: System[S, E, O, M, Hashable, Memory], found: Exploration[E, M]
+) -> Replay[S, E, O, M]:
+    """The run to the violation that was ``found``, taken again on ``system``.
+
+    A run in a reduced space is shortened, and what was found corrected accordingly.
+
+    Raises:
+        AssertionError: if it does not lead to that violation. The explorer is at fault.
+    """
+    assert found.violation is not None
+    run = replay(system, found.actions)
+    assert run.violation == found.violation, (
+        f"the explorer found {found.violation}, but its run leads to {run.violation}"
+    )
+    if found.is_reduced:
+        run = shorten(system, found.actions, found.violation.property)
+        found.actions = [moment.action for moment in run.moments]
+        found.violation, found.depth = run.violation, len(found.actions)
+        found.notes.append("the run to the violation may not be the shortest, with eager sends")
+    return run

@@ -6,7 +6,7 @@ Exit codes, the same for every command:
 0      holds: what was asked for was done, and nothing wrong was found
 1      violated: a property does not hold
 2      usage: an option, a file or an input is not usable; nothing was checked
-3      (reserved: an adapter failed)
+3      adapter-failed: an adapter does not keep to the protocol, or cannot be had
 4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end
 =====  ============================================================================
 """
@@ -22,6 +22,7 @@ import click
 
 from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
+from model_check.commands.conform import conform_command
 
 EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 4
@@ -38,13 +39,15 @@ EXIT_INCONCLUSIVE = 4
 def cli(context: click.Context) -> None:
     """The Raft you check your Raft against.
 
-    Exit codes: 0 holds, 1 violated, 2 usage or malformed input, 4 inconclusive.
+    Exit codes: 0 holds or conforms, 1 violated, 2 usage or malformed input, 3 an adapter failed,
+    4 inconclusive.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 cli.add_command(check_command)
+cli.add_command(conform_command)
 cli.add_command(bench_command)
 
 

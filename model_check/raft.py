@@ -60,6 +60,10 @@ class Bounds:
     restarts: bool = False
     """Whether any server may crash and restart at any moment, any number of times. That multiplies
     the states by four to ten."""
+    heartbeats: bool = True
+    """Whether leaders' heartbeat timers fire."""
+    only_timeout: tuple[NodeId, ...] = ()
+    """The servers whose election timers fire; all, if none is named."""
 
     def __post_init__(self) -> None:
         minimums = {"servers": 1, "max_term": 0, "max_log": 0, "values": 1, "max_entries": 1}
@@ -67,11 +71,29 @@ class Bounds:
             value = getattr(self, bound)
             if value < minimum:
                 raise ValueError(f"{bound} must be at least {minimum}, not {value}")
+        for server in self.only_timeout:
+            if not 1 <= server <= self.servers:
+                raise ValueError(f"only_timeout names server {server}, of {self.servers}")
 
     @property
     def commands(self) -> tuple[Command, ...]:
         """The commands that clients send: ``v1``, ``v2``, ..."""
         return tuple(f"v{number}" for number in range(1, self.values + 1))
+
+
+def environment_events(
+    bounds: Bounds, node: NodeId, state: NodeState
+) -> Iterator[ElectionTimeout | HeartbeatTimeout | ClientRequest | Restart]:
+    """Timeouts, requests and restarts, where they can change anything at all."""
+    if isinstance(state.role, Leader):
+        if bounds.heartbeats:
+            yield HeartbeatTimeout()
+        if state.log.last_index < bounds.max_log:
+            yield from map(ClientRequest, bounds.commands)
+    elif state.current_term < bounds.max_term and node in (bounds.only_timeout or (node,)):
+        yield ElectionTimeout()
+    if bounds.restarts:
+        yield Restart()
 
 
 class RaftNode(Node[NodeState, Event, Output, Message]):
@@ -93,15 +115,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         return NodeState()
 
     def events(self, node: NodeId, state: NodeState) -> Iterator[Event]:
-        """Timeouts, requests and restarts, where they can change anything at all."""
-        if isinstance(state.role, Leader):
-            yield HeartbeatTimeout()
-            if state.log.last_index < self.bounds.max_log:
-                yield from map(ClientRequest, self.bounds.commands)
-        elif state.current_term < self.bounds.max_term:
-            yield ElectionTimeout()
-        if self.bounds.restarts:
-            yield Restart()
+        return environment_events(self.bounds, node, state)
 
     def step(
         self, node: NodeId, state: NodeState, event: Event
@@ -122,8 +136,13 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         return isinstance(event, Restart)
 
     def renamings(self) -> Iterator[Renaming]:
-        """Neither Raft nor its bounds tell one server, or one command, from another."""
-        return Renaming.all_of(self.count, self.bounds.commands)
+        """Raft does not tell one server, or one command, from another; bounds may."""
+        special = frozenset(self.bounds.only_timeout)
+        return (
+            renaming
+            for renaming in Renaming.all_of(self.count, self.bounds.commands)
+            if frozenset(map(renaming.node, special)) == special
+        )
 
     def rename(self, value: T, renaming: Renaming) -> T:
         match value:

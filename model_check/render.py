@@ -1,18 +1,33 @@
-"""A run of Raft for people: as a table, as a Mermaid sequence diagram, as a test to paste."""
+"""A run of Raft for people: as a table, as a Mermaid sequence diagram, as a test to paste.
+
+Runs of foreign implementations are shown as those of our own core are, but that a test of them does
+a schedule again.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from textwrap import fill
+from typing import TypeAlias
 
 from rich.table import Table
 from rich.text import Text
 
 import raft_ref
 from model_check.check import RaftReplay, Setup
-from model_check.counterexample import Moment
+from model_check.conformance.observed import (
+    Arrival,
+    ForeignEvent,
+    ForeignMessage,
+    ForeignOutput,
+    ObservedState,
+    Sent,
+    understood,
+)
+from model_check.counterexample import Moment, Replay
 from model_check.system import Action, Deliver, Lose, Occur
 from raft_ref import (
     Appended,
@@ -41,7 +56,16 @@ from raft_ref import (
     Send,
 )
 
-RaftMoment = Moment[NodeState, Event, Output, Message]
+AnyEvent: TypeAlias = Event | ForeignEvent
+AnyMessage: TypeAlias = Message | ForeignMessage
+AnyAction: TypeAlias = Action[Event, Message] | Action[ForeignEvent, ForeignMessage]
+AnyMoment: TypeAlias = (
+    Moment[NodeState, Event, Output, Message]
+    | Moment[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+)
+AnyReplay: TypeAlias = (
+    RaftReplay | Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+)
 
 
 # --- words -----------------------------------------------------------------------------------
@@ -57,7 +81,7 @@ def describe_entries(entries: tuple[Entry, ...]) -> str:
     return "[" + " ".join(f"{entry.term}:{entry.command}" for entry in entries) + "]"
 
 
-def describe_message(message: Message) -> str:
+def describe_message(message: AnyMessage) -> str:
     """A message's kind and fields, without its source and destination."""
     match message:
         case RequestVote():
@@ -72,16 +96,26 @@ def describe_message(message: Message) -> str:
             fields += f"leader_commit={message.leader_commit}"
         case AppendEntriesReply():
             fields = f"success={message.success}, match_index={message.match_index}"
+        case ForeignMessage(kind=kind):
+            understood_message = understood(message)
+            if understood_message is not None:
+                return describe_message(understood_message)
+            return f"{kind}({_describe_fields(json.loads(message.fields))})"
     return f"{type(message).__name__}(term={message.term}, {fields})"
 
 
-def describe_way(message: Message) -> str:
+def _describe_fields(fields: dict[str, object]) -> str:
+    shown = ((name, json.dumps(value, ensure_ascii=False)) for name, value in fields.items())
+    return ", ".join(f"{name}={text}" for name, text in shown)
+
+
+def describe_way(message: AnyMessage) -> str:
     """A message with its source and destination."""
     way = f"{server_name(message.source)} → {server_name(message.destination)}"
     return f"{way} {describe_message(message)}"
 
 
-def describe_event(node: NodeId, event: Event) -> str:
+def describe_event(node: NodeId, event: AnyEvent) -> str:
     """What happens to ``node``, as a sentence."""
     name = server_name(node)
     match event:
@@ -93,17 +127,20 @@ def describe_event(node: NodeId, event: Event) -> str:
             return f"a client asks {name} for {command}"
         case Restart():
             return f"{name} crashes and restarts"
-        case Receive(message):
+        case Receive(message) | Arrival(message):
             return f"{name} receives {describe_message(message)} from {server_name(message.source)}"
 
 
-def describe_action(action: Action[Event, Message]) -> str:
+def describe_action(action: AnyAction) -> str:
     """What happens, as a sentence."""
     match action:
         case Occur(node, event):
             return describe_event(node, event)
         case Deliver(message):
-            return describe_event(message.destination, Receive(message))
+            return (
+                f"{server_name(message.destination)} receives {describe_message(message)} from "
+                f"{server_name(message.source)}"
+            )
         case Lose(message):
             return f"{describe_way(message)} is lost"
 
@@ -113,7 +150,7 @@ def describe_role(role: Role) -> str:
     return type(role).__name__.lower()
 
 
-def changes(before: NodeState, after: NodeState) -> Iterator[str]:
+def changes(before: NodeState, after: NodeState) -> list[str]:
     """Every field that differs, with its old and new value."""
     shown = (
         ("role", describe_role(before.role), describe_role(after.role)),
@@ -123,7 +160,10 @@ def changes(before: NodeState, after: NodeState) -> Iterator[str]:
         ("commit_index", str(before.commit_index), str(after.commit_index)),
         *_role_fields(before.role, after.role),
     )
-    return (f"{field}: {old} → {new}" for field, old, new in shown if old != new)
+    found = [f"{field}: {old} → {new}" for field, old, new in shown if old != new]
+    if not found and before != after:
+        return ["(only what cannot be observed)"]
+    return found
 
 
 def _role_fields(before: Role, after: Role) -> Iterator[tuple[str, str, str]]:
@@ -143,10 +183,10 @@ def _role_fields(before: Role, after: Role) -> Iterator[tuple[str, str, str]]:
             yield f"match_index[{name}]", str(old), str(new)
 
 
-def describe_output(output: Output) -> str:
+def describe_output(output: Output | ForeignOutput) -> str:
     """What a server puts out; nothing for what is no news to a reader."""
     match output:
-        case Send(message):
+        case Send(message) | Sent(message):
             return f"to {server_name(message.destination)}: {describe_message(message)}"
         case Apply(index, entry):
             return f"applies {entry.term}:{entry.command} at index {index}"
@@ -159,17 +199,18 @@ def describe_output(output: Output) -> str:
 # --- a table ---------------------------------------------------------------------------------
 
 
-def as_table(run: RaftReplay) -> Table:
+def as_table(run: AnyReplay) -> Table:
     """A run with one row an action: what happened, what it changed, what the server put out."""
     table = Table(show_lines=True)
     table.add_column("", justify="right")
     table.add_column("what happens", ratio=3)
     table.add_column("what changes", ratio=3)
     table.add_column("what the server puts out", ratio=4)
-    for number, moment in enumerate(run.moments, start=1):
+    moments: tuple[AnyMoment, ...] = run.moments
+    for number, moment in enumerate(moments, start=1):
         changed, outputs = [], []
         if moment.before is not None and moment.outcome is not None:
-            changed = list(changes(moment.before, moment.outcome.state))
+            changed = changes(moment.before, moment.outcome.state)
             outputs = [text for text in map(describe_output, moment.outcome.outputs) if text]
             outputs += [f"fails: {moment.outcome.failure}"] if moment.outcome.failure else []
         cells = (describe_action(moment.action), "\n".join(changed), "\n".join(outputs))
@@ -180,11 +221,12 @@ def as_table(run: RaftReplay) -> Table:
 # --- a sequence diagram ----------------------------------------------------------------------
 
 
-def as_mermaid(run: RaftReplay) -> str:
+def as_mermaid(run: AnyReplay) -> str:
     """A run as a Mermaid sequence diagram: arrows for what arrived, notes for what it changed."""
     lines = ["sequenceDiagram"]
     lines += [f"    participant S{node}" for node in range(1, len(run.initial) + 1)]
-    for moment in run.moments:
+    moments: tuple[AnyMoment, ...] = run.moments
+    for moment in moments:
         lines += [f"    {line}" for line in _diagram_lines(moment)]
     if run.violation is not None:
         over = f"S1,S{len(run.initial)}" if len(run.initial) > 1 else "S1"
@@ -193,7 +235,7 @@ def as_mermaid(run: RaftReplay) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _diagram_lines(moment: RaftMoment) -> Iterator[str]:
+def _diagram_lines(moment: AnyMoment) -> Iterator[str]:
     notes: list[str] = []
     match moment.action:
         case Deliver(message):
@@ -208,7 +250,7 @@ def _diagram_lines(moment: RaftMoment) -> Iterator[str]:
         yield f"Note over S{moment.node}: {'<br/>'.join(map(_in_diagram, notes))}"
 
 
-def _way(message: Message, arrow: str) -> str:
+def _way(message: AnyMessage, arrow: str) -> str:
     return f"S{message.source}{arrow}S{message.destination}"
 
 
@@ -255,6 +297,41 @@ def test_{test}() -> None:
 {actions}
     ]
     assert replay(setup.system(), actions).violation is None
+'''
+
+
+def as_foreign_pytest(run: AnyReplay, schedule: str, command: tuple[str, ...]) -> str:
+    """A pytest function that does the run again on an adapter, and fails while it violates."""
+    assert run.violation is not None
+    words = re.findall("[A-Z][a-z]*", run.violation.property)
+    return _FOREIGN_TEST.format(
+        test="_".join(words).lower(),
+        property=run.violation.property,
+        explanation=_wrapped(run.violation.explanation, 4),
+        command=list(command),
+        schedule=schedule.rstrip("\n"),
+    )
+
+
+_FOREIGN_TEST = '''\
+import subprocess
+from pathlib import Path
+
+ADAPTER = {command!r}
+SCHEDULE = r"""
+{schedule}
+"""
+
+
+def test_{test}(tmp_path: Path) -> None:
+    """This run broke {property}:
+
+{explanation}
+    """
+    file = tmp_path / "schedule.json"
+    file.write_text(SCHEDULE)
+    done = subprocess.run(["raft-ref", "conform", "--replay", file, "--", *ADAPTER])
+    assert done.returncode == 0
 '''
 
 

@@ -12,9 +12,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from model_check.check import CheckResult, RaftReplay, Setup
+from model_check.explore import Exploration
 from model_check.raft import Bounds, RaftAction
-from model_check.system import Deliver, Lose, Occur
+from model_check.system import Deliver, Lose, M, Occur
 from raft_ref.codec import JSON, CodecError, decode_event, decode_message, encode
+from spec.forms import E
 from spec.milestones import MILESTONES
 
 SCHEMA_VERSION = 1
@@ -42,27 +44,34 @@ def report(result: CheckResult) -> Report:
         "schema_version": SCHEMA_VERSION,
         "command": "check",
         "verdict": found.verdict,
+        "engine": result.engine,
+        "orbits": found.orbits,
+        "renamings": found.renamings,
+        "core_calls": found.core_calls,
+        **figures(found),
+        "network": setup.network,
+        "bounds": setup.described_bounds(),
+        "properties": list(setup.properties),
+        "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
+        "violation": violation,
+    }
+
+
+def figures(found: Exploration[E, M]) -> dict[str, object]:
+    """What every report of an exploration says of it."""
+    return {
         "stopped_by": found.stopped_by,
         "states": found.states,
         "transitions": found.transitions,
         "depth": found.depth,
         "frontier": found.frontier,
         "seconds": round(found.seconds, 3),
-        "engine": result.engine,
         "workers": found.workers,
-        "orbits": found.orbits,
-        "renamings": found.renamings,
         "reduced": found.is_reduced,
-        "core_calls": found.core_calls,
         "state_bytes": found.state_bytes,
         "memory_bytes": found.memory_bytes,
         "notes": found.notes,
-        "network": setup.network,
-        "bounds": setup.described_bounds(),
-        "properties": list(setup.properties),
-        "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
         "reached": {item.name: found.reached.get(item.name) for item in MILESTONES},
-        "violation": violation,
     }
 
 
@@ -138,6 +147,7 @@ def _decode_action(data: Any, path: str, servers: int) -> RaftAction:
 def _decode_setup(data: Any) -> Setup:
     """The setup of a report whose schema has been checked."""
     bounds = dict(data["bounds"])
+    bounds["only_timeout"] = tuple(bounds.pop("only_timeout", ()))
     of_fifo = {name: bounds.pop(name) for name in ("max_in_flight", "loss") if name in bounds}
     try:
         return Setup(

@@ -28,6 +28,13 @@ Addressed: TypeAlias = tuple[NodeNumber, M]
 T = TypeVar("T")
 
 
+class NotTheNode(Exception):
+    """A step could not be made, for a reason that says nothing of the node.
+
+    Unlike every other exception of a step, it is no finding, and ends the exploration.
+    """
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[S, O, M]):
     """What a step of a node leads to."""
@@ -60,6 +67,9 @@ class Node(ABC, Generic[S, E, O, M]):
     @abstractmethod
     def step(self, node: NodeNumber, state: S, event: E) -> Outcome[S, O, M]:
         """What ``event`` makes of ``node``. An exception counts as a violation of `TOTALITY`."""
+
+    def foresee(self, steps: Iterable[tuple[NodeNumber, S, E]]) -> None:
+        """Told which steps are about to be asked for. A node that is slow may take many at once."""
 
     @abstractmethod
     def arrival(self, message: M) -> tuple[NodeNumber, E]:
@@ -384,6 +394,8 @@ def attempt(node: Node[S, E, O, M], number: NodeNumber, before: S, event: E) -> 
         for message in outcome.messages:
             _check_way(node, number, message)
         return outcome
+    except NotTheNode:
+        raise
     except Exception as error:  # whatever it is, it is a finding about the node, not about us
         return Outcome(before, failure=f"{type(error).__name__}: {error}")
 

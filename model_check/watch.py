@@ -65,12 +65,16 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
     ) -> Observation:
         if outcome.failure is not None:
             return Observation(None, Violation(TOTALITY, outcome.failure), ())
-        step = Step(node, before, event, outcome.state, outcome.outputs)
+        step = self.seen(Step(node, before, event, outcome.state, outcome.outputs))
         facts = tuple(item.fact(step) for item in self._history_properties)
         noteworthy = any(fact is not None for fact in facts)
         violation = _first((item, item.violation(step)) for item in self._step_properties)
         reached = tuple(item.name for item in self._milestones if item.reached_by(step))
         return Observation(facts if noteworthy else None, violation, reached)
+
+    def seen(self, step: Step[S, E, O]) -> Step[S, E, O]:
+        """What properties and milestones see of a step: all of it."""
+        return step
 
     def remember(self, memory: Memory, fact: Hashable) -> Memory:
         facts = cast(Memory, fact)

@@ -58,6 +58,9 @@ class Property:
 
     exercised_by: ClassVar[frozenset[str]] = frozenset()
     """Milestones without which nothing could have broken the property: it then holds vacuously."""
+    observes: ClassVar[frozenset[str]] = frozenset()
+    """What of a node's state the property looks at, by name: where that cannot be observed, the
+    property cannot be judged."""
 
     @property
     def name(self) -> str:

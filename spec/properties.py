@@ -26,6 +26,7 @@ class ElectionSafety(
     """At most one leader can be elected in a given term (§5.2)."""
 
     exercised_by = frozenset({"contested_election"})
+    observes = frozenset({"current_term", "role"})
 
     def initial(self) -> frozenset[Leadership]:
         """Remember who has led which term."""
@@ -52,6 +53,7 @@ class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
     """A leader never overwrites or deletes entries in its log; it only appends new ones (§5.3)."""
 
     exercised_by = frozenset({"append"})
+    observes = frozenset({"current_term", "role", "log"})
 
     def violation(self, step: RaftStep) -> str | None:
         before, after = step.before, step.after
@@ -72,6 +74,7 @@ class LogMatching(PairProperty[NodeState, Log]):
     entries up through the given index (§5.3)."""
 
     exercised_by = frozenset({"replication"})
+    observes = frozenset({"log"})
 
     def view(self, state: NodeState) -> Log:
         """The log."""
@@ -130,6 +133,7 @@ class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign, Reign]
     """
 
     exercised_by = frozenset({"commit", "election_with_entries"})
+    observes = frozenset({"current_term", "role", "log", "commit_index"})
 
     def initial(self) -> Reign:
         """Remember nothing yet."""
@@ -183,6 +187,7 @@ class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Appl
     will ever apply a different log entry for the same index (§5.4.3)."""
 
     exercised_by = frozenset({"follower_commit"})
+    observes = frozenset({"log", "commit_index"})
 
     def initial(self) -> Applied:
         """Remember what was ever applied, and where."""
@@ -214,6 +219,7 @@ class MonotonicTerm(StepProperty[NodeState, Event, Output]):
     """A server's current term increases monotonically, across restarts too (§5.1, Figure 2)."""
 
     exercised_by = frozenset({"stale_message"})
+    observes = frozenset({"current_term"})
 
     def violation(self, step: RaftStep) -> str | None:
         if step.after.current_term >= step.before.current_term:
@@ -232,6 +238,7 @@ class VoteOncePerTerm(StepProperty[NodeState, Event, Output]):
     """
 
     exercised_by = frozenset({"contested_election"})
+    observes = frozenset({"current_term", "voted_for"})
 
     def violation(self, step: RaftStep) -> str | None:
         before, after = step.before, step.after
@@ -254,6 +261,7 @@ class CommitStability(StepProperty[NodeState, Event, Output]):
     where it is volatile (§5.3, Figure 2)."""
 
     exercised_by = frozenset({"commit"})
+    observes = frozenset({"log", "commit_index"})
 
     def violation(self, step: RaftStep) -> str | None:
         before, after = step.before, step.after

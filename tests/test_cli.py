@@ -73,6 +73,8 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
         "values": 2,
         "max_entries": 1,
         "restarts": True,
+        "heartbeats": True,
+        "only_timeout": [],
     }
     assert report["violation"] is None
     assert (report["reached"]["election"], report["reached"]["split_vote"]) == (3, None)

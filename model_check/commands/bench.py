@@ -104,7 +104,7 @@ def _report(size: Size, measurements: Sequence[Measurement]) -> Report:
 def _table(measurements: Sequence[Measurement]) -> Table:
     table = Table()
     for name in ("three servers", "engine", "symmetry", "workers"):
-        table.add_column(name, no_wrap=name == "engine")
+        table.add_column(name, no_wrap=name in ("three servers", "engine"))
     for name in (
         *("states", "stored", "transitions", "seconds", "states/s", "trans./s", "bytes"),
         "ratio",

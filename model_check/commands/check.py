@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias, Unpack
+from typing import Unpack
 
 import click
 
-from model_check.check import CheckResult, EngineName, RaftReplay, Setup, check
+from model_check.check import CheckResult, RaftReplay, Setup, check
 from model_check.commands.options import (
     BudgetOptions,
     MeansOptions,
-    SetupOptions,
+    Rendering,
+    SpaceOptions,
     budget_from,
     budget_options,
     given,
@@ -21,8 +22,11 @@ from model_check.commands.options import (
     refuse,
     setup_from,
     setup_options,
+    show_option,
+    symmetry_option,
 )
 from model_check.commands.output import (
+    STARTING,
     console,
     live_progress,
     require_writable,
@@ -38,15 +42,8 @@ from model_check.report import ReportError, parse_report, replay_report, report
 
 EXIT_CODES: dict[Verdict, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
 
-Rendering: TypeAlias = Literal["table", "mermaid", "pytest"]
 
-STARTING: dict[EngineName, str] = {
-    "compiled": "starting (the very first time, the explorer is compiled, for half a minute)",
-    "reference": "starting",
-}
-
-
-class CheckOptions(SetupOptions, MeansOptions, BudgetOptions):
+class CheckOptions(SpaceOptions, MeansOptions, BudgetOptions):
     """What the options that say what to explore, and how, hand to the command."""
 
 
@@ -63,14 +60,9 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 @click.command("check")
 @setup_options
 @means_options
+@symmetry_option
 @budget_options
-@click.option(
-    "--show",
-    type=click.Choice(["table", "mermaid", "pytest"]),
-    default="table",
-    show_default=True,
-    help="How to show a counterexample.",
-)
+@show_option
 @json_option
 @click.option(
     "--graph",
@@ -90,6 +82,8 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 def check_command(
     context: click.Context,
     *,
+    max_entries: int,
+    symmetry: bool | None,
     show: Rendering,
     json_path: Path | None,
     graph_path: Path | None,
@@ -104,7 +98,7 @@ def check_command(
     Exit codes: 0 all properties hold within the bounds (or a replay no longer violates one), 1 one
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
-    setup = setup_from(options, context)
+    setup = setup_from(options, max_entries, context)
     for path in (json_path, graph_path):
         if path is not None and str(path) != "-":
             require_writable(path)
@@ -112,8 +106,8 @@ def check_command(
         others = [name for name in context.params if name not in WITH_REPLAY]
         refuse(given(context, others), "does not go with --replay: the report says what to check")
         return _replay(replay_path, show, json_path)
-    means, budget = means_from(options, context), budget_from(options)
-    with live_progress(STARTING[means.engine or "compiled"]) as on_progress:
+    means, budget = means_from(options, symmetry, context), budget_from(options)
+    with live_progress(STARTING[means.chosen_engine]) as on_progress:
         try:
             result = check(setup, budget, means, on_progress)
         except AsymmetryError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -29,22 +29,38 @@ _FIFO_ALONE = ("max_in_flight", "loss")
 _COMPILED_ALONE = ("workers", "symmetry", "eager", "max_memory")
 
 
-class SetupOptions(TypedDict):
-    """What the options of `setup_options` hand to a command."""
+class SpaceOptions(TypedDict):
+    """What the options of `space_options` hand to a command."""
 
     servers: int
     max_term: int
     max_log: int
     values: int
-    max_entries: int
     restarts: bool
+    heartbeats: bool
+    only_timeout: tuple[int, ...]
     network: NetworkName
     max_in_flight: int
     loss: bool
     properties: tuple[str, ...]
 
 
-_SETUP_OPTIONS = (
+class SetupOptions(SpaceOptions):
+    """What the options of `setup_options` hand to a command."""
+
+    max_entries: int
+
+
+def _servers(_context: object, option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    try:
+        return tuple(sorted({int(word) for word in text.split(",")}))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of servers such as 1,3") from None
+
+
+_SPACE_OPTIONS = (
     click.option(
         "--servers",
         type=click.IntRange(1),
@@ -74,17 +90,22 @@ _SETUP_OPTIONS = (
         help="Distinct commands that clients choose from.",
     ),
     click.option(
-        "--max-entries",
-        type=click.IntRange(1),
-        default=_DEFAULT_BOUNDS.max_entries,
-        show_default=True,
-        help="Entries that travel in one AppendEntries at most.",
-    ),
-    click.option(
         "--restarts/--no-restarts",
         default=_DEFAULT_BOUNDS.restarts,
         show_default=True,
         help="Whether any server may crash and restart at any moment.",
+    ),
+    click.option(
+        "--heartbeats/--no-heartbeats",
+        default=_DEFAULT_BOUNDS.heartbeats,
+        show_default=True,
+        help="Whether leaders' heartbeat timers fire.",
+    ),
+    click.option(
+        "--only-timeout",
+        callback=_servers,
+        metavar="SERVERS",
+        help="The servers whose election timers fire, such as 1,3; all of them by default.",
     ),
     click.option(
         "--network",
@@ -117,27 +138,45 @@ _SETUP_OPTIONS = (
 )
 
 
+def space_options(command: _F) -> _F:
+    """Give ``command`` the options that `setup_from` needs, for what is not our own core."""
+    return _with_options(command, *_SPACE_OPTIONS)
+
+
 def setup_options(command: _F) -> _F:
     """Give ``command`` the options that `setup_from` needs."""
-    return _with_options(command, *_SETUP_OPTIONS)
+    max_entries = click.option(
+        "--max-entries",
+        type=click.IntRange(1),
+        default=_DEFAULT_BOUNDS.max_entries,
+        show_default=True,
+        help="Entries that travel in one AppendEntries at most.",
+    )
+    return _with_options(command, *_SPACE_OPTIONS, max_entries)
 
 
-def setup_from(options: SetupOptions, context: click.Context) -> Setup:
+def setup_from(options: SpaceOptions, max_entries: int, context: click.Context) -> Setup:
     """What the options say to check.
 
     Raises:
-        click.UsageError: if an option was given that the chosen network has no use for.
+        click.UsageError: if an option was given that the chosen network has no use for, or that
+            names a server that there is not.
     """
     if options["network"] != "fifo":
         refuse(given(context, _FIFO_ALONE), "belongs to --network fifo")
+    for server in options["only_timeout"]:
+        if not 1 <= server <= options["servers"]:
+            raise click.UsageError(f"--only-timeout: there is no server {server}")
     return Setup(
         bounds=Bounds(
             servers=options["servers"],
             max_term=options["max_term"],
             max_log=options["max_log"],
             values=options["values"],
-            max_entries=options["max_entries"],
+            max_entries=max_entries,
             restarts=options["restarts"],
+            heartbeats=options["heartbeats"],
+            only_timeout=options["only_timeout"],
         ),
         network=options["network"],
         max_in_flight=options["max_in_flight"],
@@ -151,12 +190,11 @@ class MeansOptions(TypedDict):
 
     engine: Literal["auto"] | EngineName
     workers: int | None
-    symmetry: bool | None
     eager: bool
 
 
 def means_options(command: _F) -> _F:
-    """Give ``command`` the options that `means_from` needs."""
+    """Give ``command`` the options that `means_from` needs, but for symmetry."""
     return _with_options(
         command,
         click.option(
@@ -172,12 +210,6 @@ def means_options(command: _F) -> _F:
             help="compiled alone: how many threads; by default, one for each processor.",
         ),
         click.option(
-            "--symmetry/--no-symmetry",
-            default=None,
-            help="compiled alone: whether to explore only one of all states that are the same but "
-            "for the names of servers and values; by default, where that is possible.",
-        ),
-        click.option(
             "--eager/--no-eager",
             default=False,
             show_default=True,
@@ -188,7 +220,17 @@ def means_options(command: _F) -> _F:
     )
 
 
-def means_from(options: MeansOptions, context: click.Context) -> Means:
+def symmetry_option(command: _F) -> _F:
+    """Give ``command`` the option ``--symmetry``."""
+    return click.option(
+        "--symmetry/--no-symmetry",
+        default=None,
+        help="compiled alone: whether to explore only one of all states that are the same but "
+        "for the names of servers and values; by default, where that is possible.",
+    )(command)
+
+
+def means_from(options: MeansOptions, symmetry: bool | None, context: click.Context) -> Means:
     """How to explore.
 
     Raises:
@@ -202,7 +244,7 @@ def means_from(options: MeansOptions, context: click.Context) -> Means:
     return Means(
         engine=engine,
         workers=options["workers"],
-        symmetry=options["symmetry"],
+        symmetry=symmetry,
         eager=options["eager"],
     )
 
@@ -280,4 +322,18 @@ def json_option(command: _F) -> _F:
         "json_path",
         type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
         help="Write a report to this file, or to standard output (-), then without the summary.",
+    )(command)
+
+
+Rendering: TypeAlias = Literal["table", "mermaid", "pytest"]
+
+
+def show_option(command: _F) -> _F:
+    """Give ``command`` the option ``--show``, as a `Rendering`."""
+    return click.option(
+        "--show",
+        type=click.Choice(["table", "mermaid", "pytest"]),
+        default="table",
+        show_default=True,
+        help="How to show a counterexample.",
     )(command)

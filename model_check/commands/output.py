@@ -11,11 +11,19 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from model_check.check import EngineName
 from model_check.explore import Figures
 from model_check.report import Report
 
-PIPE_WIDTH = 140
+PIPE_WIDTH = 160
 """Columns for tables where there is no terminal to tell."""
+
+
+STARTING: dict[EngineName, str] = {
+    "compiled": "starting (the very first time, the explorer is compiled, for half a minute)",
+    "reference": "starting",
+}
+"""What is shown until there is something to show."""
 
 
 def console() -> Console:

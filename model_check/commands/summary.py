@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from model_check.check import CheckResult, Setup
+from model_check.explore import Exploration
+from model_check.render import server_name
+from model_check.system import M, Violation
+from spec.forms import E
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
 
@@ -14,24 +18,41 @@ def summary(result: CheckResult) -> str:
     found = result.exploration
     rows = [
         ("bounds", describe_bounds(result.setup)),
-        (
-            "explored",
-            f"{found.states:,} states, {found.transitions:,} transitions, depth {found.depth}, "
-            f"in {found.seconds:.1f} s ({found.states / max(found.seconds, 1e-9):,.0f} states/s)",
-        ),
+        ("explored", describe_figures(found)),
         ("by", describe_means(result)),
         ("properties", ", ".join(result.setup.properties)),
-        ("reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(found.reached))),
-        ("not reached", ", ".join(i.name for i in MILESTONES if i.name not in found.reached)),
+        *reached_rows(found),
     ]
-    lines = [_headline(result)]
-    lines += [f"  {label:<12} {text}" for label, text in rows if text]
-    return "\n".join([*lines, *_warnings(result)])
+    return "\n".join([_headline(result), *as_rows(rows), *warnings(found, result.vacuous)])
 
 
-def describe_bounds(setup: Setup) -> str:
+def as_rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Lines of a label and a text, without those that have nothing to say."""
+    return (f"  {label:<12} {text}" for label, text in rows if text)
+
+
+def describe_figures(found: Exploration[E, M]) -> str:
+    """What was explored, in figures."""
+    return (
+        f"{found.states:,} states, {found.transitions:,} transitions, depth {found.depth}, "
+        f"in {found.seconds:.1f} s ({found.states / max(found.seconds, 1e-9):,.0f} states/s)"
+    )
+
+
+def reached_rows(found: Exploration[E, M]) -> Iterator[tuple[str, str]]:
+    """Which milestones were reached, and which were not."""
+    yield "reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(found.reached))
+    yield "not reached", ", ".join(i.name for i in MILESTONES if i.name not in found.reached)
+
+
+def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     """The bounds in words, the network's included."""
     bounds = setup.bounds
+    entries = f"{_count(bounds.max_entries, 'entry', 'entries')} a message, " if of_our_core else ""
+    heartbeats = "" if bounds.heartbeats else "no heartbeats, "
+    timeouts = ""
+    if bounds.only_timeout:
+        timeouts = f"only {' and '.join(map(server_name, bounds.only_timeout))} timing out, "
     network = f"{setup.network} network"
     if setup.network == "fifo":
         loss = "with loss" if setup.loss else "without loss"
@@ -39,7 +60,7 @@ def describe_bounds(setup: Setup) -> str:
     return (
         f"{_count(bounds.servers, 'server')}, terms to {bounds.max_term}, "
         f"logs to {bounds.max_log}, {_count(bounds.values, 'value')}, "
-        f"{_count(bounds.max_entries, 'entry', 'entries')} a message, "
+        f"{entries}{heartbeats}{timeouts}"
         f"{'any' if bounds.restarts else 'no'} restarts, {network}"
     )
 
@@ -70,27 +91,38 @@ def _count(number: int, one: str, many: str = "") -> str:
 def _headline(result: CheckResult) -> str:
     found = result.exploration
     if found.violation is not None:
-        statement = next(
-            (item.statement for item in PROPERTIES if item.name == found.violation.property),
-            "A step is defined for everything that can happen.",
-        )
-        first_sentence = " ".join(statement.split("\n\n")[0].split())
-        return (
-            f"violated: {found.violation.property} after {found.depth} actions: "
-            f"{found.violation.explanation}\n  {'property':<12} {first_sentence}"
-        )
+        return "violated: " + describe_violation(found.violation, found.depth)
     if found.stopped_by is not None:
-        return (
-            f"inconclusive: stopped by {found.stopped_by}, with {found.frontier:,} states still to "
-            f"expand; no violation in what was explored"
-        )
+        return "inconclusive: " + describe_stop(found)
     return "holds: everything within the bounds was explored, and no property is violated"
 
 
-def _warnings(result: CheckResult) -> Iterator[str]:
-    for note in result.exploration.notes:
+def describe_violation(violation: Violation, depth: int) -> str:
+    """What is violated, how, and what the property says."""
+    statement = next(
+        (item.statement for item in PROPERTIES if item.name == violation.property),
+        "A step is defined for everything that can happen.",
+    )
+    first_sentence = " ".join(statement.split("\n\n")[0].split())
+    return (
+        f"{violation.property} after {depth} actions: {violation.explanation}\n"
+        f"  {'property':<12} {first_sentence}"
+    )
+
+
+def describe_stop(found: Exploration[E, M]) -> str:
+    """What ended an exploration before its end."""
+    return (
+        f"stopped by {found.stopped_by}, with {found.frontier:,} states still to expand; "
+        "no violation in what was explored"
+    )
+
+
+def warnings(found: Exploration[E, M], vacuous: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What one should know before believing what was found."""
+    for note in found.notes:
         yield f"note: {note}"
-    for name, lacking in result.vacuous.items():
+    for name, lacking in vacuous.items():
         yield (
             f"warning: nothing could have broken {name}: these bounds never reached "
             f"{', '.join(lacking)}"

@@ -9,7 +9,7 @@ components do is derived from that (`model_check.engine.derived`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -219,9 +219,22 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 needs,
                 unmet,
             )
-            for need in _distinct(needs[:noted]).tolist():
-                self._meet(*need)
+            notes = _distinct(needs[:noted]).tolist()
+            self.system.node.foresee(self._steps_noted(notes))
+            for note in notes:
+                self._meet(*note)
             requests = np.concatenate((unmet[:put_off], requests[position:]))
+
+    def _steps_noted(self, notes: list[list[int]]) -> Iterator[tuple[NodeNumber, S, E]]:
+        """The steps that a derivation noted it lacks; those under other names come on top."""
+        for kind, high, low in notes:
+            match kind:
+                case derived.NEED_EFFECT:
+                    yield *self._locals[high], self.system.node.arrival(self._messages[low])[1]
+                case derived.NEED_OWN:
+                    node, state = self._locals[high]
+                    for event in self.system.node.events(node, state):
+                        yield node, state, event
 
     @property
     def _slack(self) -> int:

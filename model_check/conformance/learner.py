@@ -1,0 +1,321 @@
+"""Finding out what a foreign server does: its history done again on a fresh server, and one more
+event.
+
+A server is a deterministic function of what has happened to it, if the adapter keeps its promises.
+That is seen, not believed: all that is done again must come out as it did before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import Event
+
+from model_check.conformance.observed import Arrival, ForeignEvent, ObservedState
+from model_check.conformance.process import AdapterFailed, AdapterProcess, Unanswered
+from model_check.conformance.protocol import (
+    PROTOCOL_VERSION,
+    AnyReply,
+    AnyRequest,
+    Crash,
+    DeliverRequest,
+    ElectionTimeoutRequest,
+    ErrorReply,
+    EventReply,
+    HeartbeatTimeoutRequest,
+    Init,
+    InitOk,
+    Propose,
+    ProtocolError,
+    Reset,
+    RestartRequest,
+)
+from model_check.conformance.table import LearntStep, LocalEvent, Table
+from raft_ref import ClientRequest, ElectionTimeout, HeartbeatTimeout, NodeId, Restart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """How to start an adapter."""
+
+    command: tuple[str, ...]
+    servers: int
+    options: tuple[tuple[str, str], ...] = ()
+    step_timeout: float
+
+    def start(self) -> Cluster:
+        """A fresh process.
+
+        Raises:
+            AdapterFailed: if it does not start, or breaks the protocol at once.
+        """
+        return Cluster(self)
+
+    def identity(self, init: InitOk) -> dict[str, str]:
+        """What must be the same for what was learnt before to be true still: the command, and the
+        contents of the files that it names."""
+        digests = []
+        for word in self.command:
+            path = Path(shutil.which(word) or word)
+            if path.is_file():
+                digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        return {
+            "adapter": init.name,
+            "command": " ".join(self.command),
+            "contents": " ".join(digests),
+            "servers": str(self.servers),
+            "options": " ".join(f"{name}={value}" for name, value in sorted(self.options)),
+        }
+
+
+class StepFailed(Exception):
+    """A server did not survive an event: how, and at which position of the history."""
+
+    def __init__(self, position: int, how: str, *, is_alive: bool) -> None:
+        super().__init__(how)
+        self.position = position
+        self.how = how
+        self.is_alive = is_alive
+        """Whether the process is: it can be reset."""
+
+
+class Cluster:
+    """The servers of one adapter process."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._msg_ids = count(1)
+        self._process = AdapterProcess(adapter.command, adapter.step_timeout)
+        nodes = list(range(1, adapter.servers + 1))
+        init = Init(
+            msg_id=next(self._msg_ids),
+            protocol_version=PROTOCOL_VERSION,
+            nodes=nodes,
+            options=dict(adapter.options),
+        )
+        try:
+            (reply,) = self._process.exchange([init])
+        except Unanswered as unanswered:
+            raise AdapterFailed(f"{unanswered.how}, at init", stderr=unanswered.stderr) from None
+        if isinstance(reply, ErrorReply):
+            raise self._process.failed(f"error {reply.code} at init: {reply.text}", init, reply)
+        assert isinstance(reply, InitOk)
+        if [each.node for each in reply.states] != nodes:
+            raise self._process.failed(f"init_ok must give the states of {nodes}", init, reply)
+        self.init = reply
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+    def perform(
+        self, node: NodeId, events: Sequence[ForeignEvent], *, from_start: bool
+    ) -> list[EventReply]:
+        """What ``node`` does on a reset, if ``from_start``, and then on each of ``events``.
+
+        Raises:
+            AdapterFailed: if the adapter breaks the protocol.
+            StepFailed: if the server does not survive one of them.
+        """
+        requests: list[AnyRequest] = []
+        positions: list[int] = []
+        if from_start:
+            requests.append(Reset(msg_id=next(self._msg_ids), node=node))
+            positions.append(-1)
+        for position, event in enumerate(events):
+            needed = self._requests(node, event)
+            requests += needed
+            positions += [position] * len(needed)
+        try:
+            replies = self._process.exchange(requests)
+        except Unanswered as unanswered:
+            if positions[unanswered.position] < 0:
+                raise AdapterFailed(
+                    f"{unanswered.how}, at a reset", stderr=unanswered.stderr
+                ) from None
+            said = "".join(f"\n  {line}" for line in unanswered.stderr[-5:])
+            raise StepFailed(
+                positions[unanswered.position], unanswered.how + said, is_alive=False
+            ) from None
+        return self._event_replies(requests, positions, replies)
+
+    def _event_replies(
+        self, requests: list[AnyRequest], positions: list[int], replies: list[AnyReply]
+    ) -> list[EventReply]:
+        """The replies that say what a server did, one for the reset and for each event."""
+        wanted: list[EventReply] = []
+        for request, position, reply in zip(requests, positions, replies, strict=True):
+            if isinstance(reply, ErrorReply):
+                if reply.code == ErrorReply.CRASH and position >= 0:
+                    raise StepFailed(position, reply.text, is_alive=True)
+                raise self._process.failed(f"error {reply.code}: {reply.text}", request, reply)
+            if isinstance(reply, EventReply):
+                wanted.append(reply)
+        return wanted
+
+    def failed(self, reason: str, node: NodeId, reply: EventReply) -> AdapterFailed:
+        """That the adapter is at fault for ``reason``."""
+        return self._process.failed(reason, Reset(msg_id=reply.in_reply_to, node=node), reply)
+
+    def _requests(self, node: NodeId, event: ForeignEvent) -> list[AnyRequest]:
+        msg_id = next(self._msg_ids)
+        match event:
+            case ElectionTimeout():
+                return [ElectionTimeoutRequest(msg_id=msg_id, node=node)]
+            case HeartbeatTimeout():
+                return [HeartbeatTimeoutRequest(msg_id=msg_id, node=node)]
+            case ClientRequest(command):
+                return [Propose(msg_id=msg_id, node=node, command=command)]
+            case Arrival(message):
+                source, payload = message.source, message.payload
+                return [DeliverRequest(msg_id=msg_id, node=node, source=source, payload=payload)]
+            case Restart():
+                crash = Crash(msg_id=msg_id, node=node)
+                return [crash, RestartRequest(msg_id=next(self._msg_ids), node=node)]
+
+
+class Learner:
+    """Fills a table, by as many processes of an adapter as there are workers.
+
+    Raises:
+        AdapterFailed: here or later, if the adapter is at fault.
+        TableError: if ``table_path`` is no table of this adapter.
+    """
+
+    def __init__(
+        self, adapter: Adapter, workers: int | None, table_path: Path | None = None
+    ) -> None:
+        self._adapter = adapter
+        first = _Pupil(adapter)
+        try:
+            self.table = Table(first.init, adapter.identity(first.init), table_path)
+        except ProtocolError as error:
+            first.close()
+            raise AdapterFailed(f"at init: {error}") from None
+        except BaseException:
+            first.close()
+            raise
+        self._pupils = [first]
+        self._workers = workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._workers)
+        self._closing = Event()
+        self.calls = 0
+        """Steps learnt from the adapter: those that stood in the table already are not among them.
+        """
+
+    def __enter__(self) -> Learner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes, and save the table."""
+        self._closing.set()
+        self._pool.shutdown(cancel_futures=True)
+        for pupil in self._pupils:
+            pupil.close()
+        self.table.close()
+
+    def step(self, key: LocalEvent) -> LearntStep:
+        """What an event does to a server in some state."""
+        if key not in self.table:
+            self.learn([key])
+        return self.table[key]
+
+    def learn(self, keys: Iterable[LocalEvent]) -> None:
+        """Find out what the events of ``keys`` do, as far as it is not known.
+
+        All start in states that are in the table.
+        """
+        unknown = [key for key in dict.fromkeys(keys) if key not in self.table]
+        if not unknown:
+            return
+        # Events of the same server and state stand together: one that changes nothing leaves the
+        # server where the next one needs it.
+        share = -(-len(unknown) // self._workers)
+        shares = [unknown[start : start + share] for start in range(0, len(unknown), share)]
+        while len(self._pupils) < len(shares):
+            self._pupils.append(_Pupil(self._adapter))
+        futures = [
+            self._pool.submit(pupil.learn, self.table, its, self._closing)
+            for pupil, its in zip(self._pupils, shares, strict=False)
+        ]
+        for its, future in zip(shares, futures, strict=True):
+            for key, learnt in zip(its, future.result(), strict=True):
+                self.calls += 1
+                self.table.add(key, learnt)
+        self.table.save()
+
+
+class _Pupil:
+    """A cluster, and where each of its servers stands."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._cluster = adapter.start()
+        self._at: dict[NodeId, ObservedState] = {}
+        self.init = self._cluster.init
+
+    def close(self) -> None:
+        self._cluster.close()
+
+    def learn(
+        self, table: Table, keys: Sequence[LocalEvent], closing: Event
+    ) -> list[EventReply | str]:
+        """What each of ``keys`` does, or how it makes the server fail; less, once closing."""
+        return [self._learn(table, key) for key in keys if not closing.is_set()]
+
+    def _learn(self, table: Table, key: LocalEvent) -> EventReply | str:
+        try:
+            return self._perform(table, key)
+        except StepFailed as failed:
+            first = failed
+        # Chance, or the adapter's fault? A fresh process tells.
+        self._start_again()
+        try:
+            self._perform(table, key)
+        except StepFailed as failed:
+            if not failed.is_alive:
+                self._start_again()
+            return failed.how
+        raise AdapterFailed(
+            f"server {key[0]} failed on an event, and did not when a fresh process did the same: "
+            f"{first.how}"
+        )
+
+    def _start_again(self) -> None:
+        self._cluster.close()
+        self._cluster, self._at = self._adapter.start(), {}
+
+    def _perform(self, table: Table, key: LocalEvent) -> EventReply:
+        node, before, event = key
+        in_place = self._at.pop(node, None) == before
+        history = [] if in_place else table.history(node, before)
+        events = [past for past, _ in history] + [event]
+        try:
+            *replies, reply = self._cluster.perform(node, events, from_start=not in_place)
+        except StepFailed as failed:
+            if failed.position == len(history):
+                raise
+            raise AdapterFailed(
+                f"server {node} failed on event {failed.position + 1} of its history, which it "
+                f"survived before: {failed.how}"
+            ) from None
+        expected = [] if in_place else [LearntStep(table.initial[node - 1])]
+        expected += [step for _, step in history]
+        try:
+            for number, (step, again) in enumerate(zip(expected, replies, strict=True)):
+                if table.read(node, again) != step:
+                    raise ProtocolError(
+                        f"server {node} does not do the same again: event {number} of its history "
+                        f"has another outcome than before"
+                        if number
+                        else f"a reset of server {node} does not lead back to how it started"
+                    )
+            self._at[node] = table.read(node, reply).state
+        except ProtocolError as error:
+            raise self._cluster.failed(str(error), node, reply) from None
+        return reply

@@ -1,0 +1,250 @@
+"""What an adapter shows, in the terms of the reference core.
+
+So the properties and milestones of `spec` judge a foreign server just as they judge our own, and a
+run of it is shown just as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from model_check.conformance.protocol import (
+    AppendEntriesFields,
+    AppendEntriesReplyFields,
+    EntryPart,
+    MessagePart,
+    ProtocolError,
+    RequestVoteFields,
+    RequestVoteReplyFields,
+    RoleName,
+    StateField,
+    StatePart,
+    decode_strictly,
+)
+from model_check.system import T
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    Apply,
+    Candidate,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    Event,
+    Follower,
+    HeartbeatTimeout,
+    IndexMap,
+    Leader,
+    Log,
+    Message,
+    NodeId,
+    NodeState,
+    Output,
+    PersistentState,
+    Receive,
+    RequestVote,
+    RequestVoteReply,
+    Restart,
+    Role,
+    Send,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState(NodeState):
+    """The state of a foreign server, as far as it can be observed.
+
+    What cannot is as in a server that has just started; `fingerprint` tells apart what looks the
+    same.
+    """
+
+    fingerprint: str = ""
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignMessage:
+    """A message between foreign servers."""
+
+    source: NodeId
+    destination: NodeId
+    kind: str
+    fields: str
+    """Its fields as a JSON object, for readers and for rules that look into messages."""
+    payload: str
+    """What the adapter understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A foreign message has arrived."""
+
+    message: ForeignMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A foreign server sent a message."""
+
+    message: ForeignMessage
+
+
+EnvironmentEvent: TypeAlias = ElectionTimeout | HeartbeatTimeout | ClientRequest | Restart
+ForeignEvent: TypeAlias = EnvironmentEvent | Arrival
+ForeignOutput: TypeAlias = Sent | Apply
+
+
+def observe(
+    part: StatePart, fingerprint: str, unobservable: frozenset[StateField]
+) -> ObservedState:
+    """The state that ``part`` describes.
+
+    Raises:
+        ProtocolError: if a field is missing that is not unobservable, or there all the same.
+    """
+    for field in sorted(_FIELDS):
+        given = getattr(part, field) is not UNSET
+        if given == (field in unobservable):
+            raise ProtocolError(
+                f"state has the field {field!r}, which was said to be unobservable"
+                if given
+                else f"state lacks the field {field!r}, which was not said to be unobservable"
+            )
+    return ObservedState(
+        persistent=PersistentState(
+            current_term=_given(part.current_term, 0),
+            voted_for=_given(part.voted_for, None),
+            log=Log(_entries(_given(part.log, [])), part.snapshot_index, part.snapshot_term),
+        ),
+        role=_ROLES[_given(part.role, "follower")],
+        commit_index=_given(part.commit_index, 0),
+        last_applied=_given(part.commit_index, 0),
+        fingerprint=fingerprint,
+    )
+
+
+_FIELDS: frozenset[StateField] = frozenset(
+    {"current_term", "voted_for", "role", "log", "commit_index"}
+)
+
+_ROLES: dict[RoleName, Role] = {
+    "follower": Follower(),
+    "candidate": Candidate(frozenset()),
+    "leader": Leader(IndexMap(), IndexMap()),
+}
+
+
+def foreign_message(part: MessagePart, sender: NodeId, servers: int) -> ForeignMessage:
+    """The message that ``part`` describes, sent by ``sender`` in a cluster of so many ``servers``.
+
+    Raises:
+        ProtocolError: if it is not from ``sender``, not to another server, or of a kind of Figure 2
+            whose fields it does not have.
+    """
+    if part.source != sender:
+        raise ProtocolError(f"server {sender} sent a message from server {part.source}")
+    if part.destination == sender or not 1 <= part.destination <= servers:
+        raise ProtocolError(f"server {sender} sent a message to server {part.destination}")
+    fields = decode_strictly(bytes(part.fields), _OBJECTS)
+    text = msgspec.json.encode(fields).decode()
+    message = ForeignMessage(sender, part.destination, part.kind, text, part.payload)
+    understood(message)
+    return message
+
+
+@lru_cache(maxsize=1 << 16)
+def understood(message: ForeignMessage) -> Message | None:
+    """The message of Figure 2 that ``message`` is, or None if it is none.
+
+    Raises:
+        ProtocolError: if it says that it is one, but has not its fields.
+    """
+    source, destination, text = message.source, message.destination, message.fields.encode()
+    match message.kind:
+        case "RequestVote":
+            vote = decode_strictly(text, _REQUEST_VOTE)
+            return RequestVote(
+                source=source,
+                destination=destination,
+                term=vote.term,
+                last_log_index=vote.last_log_index,
+                last_log_term=vote.last_log_term,
+            )
+        case "RequestVoteReply":
+            granted = decode_strictly(text, _REQUEST_VOTE_REPLY)
+            return RequestVoteReply(
+                source=source,
+                destination=destination,
+                term=granted.term,
+                vote_granted=granted.vote_granted,
+            )
+        case "AppendEntries":
+            append = decode_strictly(text, _APPEND_ENTRIES)
+            return AppendEntries(
+                source=source,
+                destination=destination,
+                term=append.term,
+                prev_log_index=append.prev_log_index,
+                prev_log_term=append.prev_log_term,
+                entries=_entries(append.entries),
+                leader_commit=append.leader_commit,
+            )
+        case "AppendEntriesReply":
+            reply = decode_strictly(text, _APPEND_ENTRIES_REPLY)
+            return AppendEntriesReply(
+                source=source,
+                destination=destination,
+                term=reply.term,
+                success=reply.success,
+                match_index=reply.match_index,
+            )
+    return None
+
+
+_OBJECTS = msgspec.json.Decoder(dict[str, object])
+_REQUEST_VOTE = msgspec.json.Decoder(RequestVoteFields)
+_REQUEST_VOTE_REPLY = msgspec.json.Decoder(RequestVoteReplyFields)
+_APPEND_ENTRIES = msgspec.json.Decoder(AppendEntriesFields)
+_APPEND_ENTRIES_REPLY = msgspec.json.Decoder(AppendEntriesReplyFields)
+
+
+def as_core_event(event: ForeignEvent) -> Event:
+    """``event`` as the core's; an arrival of what is not understood stays one, and no rule knows
+    it."""
+    if not isinstance(event, Arrival):
+        return event
+    message = understood(event.message)
+    return cast(Event, event) if message is None else Receive(message)
+
+
+def as_core_output(output: ForeignOutput) -> Output | None:
+    """``output`` as the core's; None for a message that is not understood."""
+    if isinstance(output, Apply):
+        return output
+    message = understood(output.message)
+    return None if message is None else Send(message)
+
+
+def newly_committed(before: NodeState, after: NodeState) -> tuple[Apply, ...]:
+    """The entries that a server takes for committed now and did not before, or only before a
+    restart: to it, they are what a state machine may apply."""
+    return tuple(
+        Apply(index, entry)
+        for index in range(before.commit_index + 1, after.commit_index + 1)
+        if (entry := after.log.entry_at(index)) is not None
+    )
+
+
+def _entries(parts: list[EntryPart]) -> tuple[Entry, ...]:
+    return tuple(Entry(part.term, part.command) for part in parts)
+
+
+def _given(value: T | UnsetType, otherwise: T) -> T:
+    return otherwise if isinstance(value, UnsetType) else value

@@ -1,0 +1,77 @@
+"""The report of an exploration of a foreign implementation as JSON; see
+``spec/schemas/conform_report.schema.json``."""
+
+from __future__ import annotations
+
+import msgspec
+
+from model_check.conformance.explore import Conformance, ForeignReplay
+from model_check.conformance.process import AdapterFailed
+from model_check.conformance.schedule import encode_action
+from model_check.report import SCHEMA_VERSION, Report, figures
+
+
+def conform_report(result: Conformance) -> Report:
+    """What ``result`` says, as JSON data that the schema accepts."""
+    setup, space = result.setup, result.setup.space
+    bounds = space.described_bounds()
+    del bounds["max_entries"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "conform --explore",
+        "verdict": result.verdict,
+        "adapter": list(setup.adapter.command),
+        "options": dict(setup.adapter.options),
+        "name": result.name,
+        "engine": result.engine,
+        **figures(result.exploration),
+        "local_states": result.local_states,
+        "adapter_calls": result.adapter_calls,
+        "network": space.network,
+        "bounds": bounds,
+        "properties": [item.name for item in result.judged],
+        "unjudged": {name: list(fields) for name, fields in result.unjudged.items()},
+        "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
+        "findings": [_finding(run) for run in result.findings],
+        "other_failures": result.other_failures,
+    }
+
+
+def conform_replay_report(run: ForeignReplay) -> Report:
+    """What became of a schedule that was done again."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "conform --replay",
+        "verdict": "violates" if run.violation is not None else "not_reproduced",
+        "finding": None if run.violation is None else _finding(run),
+        "actions_taken": len(run.moments),
+        "not_enabled": None
+        if run.not_enabled is None
+        else msgspec.to_builtins(encode_action(run.not_enabled)),
+    }
+
+
+def failure_report(command: str, failed: AdapterFailed) -> Report:
+    """That an adapter is at fault."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "verdict": "adapter-failed",
+        "reason": failed.reason,
+        "request": failed.request,
+        "reply": failed.reply,
+        "stderr": list(failed.stderr),
+    }
+
+
+def _finding(run: ForeignReplay) -> Report:
+    assert run.violation is not None
+    return {
+        "property": run.violation.property,
+        "explanation": run.violation.explanation,
+        "depth": len(run.moments),
+        "actions": [
+            msgspec.json.decode(msgspec.json.encode(encode_action(moment.action)))
+            for moment in run.moments
+        ],
+    }

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""The worked example: a toy Raft, and the adapter that lets `raft-ref conform` judge it.
+
+Nothing but the standard library. Above the line is what you have already, your implementation;
+below it is what you write. ``--option bug=NAME`` switches on one of `BUGS`.
+"""
+
+import json
+import sys
+
+BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "ignores-prev", "commits-alone", "crashes")
+
+
+class ToyRaft:
+    """One server. Its disk is a dict that outlives it."""
+
+    def __init__(self, id, ids, disk, bug):
+        self.id, self.peers, self.disk, self.bug = id, [i for i in ids if i != id], disk, bug
+        self.term, self.vote = disk.get("term", 0), disk.get("vote")
+        self.log = list(disk.get("log", []))  # [term, command]
+        self.role, self.votes, self.commit, self.match, self.outbox = "follower", set(), 0, {}, []
+
+    def save(self):
+        vote = None if self.bug == "forgets-vote" else self.vote
+        self.disk.update(term=self.term, vote=vote, log=list(self.log))
+
+    def send(self, to, kind, **fields):
+        self.outbox.append({"from": self.id, "to": to, "kind": kind, "term": self.term, **fields})
+
+    def last(self):
+        return (self.log[-1][0] if self.log else 0, len(self.log))
+
+    def majority(self, count):
+        return 2 * count > len(self.peers) + 1
+
+    def timeout(self):
+        if self.role != "leader":
+            self.term, self.vote, self.role, self.votes = (
+                self.term + 1,
+                self.id,
+                "candidate",
+                {self.id},
+            )
+            self.win_if_elected()
+            for peer in self.peers:
+                self.send(peer, "ask", last=self.last())
+
+    def win_if_elected(self):
+        if self.role == "candidate" and self.majority(len(self.votes)):
+            self.role, self.match = "leader", {peer: 0 for peer in self.peers}
+
+    def propose(self, command):
+        if self.role == "leader":
+            self.log.append([self.term, command])
+            self.heartbeat()
+
+    def heartbeat(self):
+        for peer in self.peers if self.role == "leader" else []:
+            prev = self.match[peer]
+            prev_term = self.log[prev - 1][0] if prev else 0
+            rest = self.log[prev:]
+            self.send(
+                peer, "append", prev=prev, prev_term=prev_term, entries=rest, commit=self.commit
+            )
+
+    def receive(self, m):
+        if m["term"] > self.term:
+            self.term, self.vote, self.role = m["term"], None, "follower"
+        getattr(self, "on_" + m["kind"])(m, stale=m["term"] < self.term)
+
+    def on_ask(self, m, stale):
+        free = self.vote in (None, m["from"]) or self.bug == "votes-twice"
+        ahead = tuple(m["last"]) >= self.last() or self.bug == "ignores-logs"
+        grant = not stale and free and ahead and self.role == "follower"
+        if grant:
+            self.vote = m["from"]
+        self.send(m["from"], "answer", grant=grant)
+
+    def on_answer(self, m, stale):
+        if not stale and m["grant"]:
+            self.votes.add(m["from"])
+            self.win_if_elected()
+
+    def on_append(self, m, stale):
+        if stale:
+            self.send(m["from"], "done", match=0, ok=False)
+            return
+        if self.role == "leader":
+            raise RuntimeError(f"two leaders in term {self.term}")
+        self.role = "follower"
+        prev, entries = m["prev"], m["entries"]
+        known = len(self.log) >= prev and (prev == 0 or self.log[prev - 1][0] == m["prev_term"])
+        if not known and self.bug != "ignores-prev":
+            self.send(m["from"], "done", match=0, ok=False)
+            return
+        if self.bug == "crashes" and entries and self.log[prev : prev + 1] not in ([], entries[:1]):
+            raise RuntimeError("the log conflicts, which was not to be")
+        if self.log[prev : prev + len(entries)] != entries:
+            self.log[prev:] = entries
+        self.commit = max(self.commit, min(m["commit"], prev + len(entries)))
+        self.send(m["from"], "done", match=prev + len(entries), ok=True)
+
+    def on_done(self, m, stale):
+        if stale or self.role != "leader" or not m["ok"]:
+            return
+        self.match[m["from"]] = max(self.match[m["from"]], m["match"])
+        for index in range(self.commit + 1, len(self.log) + 1):
+            holders = 1 + sum(match >= index for match in self.match.values())
+            enough = self.majority(holders) or self.bug == "commits-alone"
+            if enough and self.log[index - 1][0] == self.term:
+                self.commit = index
+
+
+# --- the adapter -----------------------------------------------------------------------------
+
+servers, disks, ids, bug = {}, {}, [], None
+
+
+def start(node):
+    servers[node] = ToyRaft(node, ids, disks[node], bug)
+
+
+def view(node):
+    """What the server did, and what it is like now; its disk is written before anything leaves."""
+    server = servers[node]
+    server.save()
+    messages = [
+        {"from": m["from"], "to": m["to"], "kind": m["kind"], "payload": json.dumps(m),
+         "fields": {name: m[name] for name in m if name not in ("from", "to", "kind")}}
+        for m in server.outbox
+    ]  # fmt: skip
+    server.outbox = []
+    everything = [server.role, sorted(server.votes), sorted(server.match.items()), server.commit]
+    log = [{"term": term, "command": command} for term, command in server.log]
+    state = {"current_term": server.term, "voted_for": server.vote, "role": server.role,
+             "log": log, "commit_index": server.commit}  # fmt: skip
+    fingerprint = json.dumps([everything, server.vote, server.disk])
+    return {"messages": messages, "state": state, "fingerprint": fingerprint}
+
+
+def do(request):
+    global ids, bug
+    kind, node = request["type"], request.get("node")
+    if kind == "init":
+        ids, bug = request["nodes"], request["options"].get("bug")
+        for each in ids:
+            disks[each] = {}
+            start(each)
+        views = [{"node": each, **view(each)} for each in ids]
+        states = [{key: one[key] for key in ("node", "state", "fingerprint")} for one in views]
+        return {"name": "toy", "unobservable": [], "unsupported": [], "states": states}
+    if kind == "crash":
+        return {}
+    if kind == "reset":
+        disks[node] = {}
+    if kind in ("reset", "restart"):
+        start(node)
+    elif kind == "election_timeout":
+        servers[node].timeout()
+    elif kind == "heartbeat_timeout":
+        servers[node].heartbeat()
+    elif kind == "propose":
+        servers[node].propose(request["command"])
+    else:
+        servers[node].receive(json.loads(request["payload"]))
+    return view(node)
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    reply = {"type": request["type"] + "_ok", "in_reply_to": request["msg_id"]}
+    if request.get("options", {}).get("bug", BUGS[0]) not in BUGS:
+        reply.update(type="error", code=10, text="bug must be one of " + ", ".join(BUGS))
+    else:
+        try:
+            reply.update(do(request))
+        except Exception as error:  # whatever the implementation raises is its failure, not ours
+            reply.update(type="error", code=13, text=repr(error))
+    print(json.dumps(reply), flush=True)
