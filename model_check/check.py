@@ -68,7 +68,7 @@ class Setup:
         """The closed system to explore."""
         return raft_system(self.bounds, self.network_object(), self.chosen_properties)
 
-    def described_bounds(self) -> dict[str, int | bool | list[int]]:
+    def described_bounds(self) -> dict[str, int | bool | list[int] | None]:
         """Every bound by its name, those of the network included where it has some."""
         named = {item.name: getattr(self.bounds, item.name) for item in fields(Bounds)}
         named["only_timeout"] = list(self.bounds.only_timeout)

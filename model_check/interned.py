@@ -189,6 +189,7 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
         self._views: Numbering[Hashable] = Numbering()
         self._remembered = Memo(self._remember)
         self._judged = Memo(self._judge)
+        self._beyond = Memo(self._is_beyond)
         self._viewed = Memo(self._view)
         self._compared = Memo(self._compare)
 
@@ -207,6 +208,12 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
         )
         fact = None if seen.fact is None else self._facts.number(seen.fact)
         return Observation(fact, seen.violation, seen.reached)
+
+    def is_limited(self, fact: Hashable) -> bool:
+        return self._watch.is_limited(self._facts[cast(int, fact)])
+
+    def is_beyond(self, memory: int) -> bool:
+        return self._beyond[memory]
 
     @property
     def has_global_properties(self) -> bool:
@@ -243,6 +250,9 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
 
     def _judge(self, memory: int) -> Violation | None:
         return self._watch.judge(self._memories[memory])
+
+    def _is_beyond(self, memory: int) -> bool:
+        return self._watch.is_beyond(self._memories[memory])
 
     def _view(self, state: int) -> int:
         return self._views.number(self._watch.view(self._node.state_numbers[state]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, cast
 
 from model_check.renaming import rename_event, rename_message, rename_state
@@ -30,7 +31,7 @@ from raft_ref import (
     Send,
     step,
 )
-from spec.forms import Property, Renaming
+from spec.forms import Limit, Property, Renaming
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
 
@@ -64,6 +65,11 @@ class Bounds:
     """Whether leaders' heartbeat timers fire."""
     only_timeout: tuple[NodeId, ...] = ()
     """The servers whose election timers fire; all, if none is named."""
+    max_election_timeouts: int | None = None
+    """At most so many in a run; any number, if None. So for the next three."""
+    max_heartbeats: int | None = None
+    max_client_requests: int | None = None
+    max_restarts: int | None = None
 
     def __post_init__(self) -> None:
         minimums = {"servers": 1, "max_term": 0, "max_log": 0, "values": 1, "max_entries": 1}
@@ -71,14 +77,38 @@ class Bounds:
             value = getattr(self, bound)
             if value < minimum:
                 raise ValueError(f"{bound} must be at least {minimum}, not {value}")
+        for limit in self.limits:
+            if limit.most < 0:
+                raise ValueError(f"{limit.name} must be at least 0, not {limit.most}")
         for server in self.only_timeout:
             if not 1 <= server <= self.servers:
                 raise ValueError(f"only_timeout names server {server}, of {self.servers}")
 
     @property
+    def limits(self) -> tuple[Limit[Hashable], ...]:
+        """What may happen so and so often only."""
+        return tuple(
+            Limit(name, most, partial(_is_of, kind))
+            for name, kind in _LIMITED.items()
+            if (most := getattr(self, name)) is not None
+        )
+
+    @property
     def commands(self) -> tuple[Command, ...]:
         """The commands that clients send: ``v1``, ``v2``, ..."""
         return tuple(f"v{number}" for number in range(1, self.values + 1))
+
+
+_LIMITED: dict[str, type] = {
+    "max_election_timeouts": ElectionTimeout,
+    "max_heartbeats": HeartbeatTimeout,
+    "max_client_requests": ClientRequest,
+    "max_restarts": Restart,
+}
+
+
+def _is_of(kind: type, event: Hashable) -> bool:
+    return isinstance(event, kind)
 
 
 def environment_events(
@@ -158,4 +188,4 @@ def raft_system(
     bounds: Bounds, network: Network[Message, Q], properties: Iterable[Property] = PROPERTIES
 ) -> System[NodeState, Event, Output, Message, Q, Memory]:
     """Raft within ``bounds`` on ``network``, with ``properties`` to hold."""
-    return System(RaftNode(bounds), network, PropertyWatch(properties, MILESTONES))
+    return System(RaftNode(bounds), network, PropertyWatch(properties, MILESTONES, bounds.limits))

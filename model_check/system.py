@@ -213,6 +213,14 @@ class Watch(ABC, Generic[S, E, O, M, H]):
     def judge(self, memory: H) -> Violation | None:
         """What is broken by all that is remembered."""
 
+    def is_limited(self, fact: Hashable) -> bool:
+        """Whether a step with this fact may happen so and so often only."""
+        return False
+
+    def is_beyond(self, memory: H) -> bool:
+        """Whether something has happened too often: then the last step was not enabled."""
+        return False
+
     @abstractmethod
     def view(self, state: S) -> Hashable:
         """What `compare` has to see of a state."""
@@ -297,13 +305,17 @@ class System(Generic[S, E, O, M, Q, H]):
         for node, before in enumerate(nodes, start=1):
             for event in self.node.events(node, before):
                 local = self.local_step(node, before, event)
-                yield Occur(node, event), *self._combine(state, node, local, in_flight)
+                led = self._combine(state, node, local, in_flight)
+                if led is not None:
+                    yield Occur(node, event), *led
         for sender, own in enumerate(in_flight, start=1):
             for deliver, left in self.network.deliveries(own):
                 node, event = self.node.arrival(deliver.message)
                 local = self.local_step(node, nodes[node - 1], event)
                 remaining = in_flight if left == own else _with(in_flight, sender, left)
-                yield deliver, *self._combine(state, node, local, remaining)
+                led = self._combine(state, node, local, remaining)
+                if led is not None:
+                    yield deliver, *led
         for sender, own in enumerate(in_flight, start=1):
             for lose, left in self.network.losses(own):
                 yield lose, State(nodes, _with(in_flight, sender, left), memory), None, ()
@@ -344,8 +356,9 @@ class System(Generic[S, E, O, M, Q, H]):
 
     def _combine(
         self, state: State[S, Q, H], node: NodeNumber, local: LocalStep[S, M], left: tuple[Q, ...]
-    ) -> tuple[State[S, Q, H], Violation | None, tuple[str, ...]]:
-        """The world after a step of ``node`` from ``state``, but with ``left`` in flight."""
+    ) -> tuple[State[S, Q, H], Violation | None, tuple[str, ...]] | None:
+        """The world after a step of ``node`` from ``state``, but with ``left`` in flight; None if
+        such a step has happened too often."""
         nodes, in_flight, memory = state
         after, messages, is_restart, fact, violation, reached = local
         if is_restart and self.network.breaks_on_restart:
@@ -356,6 +369,8 @@ class System(Generic[S, E, O, M, Q, H]):
             left = _with(left, node, self.network.send(left[node - 1], messages))
         if fact is not None:
             memory = self.watch.remember(memory, fact)
+            if self.watch.is_beyond(memory):
+                return None
             violation = self._worst(violation, self.watch.judge(memory))
         if after != nodes[node - 1]:
             nodes = _with(nodes, node, after)

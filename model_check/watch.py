@@ -10,6 +10,7 @@ from spec.forms import (
     E,
     GlobalProperty,
     HistoryProperty,
+    Limit,
     Milestone,
     NodeNumber,
     O,
@@ -22,7 +23,8 @@ from spec.forms import (
 )
 
 Memory: TypeAlias = tuple[Hashable, ...]
-"""What each history property remembers, in their order."""
+"""What each history property remembers, in their order; then how often each limited thing happened.
+"""
 
 
 class PropertyWatch(Watch[S, E, O, M, Memory]):
@@ -35,13 +37,17 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
     """
 
     def __init__(
-        self, properties: Iterable[Property], milestones: Iterable[Milestone[S, E, O]] = ()
+        self,
+        properties: Iterable[Property],
+        milestones: Iterable[Milestone[S, E, O]] = (),
+        limits: Iterable[Limit[E]] = (),
     ) -> None:
         self._step_properties: list[StepProperty[S, E, O]] = []
         self._pair_properties: list[PairProperty[S, Hashable]] = []
         self._history_properties: list[HistoryProperty[S, E, O, Hashable, Hashable]] = []
         self._global_properties: list[GlobalProperty[S]] = []
         self._milestones = tuple(milestones)
+        self._limits = tuple(limits)
         self._ranks = {TOTALITY: 0}
         for item in properties:
             self._ranks[item.name] = len(self._ranks)
@@ -58,7 +64,7 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
                     raise TypeError(f"{item.name} has none of the forms of spec.forms")
 
     def initial(self) -> Memory:
-        return tuple(item.initial() for item in self._history_properties)
+        return (*(item.initial() for item in self._history_properties), *(0 for _ in self._limits))
 
     def observe(
         self, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
@@ -66,7 +72,10 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         if outcome.failure is not None:
             return Observation(None, Violation(TOTALITY, outcome.failure), ())
         step = self.seen(Step(node, before, event, outcome.state, outcome.outputs))
-        facts = tuple(item.fact(step) for item in self._history_properties)
+        facts = (
+            *(item.fact(step) for item in self._history_properties),
+            *(True if limit.counts(event) else None for limit in self._limits),
+        )
         noteworthy = any(fact is not None for fact in facts)
         violation = _first((item, item.violation(step)) for item in self._step_properties)
         reached = tuple(item.name for item in self._milestones if item.reached_by(step))
@@ -77,15 +86,24 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         return step
 
     def remember(self, memory: Memory, fact: Hashable) -> Memory:
-        facts = cast(Memory, fact)
-        return tuple(
+        facts, histories = cast(Memory, fact), len(self._history_properties)
+        remembered = (
             old if new is None else item.remember(old, new)
-            for item, old, new in zip(self._history_properties, memory, facts, strict=True)
+            for item, old, new in zip(self._history_properties, memory, facts, strict=False)
         )
+        counted = zip(self._counts(memory), facts[histories:], strict=True)
+        return (*remembered, *(count if new is None else count + 1 for count, new in counted))
 
     def judge(self, memory: Memory) -> Violation | None:
-        items = zip(self._history_properties, memory, strict=True)
+        items = zip(self._history_properties, memory, strict=False)
         return _first((item, item.violation(remembered)) for item, remembered in items)
+
+    def is_limited(self, fact: Hashable) -> bool:
+        return any(cast(Memory, fact)[len(self._history_properties) :])
+
+    def is_beyond(self, memory: Memory) -> bool:
+        counts = self._counts(memory)
+        return any(count > limit.most for limit, count in zip(self._limits, counts, strict=True))
 
     def view(self, state: S) -> Memory:
         return tuple(item.view(state) for item in self._pair_properties)
@@ -108,8 +126,12 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         return self._ranks[violation.property]
 
     def rename(self, memory: Memory, renaming: Renaming) -> Memory:
-        items = zip(self._history_properties, memory, strict=True)
-        return tuple(item.rename(remembered, renaming) for item, remembered in items)
+        items = zip(self._history_properties, memory, strict=False)
+        renamed = (item.rename(remembered, renaming) for item, remembered in items)
+        return (*renamed, *self._counts(memory))
+
+    def _counts(self, memory: Memory) -> tuple[int, ...]:
+        return cast("tuple[int, ...]", memory[len(self._history_properties) :])
 
 
 def _first(judged: Iterable[tuple[Property, str | None]]) -> Violation | None:

@@ -152,6 +152,20 @@ class Renaming:
             yield cls(numbers, tuple(zip(values, renamed, strict=True)))
 
 
+Happening = TypeVar("Happening", bound=Hashable, contravariant=True)
+"""An event, to someone who only looks at it."""
+
+
+@dataclass(frozen=True)
+class Limit(Generic[Happening]):
+    """How often something may happen in one run. Beyond that, it does not happen."""
+
+    name: str
+    most: int
+    counts: Callable[[Happening], bool]
+    """Whether an event is one of these."""
+
+
 @dataclass(frozen=True)
 class Milestone(Generic[S, E, O]):
     """Something worth having seen happen: without it, a verdict may say little."""

@@ -15,6 +15,7 @@ from model_check.watch import Memory, PropertyWatch
 from spec.forms import (
     GlobalProperty,
     HistoryProperty,
+    Limit,
     Milestone,
     PairProperty,
     Property,
@@ -191,6 +192,12 @@ def rises_above(level: Level) -> Milestone[Level, LetterEvent, Label]:
     )
 
 
+LIMITS: list[Limit[LetterEvent]] = [
+    Limit("events", 2, lambda event: isinstance(event, int)),
+    Limit("letters", 1, lambda event: not isinstance(event, int)),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A system in a form that can be shown."""
@@ -199,11 +206,14 @@ class World:
     network: str
     forms: tuple[type[Suspicious], ...]
     suspicion: int
+    limits: tuple[Limit[LetterEvent], ...]
 
     def system(self) -> LetterSystem:
         properties = [form(self.node.dice, self.suspicion) for form in self.forms]
         watch: PropertyWatch[Level, LetterEvent, Label, Letter] = PropertyWatch(
-            cast("list[Property]", properties), map(rises_above, range(self.node.levels))
+            cast("list[Property]", properties),
+            map(rises_above, range(self.node.levels)),
+            self.limits,
         )
         return System(self.node, NETWORKS[self.network], watch)
 
@@ -222,5 +232,9 @@ def worlds(draw: st.DrawFn, networks: tuple[str, ...] = tuple(NETWORKS)) -> Worl
     )
     forms = draw(st.lists(st.sampled_from(FORMS), unique=True))
     return World(
-        node, draw(st.sampled_from(networks)), tuple(forms), draw(st.sampled_from([0, 2, 5, 10]))
+        node,
+        draw(st.sampled_from(networks)),
+        tuple(forms),
+        draw(st.sampled_from([0, 2, 5, 10])),
+        tuple(draw(st.sampled_from([[], [], LIMITS[:1], LIMITS[1:], LIMITS]))),
     )

@@ -75,6 +75,10 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
         "restarts": True,
         "heartbeats": True,
         "only_timeout": [],
+        "max_election_timeouts": None,
+        "max_heartbeats": None,
+        "max_client_requests": None,
+        "max_restarts": None,
     }
     assert report["violation"] is None
     assert (report["reached"]["election"], report["reached"]["split_vote"]) == (3, None)

@@ -31,6 +31,14 @@ REPLAYABLE = [
 ]
 """Where the sets of messages only grow, and spaces are small."""
 
+LIMITED = [
+    Bounds(servers=2, restarts=True, max_restarts=1, max_heartbeats=1),
+    Bounds(servers=2, max_term=3, max_log=0, max_election_timeouts=2),
+    Bounds(servers=3, restarts=True, max_client_requests=1, max_restarts=0),
+    Bounds(servers=3, max_log=0, heartbeats=False, only_timeout=(1, 3)),
+]
+"""Where some things happen so and so often only, or to some servers."""
+
 CONSUMING = [
     Bounds(servers=1, max_term=2, max_log=2, restarts=True),
     Bounds(servers=2, max_term=1, max_log=1, restarts=True),
@@ -42,7 +50,8 @@ CONSUMING = [
 
 CONFIGURATIONS = [
     *(Setup(bounds=bounds) for bounds in REPLAYABLE),
-    *(Setup(bounds=bounds, network="once") for bounds in CONSUMING),
+    *(Setup(bounds=bounds) for bounds in LIMITED),
+    *(Setup(bounds=bounds, network="once") for bounds in CONSUMING + LIMITED[:2]),
     *(
         Setup(bounds=bounds, network="fifo", max_in_flight=capacity, loss=loss)
         for bounds, (capacity, loss) in product(CONSUMING, [(1, True), (1, False), (2, True)])
@@ -57,7 +66,10 @@ CONFIGURATIONS = [
 
 
 def describe(setup: Setup) -> str:
-    bounds = "-".join(f"{value:d}" for value in setup.described_bounds().values())
+    bounds = "-".join(
+        f"{value:d}" if isinstance(value, int) else "x"
+        for value in setup.described_bounds().values()
+    )
     properties = "" if setup.properties == PROPERTY_NAMES else f"-{len(setup.properties)}"
     return f"{setup.network}-{bounds}{properties}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from model_check.engine.explorer import Options, explore
@@ -16,12 +16,14 @@ from tests.engines import assert_replays, by_reference, compiled, summary
 from tests.random_worlds import (
     LABELS,
     Correspondents,
+    Dice,
     Label,
     Letter,
     LetterEvent,
     Level,
     NoSuchHistory,
     NoSuchStep,
+    NotAllAt,
     NotTogether,
     World,
     worlds,
@@ -81,10 +83,30 @@ def peer_worlds(draw: st.DrawFn) -> World:
         fields.has_restarts,
     )
     forms = draw(st.lists(st.sampled_from([NoSuchStep, NotTogether, NoSuchHistory]), unique=True))
-    return World(node, world.network, tuple(forms), world.suspicion)
+    return World(node, world.network, tuple(forms), world.suspicion, world.limits)
+
+
+LARGE_AT_ONCE = World(
+    Correspondents(
+        Dice(176515),
+        nodes=3,
+        levels=3,
+        events_at_once=2,
+        kinds=2,
+        most_letters=2,
+        failures=0,
+        has_restarts=False,
+    ),
+    "replayable",
+    (NotTogether, NotAllAt, NoSuchStep, NoSuchHistory),
+    2,
+    (),
+)
+"""Whose inboxes grow by more than expected while what they lead to is found out."""
 
 
 @given(worlds(), st.integers(1, 3))
+@example(LARGE_AT_ONCE, 2)
 @settings(max_examples=150)
 def test_both_explorers_find_the_same_in_any_world(world: World, workers: int) -> None:
     system = world.system()

@@ -39,6 +39,10 @@ class SpaceOptions(TypedDict):
     restarts: bool
     heartbeats: bool
     only_timeout: tuple[int, ...]
+    max_election_timeouts: int | None
+    max_heartbeats: int | None
+    max_client_requests: int | None
+    max_restarts: int | None
     network: NetworkName
     max_in_flight: int
     loss: bool
@@ -107,6 +111,19 @@ _SPACE_OPTIONS = (
         metavar="SERVERS",
         help="The servers whose election timers fire, such as 1,3; all of them by default.",
     ),
+    *(
+        click.option(
+            option,
+            type=click.IntRange(0),
+            help=f"{what} in a run at most; any number by default.",
+        )
+        for option, what in (
+            ("--max-election-timeouts", "Election timeouts"),
+            ("--max-heartbeats", "Heartbeat timeouts"),
+            ("--max-client-requests", "Client requests"),
+            ("--max-restarts", "Restarts"),
+        )
+    ),
     click.option(
         "--network",
         type=click.Choice(NETWORK_NAMES),
@@ -164,6 +181,10 @@ def setup_from(options: SpaceOptions, max_entries: int, context: click.Context) 
     """
     if options["network"] != "fifo":
         refuse(given(context, _FIFO_ALONE), "belongs to --network fifo")
+    if not options["restarts"]:
+        refuse(given(context, ["max_restarts"]), "belongs to --restarts")
+    if not options["heartbeats"]:
+        refuse(given(context, ["max_heartbeats"]), "belongs to --heartbeats")
     for server in options["only_timeout"]:
         if not 1 <= server <= options["servers"]:
             raise click.UsageError(f"--only-timeout: there is no server {server}")
@@ -177,6 +198,10 @@ def setup_from(options: SpaceOptions, max_entries: int, context: click.Context) 
             restarts=options["restarts"],
             heartbeats=options["heartbeats"],
             only_timeout=options["only_timeout"],
+            max_election_timeouts=options["max_election_timeouts"],
+            max_heartbeats=options["max_heartbeats"],
+            max_client_requests=options["max_client_requests"],
+            max_restarts=options["max_restarts"],
         ),
         network=options["network"],
         max_in_flight=options["max_in_flight"],

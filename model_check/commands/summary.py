@@ -48,21 +48,28 @@ def reached_rows(found: Exploration[E, M]) -> Iterator[tuple[str, str]]:
 def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     """The bounds in words, the network's included."""
     bounds = setup.bounds
-    entries = f"{_count(bounds.max_entries, 'entry', 'entries')} a message, " if of_our_core else ""
-    heartbeats = "" if bounds.heartbeats else "no heartbeats, "
-    timeouts = ""
+    parts = [
+        _count(bounds.servers, "server"),
+        f"terms to {bounds.max_term}",
+        f"logs to {bounds.max_log}",
+        _count(bounds.values, "value"),
+    ]
+    if of_our_core:
+        parts.append(f"{_count(bounds.max_entries, 'entry', 'entries')} a message")
+    parts.append("any restarts" if bounds.restarts else "no restarts")
+    if not bounds.heartbeats:
+        parts.append("no heartbeats")
     if bounds.only_timeout:
-        timeouts = f"only {' and '.join(map(server_name, bounds.only_timeout))} timing out, "
-    network = f"{setup.network} network"
+        parts.append(f"only {' and '.join(map(server_name, bounds.only_timeout))} timing out")
+    parts += [
+        f"{limit.most} {limit.name.removeprefix('max_').replace('_', ' ')} at most"
+        for limit in bounds.limits
+    ]
+    parts.append(f"{setup.network} network")
     if setup.network == "fifo":
-        loss = "with loss" if setup.loss else "without loss"
-        network += f", {_count(setup.max_in_flight, 'message')} a link, {loss}"
-    return (
-        f"{_count(bounds.servers, 'server')}, terms to {bounds.max_term}, "
-        f"logs to {bounds.max_log}, {_count(bounds.values, 'value')}, "
-        f"{entries}{heartbeats}{timeouts}"
-        f"{'any' if bounds.restarts else 'no'} restarts, {network}"
-    )
+        parts.append(f"{_count(setup.max_in_flight, 'message')} a link")
+        parts.append("with loss" if setup.loss else "without loss")
+    return ", ".join(parts)
 
 
 def describe_means(result: CheckResult) -> str:

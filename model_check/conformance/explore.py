@@ -156,7 +156,7 @@ def _explore(
 def _system(node: ForeignNode, space: Setup, properties: Iterable[Property]) -> ForeignSystem:
     network = cast("Network[ForeignMessage, object]", space.network_object())
     milestones = cast("tuple[ForeignMilestone, ...]", MILESTONES)  # of what the watch translates
-    return System(node, network, ForeignWatch(properties, milestones))
+    return System(node, network, ForeignWatch(properties, milestones, space.bounds.limits))
 
 
 def _failures(

@@ -30,6 +30,7 @@ from model_check.engine.compiled import (
 )
 from model_check.engine.kernels import (
     EAGER,
+    LIMITED,
     MISSING_CUT,
     MISSING_IMAGES,
     MISSING_INTERNAL,
@@ -62,7 +63,7 @@ class BaseTables(NamedTuple):
     own_effects: Int32s
     effects: Int64s
     """By effect: the local state after it, what was sent, the fact, the rank, whether it is a
-    restart, a bit for each milestone reached."""
+    restart, a bit for each milestone reached, whether it may happen so and so often only."""
     effect_keys: UInt64s
     """Local state and message: the effect of its delivery."""
     effect_values: Int32s
@@ -106,6 +107,7 @@ class DerivedTables(NamedTuple):
     left_targets: Int32s
     cut: Int32s
     entries: Int32s
+    entry_reached: Int64s
     received: Int64s
     images: Int32s
     leads: Int32s
@@ -131,6 +133,7 @@ def empty_tables(nodes: int, renamings: int) -> DerivedTables:
         left_targets=unknown(),
         cut=unknown(nodes),
         entries=unknown(4),
+        entry_reached=np.zeros(SMALLEST, np.int64),
         received=np.full((2 * SMALLEST, 4), UNKNOWN, np.int64),
         images=unknown(renamings),
         leads=unknown(3),
@@ -150,6 +153,7 @@ _COUNTED = {
     "leads": COMPONENTS,
     "left_targets": LEFT,
     "entries": ENTRIES,
+    "entry_reached": ENTRIES,
     "lead_renamings": LEADS,
 }
 """By table: what counts its rows."""
@@ -248,6 +252,19 @@ def land(
 
 
 @inlined
+def add_limited(
+    base: BaseTables, derived: DerivedTables, effect: int, target: int, place: int
+) -> None:
+    """Add an entry that may be followed so and so often only: always one of its own."""
+    end = derived.counts[ENTRIES]
+    entry = derived.entries[end]
+    entry[0], entry[1], entry[2] = target, base.effects[effect, 2], base.effects[effect, 3]
+    entry[3] = place | LIMITED
+    derived.entry_reached[end] = base.effects[effect, 5]
+    derived.counts[ENTRIES] = end + 1
+
+
+@inlined
 def add_entry(
     derived: DerivedTables, first: int, target: int, fact: int, rank: int, place: int
 ) -> None:
@@ -297,6 +314,9 @@ def derive_received(
             noted = note(needs, noted, NEED_EFFECT, local, message)
             continue
         target, noted = land(base, derived, effect, box, needs, noted)
+        if base.effects[effect, 6] != 0:
+            add_limited(base, derived, effect, target, place)
+            continue
         fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if not keeps_delivered:
@@ -339,6 +359,9 @@ def derive_internal(
                 noted = note(needs, noted, NEED_RESTARTED, box, way_of(node, node))
                 continue
         target, noted = land(base, derived, effect, kept, needs, noted)
+        if base.effects[effect, 6] != 0:
+            add_limited(base, derived, effect, target, RESTART if cuts else ZERO)
+            continue
         fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if target != component or fact != 0 or rank != NO_VIOLATION or cuts:

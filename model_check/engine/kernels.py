@@ -35,6 +35,8 @@ from model_check.engine.compiled import (
 
 NO_VIOLATION = cast(int, np.int64(1 << 20))
 """The rank of what breaks nothing: beyond that of every property."""
+BEYOND = cast(int, np.int64(-2))
+"""The rank of a memory in which something has happened too often: no step leads there."""
 RESTART = cast(int, np.int64(1 << 30))
 """Marks, in an entry's last column, a step that breaks the node's connections."""
 EAGER = cast(int, np.int64(1 << 29))
@@ -48,6 +50,9 @@ Infinite-State Systems", 1996: transitions are monotonic in what is in flight). 
 nothing of what is in flight. With eager sends, a state with such a step has that one step alone;
 since its box grows by it, this ends. Verdicts are the same; a run to a violation may be longer.
 """
+LIMITED = cast(int, np.int64(1 << 28))
+"""Marks there a step that may happen so and so often only. It stands for one transition, and what
+it reaches stands in `KernelTables.entry_reached`."""
 
 _KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
 MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
@@ -75,6 +80,8 @@ class KernelTables(NamedTuple):
     """By component and node: what it becomes when that node restarts."""
     entries: Int32s
     """By entry: the component it leads to, its fact, its rank, its position among deliveries."""
+    entry_reached: Int64s
+    """By entry that is `LIMITED`: a bit for each milestone that it reaches."""
     received: Int64s
     """What deliveries do: component and inbox, then a list as above; an open-addressing table."""
     memory_keys: UInt64s
@@ -266,7 +273,8 @@ def successor(
     """Write to ``after`` where an entry leads from ``row``; ``sender`` is negative where nothing is
     delivered.
 
-    Returns the rank of what is broken there; or `UNKNOWN` and a note of what is missing.
+    Returns the rank of what is broken there, or `BEYOND`; or `UNKNOWN` and a note of what is
+    missing.
     """
     nodes = row.shape[0] - 1
     for position in range(nodes + 1):
@@ -278,7 +286,7 @@ def successor(
         offset = tables.left[row[sender], node]
         if offset == UNKNOWN:
             return UNKNOWN, MISSING_LEFT, wide(row[sender]), node
-        after[sender] = tables.left_targets[offset + (place & (EAGER - 1))]
+        after[sender] = tables.left_targets[offset + (place & (LIMITED - 1))]
     if place & RESTART:
         for other in range(nodes):
             if other != node:
@@ -292,6 +300,8 @@ def successor(
         if memory == UNKNOWN:
             return UNKNOWN, MISSING_MEMORY, wide(row[nodes]), wide(fact)
         after[nodes] = memory
+        if tables.memory_rank[memory] == BEYOND:
+            return BEYOND, 0, 0, 0
         rank = min(rank, wide(tables.memory_rank[memory]))
     view = wide(tables.views[target])
     if view != tables.views[row[node]]:
@@ -360,9 +370,9 @@ def follow(
 ) -> tuple[int, int, int, int]:
     """Emit every successor of ``row`` that breaks nothing, by the first ``count`` lists gathered.
 
-    Returns the lowest rank of what the others break, for how many states ``row`` stands, and
-    whether it was a step that only sends, and stands for all others; or `UNKNOWN` and a note of
-    what is missing.
+    Returns the lowest rank of what the others break, for how many states ``row`` stands, whether it
+    was a step that only sends, and stands for all others, and how many steps were not enabled since
+    they would have been one too many; or `UNKNOWN` and a note of what is missing.
     """
     ways, after, least = buffers.ways, buffers.scratch[0], buffers.scratch[1]
     stabilizer = 1
@@ -370,7 +380,7 @@ def follow(
         stabilizer, kind, key = canonical(tables, row, least)
         if stabilizer == 0:
             return UNKNOWN, kind, key, 0
-    worst = wide(NO_VIOLATION)
+    worst, too_many = wide(NO_VIOLATION), ZERO
     single = find_eager(tables, buffers, count) if eager else wide(UNKNOWN)
     if single != UNKNOWN:
         for position in range(row.shape[0]):
@@ -388,13 +398,18 @@ def follow(
             )
             if rank == UNKNOWN:
                 return UNKNOWN, kind, high, low
+            if rank == BEYOND:
+                too_many += 1
+                continue
+            if tables.entries[entry, 3] & LIMITED:
+                buffers.reached[1] |= tables.entry_reached[entry]
             if rank < NO_VIOLATION:
                 worst = min(worst, wide(rank))
             elif not is_same(row, after):
                 kind, key = emit(tables, buffers, after, parent, renamings, least)
                 if kind != 0:
                     return UNKNOWN, kind, key, 0
-    return worst, renamings // stabilizer, ZERO, ZERO
+    return worst, renamings // stabilizer, ZERO, too_many
 
 
 @compiled
@@ -444,7 +459,7 @@ def expand(
             buffers.deferred[deferred] = batch[taken]
             deferred, noted = deferred + 1, noted + 1
             continue
-        transitions += (1 if high else enabled) * weight
+        transitions += (1 if high else enabled - low) * weight
         buffers.reached[0] = buffers.reached[1]
         if worst < buffers.worst[0]:
             buffers.worst[0], buffers.worst[1] = worst, parent

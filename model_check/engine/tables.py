@@ -51,6 +51,7 @@ class Effect(NamedTuple):
     is_restart: bool
     reached: int
     """A bit for each milestone."""
+    is_limited: bool
 
 
 class Tables(Generic[S, E, O, M, Q, H]):
@@ -108,7 +109,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         nodes, renamings = self.system.node.count, len(self.group)
         self._local_node, self._local_view = numbers(), numbers()
         self._own, self._own_numbers = numbers(2), numbers()
-        self._effect_rows = Column(6, np.int64)
+        self._effect_rows = Column(7, np.int64)
         self._effect_lookup = Lookup()
         self._effect_numbers: dict[Effect, Number] = {}
         self._inbox_ranges, self._inbox_messages = numbers(2), numbers()
@@ -173,6 +174,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
             left_targets=known.left_targets,
             cut=known.cut,
             entries=known.entries,
+            entry_reached=known.entry_reached,
             received=known.received,
             memory_keys=memory_keys,
             memory_values=memory_values,
@@ -203,10 +205,11 @@ class Tables(Generic[S, E, O, M, Q, H]):
 
     def _derive(self, requests: Int64s) -> None:
         """Derive what is asked for, and ask the system for what that needs."""
-        needs = np.empty((max(4 * len(requests), 4 * self._slack), 3), np.int64)
         network = self.system.network
         while len(requests):
             self._make_room(len(requests))
+            # Each time, since what was found out meanwhile may need more room.
+            needs = np.empty((4 * max(len(requests), self._slack), 3), np.int64)
             unmet = np.empty_like(requests)
             position, noted, put_off = derive(
                 self._base(),
@@ -335,7 +338,9 @@ class Tables(Generic[S, E, O, M, Q, H]):
         known = len(self._memories)
         number = self._memories.number(memory)
         if number == known:
-            self._memory_rank.append(self._rank(self.system.watch.judge(memory)))
+            is_beyond = self.system.watch.is_beyond(memory)
+            rank = kernels.BEYOND if is_beyond else self._rank(self.system.watch.judge(memory))
+            self._memory_rank.append(rank)
         return number
 
     def _rank(self, violation: Violation | None) -> int:
@@ -389,6 +394,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
             self._rank(local.violation),
             local.is_restart,
             sum({1 << self._milestone(name) for name in local.reached}),
+            local.fact is not None and self.system.watch.is_limited(local.fact),
         )
 
     def _milestone(self, name: str) -> Number:

@@ -47,7 +47,7 @@ class ToyRaft:
 
     def win_if_elected(self):
         if self.role == "candidate" and self.majority(len(self.votes)):
-            self.role, self.match = "leader", {peer: 0 for peer in self.peers}
+            self.role, self.match = "leader", dict.fromkeys(self.peers, 0)
 
     def propose(self, command):
         if self.role == "leader":
