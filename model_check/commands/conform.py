@@ -58,6 +58,7 @@ from model_check.conformance.schedule import Schedule, parse_schedule, write_sch
 from model_check.conformance.table import TableError
 from model_check.raft import Bounds
 from model_check.render import as_foreign_pytest, as_mermaid, as_table, describe_action
+from model_check.system import TOTALITY
 
 EXIT_CODES: dict[Judgement, int] = {
     "conforms": 0,
@@ -202,9 +203,9 @@ def _show(result: Conformance, rendering: Rendering) -> None:
         *reached_rows(found),
     ]
     click.echo("\n".join([_headline(result), *as_rows(rows), *_warnings(result)]))
-    for run in result.findings:
+    for number, run in enumerate(result.findings):
         assert run.violation is not None
-        click.echo(f"\n{describe_violation(run.violation, len(run.moments))}")
+        click.echo("" if number == 0 else f"\n{_describe_finding(run)}")
         _show_run(result.setup, run, rendering)
 
 
@@ -214,9 +215,14 @@ def _headline(result: Conformance) -> str:
             return "conforms: everything within the bounds was explored, and nothing is violated"
         case "inconclusive":
             return "inconclusive: " + describe_stop(result.exploration)
-        case verdict:
-            broken = ", ".join(run.violation.property for run in result.findings if run.violation)
-            return f"{verdict}: {broken}"
+    return _describe_finding(result.findings[0])
+
+
+def _describe_finding(run: ForeignReplay) -> str:
+    assert run.violation is not None
+    if run.violation.property == TOTALITY:
+        return f"failed-step: after {len(run.moments)} actions: {run.violation.explanation}"
+    return f"violates: {describe_violation(run.violation, len(run.moments))}"
 
 
 def _describe_means(result: Conformance) -> str:
@@ -297,7 +303,7 @@ def _setup_of(schedule: Schedule, space: Setup, adapter: Adapter) -> ForeignSetu
 
 def _show_replay(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
     if run.violation is not None:
-        click.echo(f"violates: {describe_violation(run.violation, len(run.moments))}\n")
+        click.echo(f"{_describe_finding(run)}\n")
         _show_run(setup, run, rendering)
     elif run.not_enabled is not None:
         click.echo(

@@ -99,15 +99,22 @@ class Cluster:
             options=dict(adapter.options),
         )
         try:
+            self.init = self._greet(init)
+        except BaseException:
+            self._process.close()
+            raise
+
+    def _greet(self, init: Init) -> InitOk:
+        try:
             (reply,) = self._process.exchange([init])
         except Unanswered as unanswered:
             raise AdapterFailed(f"{unanswered.how}, at init", stderr=unanswered.stderr) from None
         if isinstance(reply, ErrorReply):
             raise self._process.failed(f"error {reply.code} at init: {reply.text}", init, reply)
         assert isinstance(reply, InitOk)
-        if [each.node for each in reply.states] != nodes:
-            raise self._process.failed(f"init_ok must give the states of {nodes}", init, reply)
-        self.init = reply
+        if [each.node for each in reply.states] != init.nodes:
+            raise self._process.failed(f"init_ok must give the states of {init.nodes}", init, reply)
+        return reply
 
     def close(self) -> None:
         """End the process."""

@@ -126,7 +126,7 @@ class MessagePart(Part, frozen=True, kw_only=True, rename={"source": "from", "de
     source: NodeNumber
     destination: NodeNumber
     kind: str
-    fields: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+    fields: dict[str, msgspec.Raw]
     payload: str
 
 
@@ -235,17 +235,10 @@ class ErrorReply(Reply, frozen=True, kw_only=True, tag="error"):
     text: str
 
 
-AnyReply: TypeAlias = (
-    InitOk
-    | ResetOk
-    | ElectionTimeoutOk
-    | HeartbeatTimeoutOk
-    | ProposeOk
-    | DeliverOk
-    | CrashOk
-    | RestartOk
-    | ErrorReply
+AnyEventReply: TypeAlias = (
+    ResetOk | ElectionTimeoutOk | HeartbeatTimeoutOk | ProposeOk | DeliverOk | RestartOk
 )
+AnyReply: TypeAlias = InitOk | AnyEventReply | CrashOk | ErrorReply
 
 _T = TypeVar("_T")
 

@@ -119,7 +119,7 @@ def _message_part(message: ForeignMessage) -> MessagePart:
         source=message.source,
         destination=message.destination,
         kind=message.kind,
-        fields=msgspec.Raw(message.fields.encode()),
+        fields=msgspec.json.decode(message.fields, type=dict[str, msgspec.Raw]),
         payload=message.payload,
     )
 

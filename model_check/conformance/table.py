@@ -21,7 +21,13 @@ from model_check.conformance.observed import (
     foreign_message,
     observe,
 )
-from model_check.conformance.protocol import EventReply, InitOk, ProtocolError, decode_strictly
+from model_check.conformance.protocol import (
+    AnyEventReply,
+    EventReply,
+    InitOk,
+    ProtocolError,
+    decode_strictly,
+)
 from model_check.conformance.schedule import decode_local_event, encode_local_event
 from raft_ref import NodeId
 
@@ -193,12 +199,11 @@ class Table:
         states = {(node, 0): state for node, state in enumerate(self.initial, start=1)}
         for row, node, origin, event, reply, failure in rows:
             key = node, states[node, origin], decode_local_event(event, self.servers)
-            learnt = failure or decode_strictly(reply or b"", _EVENT_REPLIES)
-            self._enter(key, learnt, row)
+            self._enter(key, failure or decode_strictly(reply or b"", _EVENT_REPLIES), row)
             states[node, row] = self._steps[key].state
 
 
-_EVENT_REPLIES = msgspec.json.Decoder(EventReply)
+_EVENT_REPLIES: msgspec.json.Decoder[AnyEventReply] = msgspec.json.Decoder(AnyEventReply)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);

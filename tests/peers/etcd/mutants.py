@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take one rule out of etcd's raft: ``mutants.py NAME DIRECTORY`` edits the copy of its source there.
+"""Take one rule out of etcd's raft: ``mutants.py NAME DIRECTORY`` edits a copy of its source.
 
 Each mutant is one line of a file, and what it becomes.
 """

@@ -28,7 +28,8 @@ from serve import Json, Server, Unsupported, serve
 NOW = 1000.0
 pysyncobj.syncobj.monotonicTime = lambda: NOW
 
-DISKS = tempfile.mkdtemp(prefix="pysyncobj-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory, where there is such a place
+DISKS = tempfile.mkdtemp(prefix="pysyncobj-", dir=MEMORY if MEMORY.is_dir() else None)
 
 ROLES = ("follower", "candidate", "leader")
 

@@ -27,7 +27,8 @@ NEVER = 1e8
 
 LOOP = asyncio.new_event_loop()
 asyncio.set_event_loop(LOOP)
-DISKS = tempfile.mkdtemp(prefix="raftos-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory, where there is such a place
+DISKS = tempfile.mkdtemp(prefix="raftos-", dir=MEMORY if MEMORY.is_dir() else None)
 
 
 def configure_for(node: int) -> None:

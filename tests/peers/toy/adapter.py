@@ -8,7 +8,7 @@ below it is what you write. ``--option bug=NAME`` switches on one of `BUGS`.
 import json
 import sys
 
-BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "ignores-prev", "commits-alone", "crashes")
+BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alone", "crashes")
 
 
 class ToyRaft:
@@ -90,12 +90,12 @@ class ToyRaft:
         self.role = "follower"
         prev, entries = m["prev"], m["entries"]
         known = len(self.log) >= prev and (prev == 0 or self.log[prev - 1][0] == m["prev_term"])
-        if not known and self.bug != "ignores-prev":
+        if not known:
             self.send(m["from"], "done", match=0, ok=False)
             return
         if self.bug == "crashes" and entries and self.log[prev : prev + 1] not in ([], entries[:1]):
             raise RuntimeError("the log conflicts, which was not to be")
-        if self.log[prev : prev + len(entries)] != entries:
+        if self.log[prev : prev + len(entries)] != entries or self.bug == "truncates":
             self.log[prev:] = entries
         self.commit = max(self.commit, min(m["commit"], prev + len(entries)))
         self.send(m["from"], "done", match=prev + len(entries), ok=True)

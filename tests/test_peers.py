@@ -1,0 +1,160 @@
+"""Real implementations, explored behind their adapters in ``tests/peers``.
+
+Each is installed and built once; where that is not possible, its tests are skipped and say why.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model_check.check import PROPERTY_NAMES, Means, NetworkName, Setup
+from model_check.conformance.explore import Conformance, ForeignSetup, conform
+from model_check.conformance.learner import Adapter
+from model_check.raft import Bounds
+
+pytestmark = pytest.mark.peers
+
+PEERS = Path(__file__).parent / "peers"
+
+Build = Callable[..., tuple[str, ...]]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Installs and builds a peer, once, and gives the command of its adapter."""
+    built: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def build_peer(*peer: str) -> tuple[str, ...]:
+        if peer not in built:
+            target = tmp_path_factory.mktemp("-".join(peer))
+            script = [str(PEERS / peer[0] / "build"), str(target), *peer[1:]]
+            done = subprocess.run(script, capture_output=True, text=True, check=False)  # noqa: S603
+            if done.returncode == 77:
+                pytest.skip(done.stdout.strip())
+            assert done.returncode == 0, done.stderr
+            built[peer] = (str(target / "adapter"),)
+        return built[peer]
+
+    return build_peer
+
+
+def explore(
+    command: tuple[str, ...],
+    bounds: Bounds,
+    *,
+    network: NetworkName = "replayable",
+    properties: tuple[str, ...] = PROPERTY_NAMES,
+    eager: bool = False,
+    max_in_flight: int = 2,
+    options: tuple[tuple[str, str], ...] = (),
+) -> Conformance:
+    space = Setup(
+        bounds=bounds, network=network, max_in_flight=max_in_flight, properties=properties
+    )
+    adapter = Adapter(
+        command=command,
+        servers=bounds.servers,
+        options=options,
+        step_timeout=10.0,
+    )
+    setup = ForeignSetup(adapter=adapter, space=space)
+    return conform(setup, means=Means(eager=eager))
+
+
+def broken(result: Conformance) -> str:
+    """The property that is violated; the run was done again on a fresh process."""
+    assert result.verdict == "violates"
+    violation = result.findings[0].violation
+    assert violation is not None
+    return violation.property
+
+
+FIGURE_3 = ("ElectionSafety", "LogMatching", "LeaderCompleteness", "StateMachineSafety")
+RESTART = Bounds(max_log=0, restarts=True, max_restarts=1)
+
+
+# --- etcd ------------------------------------------------------------------------------------
+
+
+def test_etcd_conforms(build: Build) -> None:
+    result = explore(build("etcd"), Bounds(max_log=1))
+    assert result.verdict == "conforms"
+    found = result.exploration
+    assert (found.states, found.transitions, found.depth) == (55_369, 896_820, 17)
+
+
+@pytest.mark.slow
+def test_etcd_conforms_in_two_terms(build: Build) -> None:
+    bounds = Bounds(max_term=2, max_log=2, values=1, heartbeats=False)
+    result = explore(build("etcd"), bounds)
+    assert result.verdict == "conforms"
+    found = result.exploration
+    assert (found.states, found.transitions, found.depth) == (33_872_161, 911_183_712, 36)
+
+
+TWO_TERMS = Bounds(max_term=2, max_log=2, values=1, heartbeats=False)
+THREE_TERMS = Bounds(max_term=3, max_log=0, values=1, heartbeats=False, only_timeout=(1, 3))
+FOUR_TERMS = Bounds(max_term=4, max_log=0, values=1, heartbeats=False, only_timeout=(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("mutant", "bounds", "violated"),
+    [
+        ("vote-without-log-check", TWO_TERMS, "LeaderCompleteness"),
+        ("vote-not-persisted", RESTART, "VoteOncePerTerm"),
+        ("prev-term-not-checked", THREE_TERMS, "LogMatching"),
+        ("conflict-keeps-old-entry", TWO_TERMS, "LogMatching"),
+        ("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness"),
+    ],
+)
+def test_etcd_without_a_rule_is_caught(
+    mutant: str, bounds: Bounds, violated: str, build: Build
+) -> None:
+    one_entry_a_message = (("max_size_per_msg", "0"),)
+    result = explore(build("etcd", mutant), bounds, eager=True, options=one_entry_a_message)
+    assert broken(result) == violated
+    assert len(result.findings[0].moments) <= 20
+
+
+# --- in Python -------------------------------------------------------------------------------
+
+
+def test_pysyncobj_forgets_its_vote(build: Build) -> None:
+    result = explore(build("pysyncobj", "0.3.11"), RESTART, network="fifo", properties=FIGURE_3)
+    assert broken(result) == "ElectionSafety"
+
+
+def test_pysyncobj_remembers_its_vote_by_now(build: Build) -> None:
+    result = explore(build("pysyncobj"), RESTART, network="fifo", max_in_flight=1)
+    assert result.verdict == "conforms"
+
+
+def test_pyraftlog_commits_what_nobody_else_holds(build: Build) -> None:
+    bounds = Bounds(max_term=2, values=1, heartbeats=False)
+    result = explore(build("pyraftlog"), bounds, properties=FIGURE_3, eager=True)
+    assert broken(result) == "LeaderCompleteness"
+
+
+def test_pyraftlog_forgets_its_vote(build: Build) -> None:
+    result = explore(build("pyraftlog"), RESTART, properties=FIGURE_3, eager=True)
+    assert broken(result) == "ElectionSafety"
+
+
+def test_raftos_forgets_its_vote(build: Build) -> None:
+    result = explore(build("raftos"), RESTART, properties=FIGURE_3)
+    assert broken(result) == "ElectionSafety"
+
+
+@pytest.mark.slow
+def test_raftos_counts_votes_of_old_terms_and_does_not_survive_its_own_refusal(
+    build: Build,
+) -> None:
+    bounds = Bounds(max_term=2, max_log=2, values=1, heartbeats=False)
+    result = explore(build("raftos"), bounds, properties=FIGURE_3, eager=True)
+    assert broken(result) == "ElectionSafety"
+    explanations = [run.violation.explanation for run in result.findings if run.violation]
+    assert "KeyError: 'request_id'" in explanations
