@@ -107,7 +107,7 @@ FOUR_TERMS = Bounds(max_term=4, max_log=0, values=1, heartbeats=False, only_time
         ("vote-without-log-check", TWO_TERMS, "LeaderCompleteness"),
         ("vote-not-persisted", RESTART, "VoteOncePerTerm"),
         ("prev-term-not-checked", THREE_TERMS, "LogMatching"),
-        ("conflict-keeps-old-entry", TWO_TERMS, "LogMatching"),
+        ("conflict-keeps-old-entry", TWO_TERMS, "StateMachineSafety"),
         ("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness"),
     ],
 )

@@ -152,7 +152,8 @@ def foreign_message(part: MessagePart, sender: NodeId, servers: int) -> ForeignM
         raise ProtocolError(f"server {sender} sent a message from server {part.source}")
     if part.destination == sender or not 1 <= part.destination <= servers:
         raise ProtocolError(f"server {sender} sent a message to server {part.destination}")
-    text = msgspec.json.encode(part.fields).decode()
+    # The same fields are the same text, however they were spaced.
+    text = msgspec.json.format(msgspec.json.encode(part.fields), indent=-1).decode()
     message = ForeignMessage(sender, part.destination, part.kind, text, part.payload)
     understood(message)
     return message
