@@ -7,6 +7,9 @@ below it is what you write. ``--option bug=NAME`` switches on one of `BUGS`.
 
 import json
 import sys
+from typing import Any
+
+Json = dict[str, Any]
 
 BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alone", "crashes")
 
@@ -14,47 +17,46 @@ BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alo
 class ToyRaft:
     """One server. Its disk is a dict that outlives it."""
 
-    def __init__(self, id, ids, disk, bug):
+    def __init__(self, id: int, ids: list[int], disk: Json, bug: str | None) -> None:
         self.id, self.peers, self.disk, self.bug = id, [i for i in ids if i != id], disk, bug
         self.term, self.vote = disk.get("term", 0), disk.get("vote")
         self.log = list(disk.get("log", []))  # [term, command]
-        self.role, self.votes, self.commit, self.match, self.outbox = "follower", set(), 0, {}, []
+        self.role, self.commit = "follower", 0
+        self.votes: set[int] = set()
+        self.match: dict[int, int] = {}
+        self.outbox: list[Json] = []
 
-    def save(self):
+    def save(self) -> None:
         vote = None if self.bug == "forgets-vote" else self.vote
         self.disk.update(term=self.term, vote=vote, log=list(self.log))
 
-    def send(self, to, kind, **fields):
+    def send(self, to: int, kind: str, **fields: Any) -> None:
         self.outbox.append({"from": self.id, "to": to, "kind": kind, "term": self.term, **fields})
 
-    def last(self):
+    def last(self) -> tuple[int, int]:
         return (self.log[-1][0] if self.log else 0, len(self.log))
 
-    def majority(self, count):
+    def majority(self, count: int) -> bool:
         return 2 * count > len(self.peers) + 1
 
-    def timeout(self):
+    def timeout(self) -> None:
         if self.role != "leader":
-            self.term, self.vote, self.role, self.votes = (
-                self.term + 1,
-                self.id,
-                "candidate",
-                {self.id},
-            )
+            self.term, self.vote = self.term + 1, self.id
+            self.role, self.votes = "candidate", {self.id}
             self.win_if_elected()
             for peer in self.peers:
                 self.send(peer, "ask", last=self.last())
 
-    def win_if_elected(self):
+    def win_if_elected(self) -> None:
         if self.role == "candidate" and self.majority(len(self.votes)):
             self.role, self.match = "leader", dict.fromkeys(self.peers, 0)
 
-    def propose(self, command):
+    def propose(self, command: str) -> None:
         if self.role == "leader":
             self.log.append([self.term, command])
             self.heartbeat()
 
-    def heartbeat(self):
+    def heartbeat(self) -> None:
         for peer in self.peers if self.role == "leader" else []:
             prev = self.match[peer]
             prev_term = self.log[prev - 1][0] if prev else 0
@@ -63,12 +65,12 @@ class ToyRaft:
                 peer, "append", prev=prev, prev_term=prev_term, entries=rest, commit=self.commit
             )
 
-    def receive(self, m):
+    def receive(self, m: Json) -> None:
         if m["term"] > self.term:
             self.term, self.vote, self.role = m["term"], None, "follower"
         getattr(self, "on_" + m["kind"])(m, stale=m["term"] < self.term)
 
-    def on_ask(self, m, stale):
+    def on_ask(self, m: Json, stale: bool) -> None:
         free = self.vote in (None, m["from"]) or self.bug == "votes-twice"
         ahead = tuple(m["last"]) >= self.last() or self.bug == "ignores-logs"
         grant = not stale and free and ahead and self.role == "follower"
@@ -76,12 +78,12 @@ class ToyRaft:
             self.vote = m["from"]
         self.send(m["from"], "answer", grant=grant)
 
-    def on_answer(self, m, stale):
+    def on_answer(self, m: Json, stale: bool) -> None:
         if not stale and m["grant"]:
             self.votes.add(m["from"])
             self.win_if_elected()
 
-    def on_append(self, m, stale):
+    def on_append(self, m: Json, stale: bool) -> None:
         if stale:
             self.send(m["from"], "done", match=0, ok=False)
             return
@@ -100,7 +102,7 @@ class ToyRaft:
         self.commit = max(self.commit, min(m["commit"], prev + len(entries)))
         self.send(m["from"], "done", match=prev + len(entries), ok=True)
 
-    def on_done(self, m, stale):
+    def on_done(self, m: Json, stale: bool) -> None:
         if stale or self.role != "leader" or not m["ok"]:
             return
         self.match[m["from"]] = max(self.match[m["from"]], m["match"])
@@ -113,14 +115,17 @@ class ToyRaft:
 
 # --- the adapter -----------------------------------------------------------------------------
 
-servers, disks, ids, bug = {}, {}, [], None
+servers: dict[int, ToyRaft] = {}
+disks: dict[int, Json] = {}
+ids: list[int] = []
+bug: str | None = None
 
 
-def start(node):
+def start(node: int) -> None:
     servers[node] = ToyRaft(node, ids, disks[node], bug)
 
 
-def view(node):
+def view(node: int) -> Json:
     """What the server did, and what it is like now; its disk is written before anything leaves."""
     server = servers[node]
     server.save()
@@ -138,9 +143,9 @@ def view(node):
     return {"messages": messages, "state": state, "fingerprint": fingerprint}
 
 
-def do(request):
+def do(request: Json) -> Json:
     global ids, bug
-    kind, node = request["type"], request.get("node")
+    kind, node = request["type"], request.get("node", 0)
     if kind == "init":
         ids, bug = request["nodes"], request["options"].get("bug")
         for each in ids:
