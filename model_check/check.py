@@ -116,6 +116,8 @@ class Means:
     eager: bool = False
     """Of the compiled engine, on a network that keeps what it delivers: whether nodes send at once
     what they could send without changing. Figures are then those of the reduced space."""
+    forget: bool = False
+    """Likewise: whether messages are forgotten that can never again do anything."""
 
     @property
     def chosen_engine(self) -> EngineName:
@@ -136,6 +138,7 @@ def check(
 
     Raises:
         AssertionError: if the replay does not end in the same violation. The explorer is at fault.
+        MistakenClaim: if a message that was forgotten would have done something.
         ValueError: if symmetry was asked for, and there is none.
     """
     found = explore_system(setup.system(), budget, means, on_progress)
@@ -152,6 +155,7 @@ def explore_system(
     """Explore any system by ``means``.
 
     Raises:
+        MistakenClaim: if a message that was forgotten would have done something.
         ValueError: if symmetry was asked for, and there is none.
     """
     if means.chosen_engine == "reference":
@@ -163,7 +167,9 @@ def explore_system(
     # Imported here, since it takes a second, and not everyone has a use for it.
     from model_check.engine import explorer
 
-    options = explorer.Options(workers=means.workers, symmetry=means.symmetry, eager=means.eager)
+    options = explorer.Options(
+        workers=means.workers, symmetry=means.symmetry, eager=means.eager, forget=means.forget
+    )
     return explorer.explore(system, budget, options, on_progress=on_progress)
 
 
@@ -186,5 +192,5 @@ def replayed(
         run = shorten(system, found.actions, found.violation.property)
         found.actions = [moment.action for moment in run.moments]
         found.violation, found.depth = run.violation, len(found.actions)
-        found.notes.append("the run to the violation may not be the shortest, with eager sends")
+        found.notes.append("the run to the violation may not be the shortest, in a reduced space")
     return run

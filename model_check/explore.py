@@ -29,6 +29,10 @@ class AsymmetryError(ValueError):
     """Something is not the same under other names: what, and how it differs."""
 
 
+class MistakenClaim(ValueError):
+    """A node says that a message is outdated, and it is not: which, and what it still does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """When to give up; None for never."""

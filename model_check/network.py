@@ -14,7 +14,7 @@ Since its set of messages only grows, it is also the smallest space to explore.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -58,6 +58,9 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
 
     def deliveries(self, in_flight: Messages[M]) -> Iterator[tuple[Deliver[M], Messages[M]]]:
         return ((Deliver(message), in_flight) for message in in_flight)
+
+    def without(self, in_flight: Messages[M], messages: Collection[M]) -> Messages[M]:
+        return tuple(message for message in in_flight if message not in messages)
 
     def losses(self, in_flight: Messages[M]) -> tuple[()]:
         return ()

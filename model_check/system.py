@@ -13,7 +13,7 @@ which runs to its end: handlers are atomic. Given the action, the next state is 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -78,6 +78,14 @@ class Node(ABC, Generic[S, E, O, M]):
     @abstractmethod
     def sender(self, message: M) -> NodeNumber:
         """Who sent ``message``: it says so itself, so that no two nodes send the same."""
+
+    def is_outdated(self, state: S, message: M) -> bool:
+        """Whether ``message`` can never again do anything to its receiver, which is in ``state``.
+
+        It changes nothing, sends nothing and gives nothing to remember there, nor in any state that
+        the receiver may ever come to. An explorer that makes use of such claims checks them.
+        """
+        return False
 
     @abstractmethod
     def is_restart(self, event: E) -> bool:
@@ -150,6 +158,14 @@ class Network(ABC, Generic[M, Q]):
     @abstractmethod
     def deliveries(self, in_flight: Q) -> Iterable[tuple[Deliver[M], Q]]:
         """Each message that may arrive next, and what is then left in flight."""
+
+    def without(self, in_flight: Q, messages: Collection[M]) -> Q:
+        """What is in flight but for ``messages``.
+
+        Raises:
+            TypeError: if the network keeps what it delivers otherwise than as a set.
+        """
+        raise TypeError(f"{type(self).__name__} cannot forget messages")
 
     @abstractmethod
     def losses(self, in_flight: Q) -> Iterable[tuple[Lose[M], Q]]:

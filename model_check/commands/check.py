@@ -15,6 +15,7 @@ from model_check.commands.options import (
     SpaceOptions,
     budget_from,
     budget_options,
+    forget_option,
     given,
     json_option,
     means_from,
@@ -35,7 +36,7 @@ from model_check.commands.output import (
 )
 from model_check.commands.summary import summary
 from model_check.counterexample import replay
-from model_check.explore import AsymmetryError, Verdict
+from model_check.explore import AsymmetryError, MistakenClaim, Verdict
 from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
 from model_check.render import as_mermaid, as_pytest, as_table, describe_action
 from model_check.report import ReportError, parse_report, replay_report, report
@@ -61,6 +62,7 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 @setup_options
 @means_options
 @symmetry_option
+@forget_option
 @budget_options
 @show_option
 @json_option
@@ -84,6 +86,7 @@ def check_command(
     *,
     max_entries: int,
     symmetry: bool | None,
+    forget: bool,
     show: Rendering,
     json_path: Path | None,
     graph_path: Path | None,
@@ -106,12 +109,17 @@ def check_command(
         others = [name for name in context.params if name not in WITH_REPLAY]
         refuse(given(context, others), "does not go with --replay: the report says what to check")
         return _replay(replay_path, show, json_path)
-    means, budget = means_from(options, symmetry, context), budget_from(options)
+    means, budget = (
+        means_from(options, context, symmetry=symmetry, forget=forget),
+        budget_from(options),
+    )
     with live_progress(STARTING[means.chosen_engine]) as on_progress:
         try:
             result = check(setup, budget, means, on_progress)
         except AsymmetryError as error:
             raise click.UsageError(f"--symmetry is not possible: {error}") from None
+        except MistakenClaim as error:
+            raise click.UsageError(f"--forget is not possible: {error}") from None
     if json_path is not None:
         write_json(report(result), json_path)
     if str(json_path) != "-":

@@ -173,7 +173,10 @@ def conform_command(
             others = [name for name in context.params if name not in OF_REPLAY]
             refuse(given(context, others), "does not go with --replay: the schedule says it")
             return _replay(replay_path, space, adapter, show, json_path)
-        means, budget = means_from(options, False, context), budget_from(options)
+        means, budget = (
+            means_from(options, context, symmetry=False, forget=False),
+            budget_from(options),
+        )
         with live_progress(STARTING[means.chosen_engine]) as on_progress:
             setup = ForeignSetup(adapter=adapter, space=space)
             result = conform(setup, budget, means, table_path, on_progress)
@@ -229,7 +232,7 @@ def _describe_means(result: Conformance) -> str:
     found = result.exploration
     parts = [f"{result.engine} engine", f"{found.workers} workers"]
     if found.is_reduced:
-        parts.append("eager sends (figures are of the reduced space)")
+        parts.append("reduced (so are the figures)")
     parts.append(f"{result.local_states:,} local states")
     parts.append(f"{result.adapter_calls:,} steps asked of the adapter")
     if found.state_bytes is not None:

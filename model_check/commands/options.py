@@ -26,7 +26,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_BOUNDS = Bounds()
 
 _FIFO_ALONE = ("max_in_flight", "loss")
-_COMPILED_ALONE = ("workers", "symmetry", "eager", "max_memory")
+_REDUCTIONS = ("eager", "forget")
+_COMPILED_ALONE = ("workers", "symmetry", *_REDUCTIONS, "max_memory")
 
 
 class SpaceOptions(TypedDict):
@@ -255,7 +256,20 @@ def symmetry_option(command: _F) -> _F:
     )(command)
 
 
-def means_from(options: MeansOptions, symmetry: bool | None, context: click.Context) -> Means:
+def forget_option(command: _F) -> _F:
+    """Give ``command`` the option ``--forget``."""
+    return click.option(
+        "--forget/--no-forget",
+        default=False,
+        show_default=True,
+        help="compiled and replayable alone: whether messages that can never again do anything are "
+        "forgotten. As with --eager, which it goes well with.",
+    )(command)
+
+
+def means_from(
+    options: MeansOptions, context: click.Context, *, symmetry: bool | None, forget: bool
+) -> Means:
     """How to explore.
 
     Raises:
@@ -264,13 +278,14 @@ def means_from(options: MeansOptions, symmetry: bool | None, context: click.Cont
     engine = None if options["engine"] == "auto" else options["engine"]
     if engine == "reference":
         refuse(given(context, _COMPILED_ALONE), "belongs to --engine compiled")
-    if context.params["network"] != "replayable" and options["eager"]:
-        raise click.UsageError("--eager belongs to --network replayable")
+    if context.params["network"] != "replayable":
+        refuse(given(context, _REDUCTIONS), "belongs to --network replayable")
     return Means(
         engine=engine,
         workers=options["workers"],
         symmetry=symmetry,
         eager=options["eager"],
+        forget=forget,
     )
 
 
@@ -326,7 +341,7 @@ def given(context: click.Context, names: Iterable[str]) -> list[str]:
     return [
         written[name]
         for name in names
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name in written and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
 
 

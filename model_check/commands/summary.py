@@ -79,7 +79,7 @@ def describe_means(result: CheckResult) -> str:
     if found.renamings > 1:
         parts.append(f"{found.orbits:,} states stored, up to {found.renamings} renamings each")
     if found.is_reduced:
-        parts.append("eager sends (figures are of the reduced space)")
+        parts.append("reduced (so are the figures)")
     parts.append(f"{found.core_calls:,} calls of the core")
     if found.state_bytes is not None:
         parts.append(f"{found.state_bytes / found.orbits:.0f} bytes a stored state")

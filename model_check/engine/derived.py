@@ -25,6 +25,7 @@ from model_check.engine.compiled import (
     inlined,
     mix,
     pair_key,
+    put,
     put_all,
     wide,
 )
@@ -32,6 +33,7 @@ from model_check.engine.kernels import (
     EAGER,
     LIMITED,
     MISSING_CUT,
+    MISSING_FORGOTTEN,
     MISSING_IMAGES,
     MISSING_INTERNAL,
     MISSING_LEFT,
@@ -41,12 +43,12 @@ from model_check.engine.kernels import (
     find_received,
 )
 
-_KINDS = [cast(int, np.int64(kind)) for kind in range(7)]
+_KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
 NEED_EFFECT, NEED_OWN, NEED_SENT, NEED_RESTARTED, NEED_BOX = _KINDS[:5]
-NEED_LOCAL_IMAGES, NEED_BOX_IMAGES = _KINDS[5:]
+NEED_LOCAL_IMAGES, NEED_BOX_IMAGES, NEED_FORGOTTEN = _KINDS[5:]
 """What the base lacks: the first column of a note, the key in the other two."""
 
-COMPONENTS, ENTRIES, LEFT, LEADS, RECEIVED = 0, 1, 2, 3, 4
+COMPONENTS, ENTRIES, LEFT, LEADS, RECEIVED, FORGOTTEN = 0, 1, 2, 3, 4, 5
 """What `Derived.counts` counts."""
 
 SMALLEST = 1 << 12
@@ -84,6 +86,9 @@ class BaseTables(NamedTuple):
     restarted_keys: UInt64s
     """Box, and `way_of` its node and the one that restarts: the box then."""
     restarted_values: Int32s
+    forgotten_keys: UInt64s
+    """Box, and the local state of a receiver: the box without what is outdated there."""
+    forgotten_values: Int32s
     local_images: Int32s
     """By local state and renaming."""
     box_images: Int32s
@@ -95,7 +100,6 @@ class DerivedTables(NamedTuple):
 
     counts: Int64s
     local: Int32s
-    """By component: its local state."""
     box: Int32s
     component_keys: UInt64s
     """Local state and box: the component."""
@@ -112,6 +116,8 @@ class DerivedTables(NamedTuple):
     images: Int32s
     leads: Int32s
     lead_renamings: Int32s
+    forgotten_keys: UInt64s
+    forgotten_values: Int32s
 
 
 def empty_tables(nodes: int, renamings: int) -> DerivedTables:
@@ -121,7 +127,7 @@ def empty_tables(nodes: int, renamings: int) -> DerivedTables:
         return np.full((SMALLEST, *shape), UNKNOWN, np.int32)
 
     return DerivedTables(
-        counts=np.zeros(5, np.int64),
+        counts=np.zeros(6, np.int64),
         local=unknown(),
         box=unknown(),
         component_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
@@ -138,6 +144,8 @@ def empty_tables(nodes: int, renamings: int) -> DerivedTables:
         images=unknown(renamings),
         leads=unknown(3),
         lead_renamings=unknown(),
+        forgotten_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
+        forgotten_values=np.empty(2 * SMALLEST, np.int32),
     )
 
 
@@ -168,12 +176,14 @@ def with_room(tables: DerivedTables, room: int) -> DerivedTables:
             new = np.full((2 * (used + room), *old.shape[1:]), UNKNOWN, old.dtype)
             new[:used] = old[:used]
             grown[name] = new
-    needed = 2 * (int(tables.counts[COMPONENTS]) + room)
-    if needed > len(tables.component_keys):
-        known = tables.component_keys != EMPTY_KEY
-        keys, values = np.full(_size(needed), EMPTY_KEY), np.empty(_size(needed), np.int32)
-        put_all(keys, values, tables.component_keys[known], tables.component_values[known])
-        grown |= {"component_keys": keys, "component_values": values}
+    for name, counted in (("component", COMPONENTS), ("forgotten", FORGOTTEN)):
+        needed = 2 * (int(tables.counts[counted]) + room)
+        old_keys, old_values = getattr(tables, f"{name}_keys"), getattr(tables, f"{name}_values")
+        if needed > len(old_keys):
+            known = old_keys != EMPTY_KEY
+            keys, values = np.full(_size(needed), EMPTY_KEY), np.empty(_size(needed), np.int32)
+            put_all(keys, values, old_keys[known], old_values[known])
+            grown |= {f"{name}_keys": keys, f"{name}_values": values}
     needed = 2 * (int(tables.counts[RECEIVED]) + room)
     if needed > len(tables.received):
         received = np.full((_size(needed), 4), UNKNOWN, np.int64)
@@ -431,6 +441,23 @@ def derive_cut(
 
 
 @inlined
+def derive_forgotten(
+    base: BaseTables, derived: DerivedTables, component: int, other: int, needs: Int64s, noted: int
+) -> int:
+    """A component without what is outdated to another node in the local state ``other``."""
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    kept = find(base.forgotten_keys, base.forgotten_values, box, other)
+    if kept == UNKNOWN:
+        return note(needs, noted, NEED_FORGOTTEN, box, other)
+    target = component_of(base, derived, local, kept)
+    if target == UNKNOWN:
+        return note(needs, noted, NEED_BOX, kept, ZERO)
+    put(derived.forgotten_keys, derived.forgotten_values, pair_key(component, other), target)
+    derived.counts[FORGOTTEN] += 1
+    return noted
+
+
+@inlined
 def derive_images(
     base: BaseTables, derived: DerivedTables, component: int, needs: Int64s, noted: int
 ) -> int:
@@ -494,6 +521,7 @@ def derive(
             or counts[LEADS] + slack > derived.lead_renamings.shape[0]
             or 2 * (counts[RECEIVED] + slack) > derived.received.shape[0]
             or 2 * (counts[COMPONENTS] + slack) > derived.component_keys.shape[0]
+            or 2 * (counts[FORGOTTEN] + slack) > derived.forgotten_keys.shape[0]
         )
         if full or noted + 2 * slack > needs.shape[0]:
             return at, noted, put_off
@@ -507,6 +535,8 @@ def derive(
             noted = derive_left(base, derived, high, low, needs, noted)
         elif kind == MISSING_CUT:
             noted = derive_cut(base, derived, high, low, needs, noted)
+        elif kind == MISSING_FORGOTTEN:
+            noted = derive_forgotten(base, derived, high, low, needs, noted)
         elif kind == MISSING_IMAGES:
             noted = derive_images(base, derived, high, needs, noted)
         if noted > before:

@@ -73,6 +73,8 @@ class Options:
     """Whether to explore one state of each orbit; None for where it is possible."""
     eager: bool = False
     """Whether nodes send at once what they could send without changing; see `kernels.EAGER`."""
+    forget: bool = False
+    """Whether messages that can never again do anything are forgotten; see `kernels.forget`."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -90,10 +92,11 @@ def explore(
 
     Raises:
         AsymmetryError: if symmetry was asked for, and the system has none.
-        ValueError: if eager sends were asked for, and the network does not keep what it delivers.
+        MistakenClaim: if a message that was forgotten would have done something.
+        ValueError: if a reduction was asked for, and the network does not keep what it delivers.
     """
-    if options.eager and not system.network.keeps_delivered:
-        raise ValueError("eager sends need a network that keeps what it delivers")
+    if (options.eager or options.forget) and not system.network.keeps_delivered:
+        raise ValueError("reductions need a network that keeps what it delivers")
     renamings = tuple(system.node.renamings()) if options.symmetry is not False else ()
     if options.symmetry and len(renamings) < 2:
         raise AsymmetryError("the system gives no renamings: it claims no symmetry")
@@ -102,12 +105,12 @@ def explore(
         if system.watch.has_global_properties and renamings:
             raise AsymmetryError("a property of all nodes at once may depend on their names")
         group = Group(system.node.count, renamings)
-        return Search(system, group, workers, options.eager, budget, on_progress).run()
+        return Search(system, group, workers, options, budget, on_progress).run()
     except AsymmetryError as error:
         if options.symmetry:
             raise
         group = Group(system.node.count)
-        search = Search(system, group, workers, options.eager, budget, on_progress)
+        search = Search(system, group, workers, options, budget, on_progress)
         search.found.notes.append(f"explored without symmetry: {error}")
         return search.run()
 
@@ -120,16 +123,16 @@ class Search(Generic[S, E, O, M, Q, H]):
         system: System[S, E, O, M, Q, H],
         group: Group,
         workers: int,
-        eager: bool,
+        options: Options,
         budget: Budget,
         on_progress: Callable[[Figures], None],
     ) -> None:
         self.found: Exploration[E, M] = Exploration(violation=system.initial_violation())
         self._started = time.monotonic()
         self._system = system
-        self._tables = Tables(system, group)
+        self._tables = Tables(system, group, forgets=options.forget)
         self._group = group
-        self._eager = eager
+        self._options = options
         self._budget = budget
         self._on_progress = on_progress
         self._memory = budget.max_memory or int(SHARE_OF_MEMORY * memory_available())
@@ -159,6 +162,8 @@ class Search(Generic[S, E, O, M, Q, H]):
             found.stopped_by = "an interrupt"
         finally:
             self._pool.shutdown()
+        if self._options.forget:
+            self._tables.check_outdated()
         if self._worst[0] < NO_VIOLATION:
             self._trace()
         self._take_stock()
@@ -209,8 +214,9 @@ class Search(Generic[S, E, O, M, Q, H]):
                     batch,
                     worker,
                     self._system.network.keeps_delivered,
+                    self._options.forget,
                     len(self._group),
-                    self._eager,
+                    self._options.eager,
                 )
 
             outcomes = self._in_parallel(work, enumerate(batches))
@@ -312,7 +318,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         found.transitions = self._transitions
         found.frontier = found.orbits - self._expanded
         found.renamings = len(self._group)
-        found.is_reduced = self._eager
+        found.is_reduced = self._options.eager or self._options.forget
         found.workers = len(partitions)
         found.core_calls = self._tables.core_calls
         found.state_bytes = sum(partition.bytes_used for partition in partitions)

@@ -54,9 +54,10 @@ LIMITED = cast(int, np.int64(1 << 28))
 """Marks there a step that may happen so and so often only. It stands for one transition, and what
 it reaches stands in `KernelTables.entry_reached`."""
 
-_KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
+_KINDS = [cast(int, np.int64(kind)) for kind in range(9)]
 MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
-MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = _KINDS[4:]
+MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = _KINDS[4:8]
+MISSING_FORGOTTEN = _KINDS[8]
 """What a table lacks: the first column of a note, the key in the other two."""
 GROUP = 256
 """Rows that are looked up together, so that their waits for memory overlap."""
@@ -65,6 +66,10 @@ GROUP = 256
 class KernelTables(NamedTuple):
     """All that the search knows of the system. See `model_check.engine.derived`."""
 
+    local: Int32s
+    """By component: its local state."""
+    box: Int32s
+    """By component: what it has in flight."""
     inbox: Int32s
     """By component and receiver: what may be delivered; 0 for nothing."""
     internal: Int64s
@@ -84,6 +89,10 @@ class KernelTables(NamedTuple):
     """By entry that is `LIMITED`: a bit for each milestone that it reaches."""
     received: Int64s
     """What deliveries do: component and inbox, then a list as above; an open-addressing table."""
+    forgotten_keys: UInt64s
+    """Component, and the local state of another node: the component without what can never again
+    do anything to that node."""
+    forgotten_values: Int32s
     memory_keys: UInt64s
     """Memory and fact: the memory then."""
     memory_values: Int32s
@@ -261,9 +270,42 @@ def gather(
 
 
 @inlined
+def forget(tables: KernelTables, row: Int32s, node: int, after: Int32s) -> tuple[int, int, int]:
+    """Take out of ``after``, to which a step of ``node`` leads from ``row``, the messages in flight
+    that can never again do anything to their receivers.
+
+    With or without them, the same can happen: the two states are bisimilar, and properties see
+    nothing of what is in flight. ``row`` has no such messages, so that only those to ``node`` and
+    those from it are looked at.
+
+    Returns zeros, or what is missing.
+    """
+    own = after[node]
+    moved = tables.local[own] != tables.local[row[node]]
+    sent = tables.box[own] != tables.box[row[node]]
+    for other in range(row.shape[0] - 1):
+        if other == node:
+            continue
+        if moved and tables.inbox[after[other], node] != 0:
+            local = wide(tables.local[own])
+            left = find(tables.forgotten_keys, tables.forgotten_values, after[other], local)
+            if left == UNKNOWN:
+                return MISSING_FORGOTTEN, wide(after[other]), local
+            after[other] = left
+        if sent and tables.inbox[after[node], other] != 0:
+            local = wide(tables.local[after[other]])
+            left = find(tables.forgotten_keys, tables.forgotten_values, after[node], local)
+            if left == UNKNOWN:
+                return MISSING_FORGOTTEN, wide(after[node]), local
+            after[node] = left
+    return 0, 0, 0
+
+
+@inlined
 def successor(
     tables: KernelTables,
     keeps_delivered: bool,
+    forgets: bool,
     row: Int32s,
     entry: int,
     node: int,
@@ -312,6 +354,10 @@ def successor(
                 if broken == UNKNOWN:
                     return UNKNOWN, MISSING_PAIR, view, seen
                 rank = min(rank, wide(broken))
+    if forgets:
+        kind, high, low = forget(tables, row, node, after)
+        if kind != 0:
+            return UNKNOWN, kind, high, low
     return rank, 0, 0, 0
 
 
@@ -348,13 +394,29 @@ def emit(
 
 
 @inlined
-def find_eager(tables: KernelTables, buffers: Buffers, count: int) -> int:
-    """The node and the entry of a step that only sends, as one number; or `UNKNOWN`."""
+def follow_eager(
+    tables: KernelTables, buffers: Buffers, row: Int32s, count: int, forgets: bool, after: Int32s
+) -> tuple[int, int, int, int]:
+    """Write to ``after`` where some step leads that only sends.
+
+    Returns whether there is one that sends something not to be forgotten at once; or `UNKNOWN` and
+    a note of what is missing.
+    """
     for at in range(count):
         for entry in range(buffers.ways[at, 0], buffers.ways[at, 1]):
             if tables.entries[entry, 3] & EAGER:
-                return wide((buffers.ways[at, 2] << 32) | entry)
-    return wide(UNKNOWN)
+                node = wide(buffers.ways[at, 2])
+                for position in range(row.shape[0]):
+                    after[position] = row[position]
+                after[node] = tables.entries[entry, 0]
+                if forgets:
+                    kind, high, low = forget(tables, row, node, after)
+                    if kind != 0:
+                        return UNKNOWN, kind, high, low
+                    if is_same(row, after):
+                        continue
+                return wide(1), ZERO, ZERO, ZERO
+    return ZERO, ZERO, ZERO, ZERO
 
 
 @inlined
@@ -365,6 +427,7 @@ def follow(
     count: int,
     parent: int,
     keeps_delivered: bool,
+    forgets: bool,
     renamings: int,
     eager: bool,
 ) -> tuple[int, int, int, int]:
@@ -381,20 +444,20 @@ def follow(
         if stabilizer == 0:
             return UNKNOWN, kind, key, 0
     worst, too_many = wide(NO_VIOLATION), ZERO
-    single = find_eager(tables, buffers, count) if eager else wide(UNKNOWN)
-    if single != UNKNOWN:
-        for position in range(row.shape[0]):
-            after[position] = row[position]
-        after[single >> 32] = tables.entries[single & 0xFFFFFFFF, 0]
-        kind, key = emit(tables, buffers, after, parent, renamings, least)
-        if kind != 0:
-            return UNKNOWN, kind, key, ZERO
-        return worst, renamings // stabilizer, wide(1), ZERO
+    if eager:
+        is_eager, kind, high, low = follow_eager(tables, buffers, row, count, forgets, after)
+        if is_eager == UNKNOWN:
+            return UNKNOWN, kind, high, low
+        if is_eager:
+            kind, key = emit(tables, buffers, after, parent, renamings, least)
+            if kind != 0:
+                return UNKNOWN, kind, key, ZERO
+            return worst, renamings // stabilizer, wide(1), ZERO
     for at in range(count):
         node, sender = wide(ways[at, 2]), wide(ways[at, 3])
         for entry in range(ways[at, 0], ways[at, 1]):
             rank, kind, high, low = successor(
-                tables, keeps_delivered, row, entry, node, sender, after
+                tables, keeps_delivered, forgets, row, entry, node, sender, after
             )
             if rank == UNKNOWN:
                 return UNKNOWN, kind, high, low
@@ -420,6 +483,7 @@ def expand(
     batch: Int64s,
     worker: int,
     keeps_delivered: bool,
+    forgets: bool,
     renamings: int,
     eager: bool,
 ) -> tuple[int, int, int, int]:
@@ -449,7 +513,7 @@ def expand(
             return taken, deferred, noted, transitions
         parent = batch[taken] * owners + worker
         worst, weight, high, low = follow(
-            tables, buffers, row, count, parent, keeps_delivered, renamings, eager
+            tables, buffers, row, count, parent, keeps_delivered, forgets, renamings, eager
         )
         if worst == UNKNOWN:
             for owner in range(owners):

@@ -27,7 +27,7 @@ from model_check.engine.kernels import (
     KernelTables,
 )
 from model_check.engine.symmetry import Group
-from model_check.explore import AsymmetryError
+from model_check.explore import AsymmetryError, MistakenClaim
 from model_check.interned import Memo, Numbering
 from model_check.system import Addressed, LocalStep, M, Network, Q, State, System, Violation
 from spec.forms import E, H, NodeNumber, O, S
@@ -62,9 +62,12 @@ class Tables(Generic[S, E, O, M, Q, H]):
         ValueError: if there are more than `MOST_MILESTONES` milestones.
     """
 
-    def __init__(self, system: System[S, E, O, M, Q, H], group: Group) -> None:
+    def __init__(
+        self, system: System[S, E, O, M, Q, H], group: Group, *, forgets: bool = False
+    ) -> None:
         self.system = system
         self.group = group
+        self._forgets = forgets
         self.core_calls = 0
         """Steps computed: how often the node's own step function was called."""
         self._is_symmetric = len(group) > 1
@@ -96,6 +99,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
         self._effects = Memo(self._compute_effect)
         self._own_effects = Memo(self._compute_own_effects)
         self._local_views = Memo(self._compute_view)
+        self._outdated = Memo(self._compute_outdated)
+        self._kept = Memo(self._compute_kept)
         group = self.group
         self._local_images = group.images(self._rename_local)
         self._message_images = group.images(self._rename_message)
@@ -120,6 +125,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         )
         self._box_losses, self._loss_boxes = numbers(2), numbers()
         self._sent_lookup, self._restarted_lookup = Lookup(), Lookup()
+        self._forgotten_lookup = Lookup()
         self._local_image_rows, self._box_image_rows = numbers(renamings), numbers(renamings)
         self._most_own = self._longest_inbox = 0
         self._inbox(())
@@ -129,13 +135,14 @@ class Tables(Generic[S, E, O, M, Q, H]):
     def row(self, state: State[S, Q, H]) -> Int32s:
         """The row of a state of the system itself, under its own names."""
         row = []
-        for node, (local, own) in enumerate(
-            zip(state.nodes, state.in_flight, strict=True), start=1
-        ):
+        locals_ = [self._local(node, local) for node, local in enumerate(state.nodes, start=1)]
+        for local, own in zip(locals_, state.in_flight, strict=True):
             box = self._box_of(own)
+            if self._forgets:
+                for other in locals_:
+                    box = self._kept[box, other]
             self._analyse_box(box)
-            number = self._local(node, local)
-            row.append(derived.component_of(self._base(), self._derived, number, box))
+            row.append(derived.component_of(self._base(), self._derived, local, box))
         self._make_room()
         return np.array([*row, self._memory_number(state.memory)], np.int32)
 
@@ -167,6 +174,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
         pair_keys, pair_values = self._compared.arrays()
         known = self._derived
         return KernelTables(
+            local=known.local,
+            box=known.box,
             inbox=known.inbox,
             internal=known.internal,
             views=known.views,
@@ -176,6 +185,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
             entries=known.entries,
             entry_reached=known.entry_reached,
             received=known.received,
+            forgotten_keys=known.forgotten_keys,
+            forgotten_values=known.forgotten_values,
             memory_keys=memory_keys,
             memory_values=memory_values,
             memory_rank=self._memory_rank.array,
@@ -259,6 +270,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 sender, restarted = divmod(low, way_of(1, 0))
                 left = self._network.restart(self._boxes[high], sender + 1, restarted + 1)
                 self._restarted_lookup.enter(high, low, self._boxes.number(left))
+            case derived.NEED_FORGOTTEN:
+                self._forgotten_lookup.enter(high, low, self._kept[high, low])
             case derived.NEED_BOX:
                 self._analyse_box(high)
             case derived.NEED_LOCAL_IMAGES:
@@ -281,6 +294,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         effect_keys, effect_values = self._effect_lookup.arrays()
         sent_keys, sent_values = self._sent_lookup.arrays()
         restarted_keys, restarted_values = self._restarted_lookup.arrays()
+        forgotten_keys, forgotten_values = self._forgotten_lookup.arrays()
         return BaseTables(
             local_node=self._local_node.array,
             local_view=self._local_view.array,
@@ -300,6 +314,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
             sent_values=sent_values,
             restarted_keys=restarted_keys,
             restarted_values=restarted_values,
+            forgotten_keys=forgotten_keys,
+            forgotten_values=forgotten_values,
             local_images=self._local_image_rows.array,
             box_images=self._box_image_rows.array,
             origins=self.group.origins,
@@ -494,6 +510,70 @@ class Tables(Generic[S, E, O, M, Q, H]):
             )
         )
 
+    # --- what is outdated --------------------------------------------------------------------
+
+    def _compute_kept(self, key: tuple[Number, Number]) -> Number:
+        """A box without what is outdated to a receiver in some local state."""
+        box, local = key
+        node, _ = self._locals[local]
+        contents = self._boxes[box]
+        outdated = [
+            message
+            for message in self._network.messages(contents)
+            if self._receivers[message] == node and self._outdated[local, message]
+        ]
+        return self._boxes.number(self._network.without(contents, outdated))
+
+    def _compute_outdated(self, key: tuple[Number, Number]) -> bool:
+        """Whether a message is outdated to a local state; if so, that it does nothing is seen."""
+        claimed = self._claims(*key)
+        if claimed and self._effects[key]._replace(reached=0) != _nothing(key[0]):
+            raise MistakenClaim(
+                f"{self._described(*key)} is said to be outdated, and does something all the same"
+            )
+        if self._is_symmetric:
+            images = zip(
+                self._local_images[key[0]].tolist(),
+                self._message_images[key[1]].tolist(),
+                strict=True,
+            )
+            if any(self._claims(*image) != claimed for image in images):
+                raise AsymmetryError(f"{self._described(*key)} is outdated under some names only")
+        return claimed
+
+    def _claims(self, local: Number, message: Number) -> bool:
+        return self.system.node.is_outdated(self._locals[local][1], self._messages[message])
+
+    def _described(self, local: Number, message: Number) -> str:
+        node, state = self._locals[local]
+        return f"{self._messages[message]}, to node {node} in {state},"
+
+    def check_outdated(self) -> None:
+        """See that what was forgotten did nothing to anything that its receiver became.
+
+        Raises:
+            MistakenClaim: if it would have.
+        """
+        becomes: dict[Number, set[Number]] = {}
+        for (local, _), effect in self._effects.items():
+            becomes.setdefault(local, set()).add(effect.after)
+        for local, effects in self._own_effects.items():
+            becomes.setdefault(local, set()).update(effect.after for effect in effects.values())
+        unseen = [key for key, outdated in self._outdated.items() if outdated]
+        seen = set(unseen)
+        while unseen:
+            local, message = unseen.pop()
+            for after in becomes.get(local, ()):
+                key = after, message
+                if not self._outdated[key]:
+                    raise MistakenClaim(
+                        f"{self._described(local, message)} is said to be outdated, but not to "
+                        f"{self._locals[after][1]}, which that becomes"
+                    )
+                if key not in seen:
+                    seen.add(key)
+                    unseen.append(key)
+
     # --- properties --------------------------------------------------------------------------
 
     def _compute_remembered(self, memory: Number, fact: Number) -> Number:
@@ -576,10 +656,15 @@ _OF_PROPERTIES = (
 
 
 def _distinct(notes: Int64s) -> Int64s:
-    """Notes in ascending order, each once. No number in them needs more than 30 bits."""
-    packed = np.unique(notes[:, 0] << 60 | notes[:, 1] << 30 | notes[:, 2])
-    mask = (1 << 30) - 1
-    return np.stack((packed >> 60, packed >> 30 & mask, packed & mask), axis=1)
+    """Notes in ascending order, each once. No number in them needs more than 29 bits."""
+    packed = np.unique(notes[:, 0] << 58 | notes[:, 1] << 29 | notes[:, 2])
+    mask = (1 << 29) - 1
+    return np.stack((packed >> 58, packed >> 29 & mask, packed & mask), axis=1)
+
+
+def _nothing(local: Number) -> Effect:
+    """The effect of what does nothing."""
+    return Effect(local, 0, 0, NO_VIOLATION, is_restart=False, reached=0, is_limited=False)
 
 
 def _unknown_fact(fact: Number, renaming: int) -> Number:

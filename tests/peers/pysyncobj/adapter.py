@@ -1,37 +1,75 @@
 #!/usr/bin/env python3
-"""An adapter for PySyncObj: its `SyncObj` on a transport of our own, ticked by hand.
+"""An adapter for PySyncObj: its `SyncObj` on a transport and files of our own, ticked by hand.
 
-Time stands still. A timer fires when its deadline is set into the past; a tick follows every event,
-since PySyncObj commits, applies, and takes clients' commands only then.
+Time stands still. A timer fires when its deadline is set into the past. One tick follows every
+event, since PySyncObj commits, applies, and takes clients' commands only then; no other timer fires
+in it, since no other deadline is in the past.
 """
 
 from __future__ import annotations
 
 import ast
-import os
+import logging
 import pickle
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
+import pysyncobj.journal
 import pysyncobj.syncobj
 from pysyncobj import SyncObj, SyncObjConf, replicated
+from pysyncobj.journal import Journal
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 from pysyncobj.version import VERSION
 from serve import Json, Server, Unsupported, serve
 
+logging.disable()  # it logs what the exploration finds out
+
 NOW = 1000.0
 pysyncobj.syncobj.monotonicTime = lambda: NOW
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory, where there is such a place
-DISKS = tempfile.mkdtemp(prefix="pysyncobj-", dir=MEMORY if MEMORY.is_dir() else None)
-
 ROLES = ("follower", "candidate", "leader")
+
+BATCH = "appendEntriesBatchSizeBytes"
+"""An option, of the library's own name: how many bytes of entries a message is filled up to."""
+
+
+class MemoryFile:
+    """Its `ResizableFile`, without the file. What is written is there after a crash, as it is after
+    one of the process, but not of the operating system."""
+
+    contents: dict[str, bytearray] = {}  # noqa: RUF012 - as files are, shared by all
+
+    def __init__(self, name: str, defaultContent: bytes) -> None:  # noqa: N803 - the library's
+        self._content = self.contents.setdefault(name, bytearray(defaultContent))
+
+    def write(self, offset: int, values: bytes) -> None:
+        self._content[offset : offset + len(values)] = values
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._content[offset : offset + size])
+
+
+class MemoryMeta:
+    """Its `MetaStorer`, without the file."""
+
+    contents: dict[str, Json] = {}  # noqa: RUF012 - as files are, shared by all
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def getMeta(self) -> Json:  # noqa: N802 - the library's
+        return dict(self.contents.get(self._name, {}))
+
+    def storeMeta(self, meta: Json) -> None:  # noqa: N802 - the library's
+        self.contents[self._name] = dict(meta)
+
+
+pysyncobj.journal.ResizableFile = MemoryFile
+pysyncobj.journal.MetaStorer = MemoryMeta
 
 
 class Outbox(Transport):  # type: ignore[misc]  # the library has no types
@@ -64,20 +102,17 @@ class PySyncObjServer(Server):
     """A server of the library."""
 
     def __init__(self, node: int, nodes: list[int], options: dict[str, str]) -> None:
-        for name in options:
-            raise Unsupported(f"no option {name}; there are none")
+        self._sizes = _sizes(options)
         self._node, self._others = node, [Node(other) for other in nodes if other != node]
-        self._disk = f"{DISKS}/{node}"
-        shutil.rmtree(self._disk, ignore_errors=True)
-        os.mkdir(self._disk)
+        self._journal = f"journal of {node}"
+        self._meta = f"{self._journal}.meta"
+        MemoryFile.contents.pop(self._journal, None)
+        MemoryMeta.contents.pop(self._meta, None)
         self._start()
 
     def _start(self) -> None:
         conf = SyncObjConf(
-            autoTick=False,
-            journalFile=f"{self._disk}/journal",
-            pollerType="select",
-            dynamicMembershipChange=False,
+            autoTick=False, journalFile=self._journal, pollerType="select", **self._sizes
         )
         self._outbox = Outbox()
         self._raft = Replicated(Node(self._node), self._others, conf, transport=self._outbox)
@@ -86,21 +121,26 @@ class PySyncObjServer(Server):
         self._raft.doTick()
 
     def _get(self, name: str) -> Any:
-        return getattr(self._raft, f"_SyncObj__{name}")
+        return getattr(self._raft, PRIVATE + name)
 
     def _set(self, name: str, value: Any) -> None:
-        setattr(self._raft, f"_SyncObj__{name}", value)
+        setattr(self._raft, PRIVATE + name, value)
+
+    def _role(self) -> str:
+        return ROLES[self._get("raftState")]
 
     def election_timeout(self) -> list[Json]:
-        self._set("raftElectionDeadline", NOW - 1)
+        if self._role() != "leader":
+            self._set("raftElectionDeadline", NOW - 1)
         return self._tick()
 
     def heartbeat_timeout(self) -> list[Json]:
-        self._set("newAppendEntriesTime", NOW - 1)
+        if self._role() == "leader":
+            self._set("newAppendEntriesTime", NOW - 1)
         return self._tick()
 
     def propose(self, command: str) -> list[Json]:
-        if self._get("raftState") == ROLES.index("leader"):
+        if self._role() == "leader":
             self._raft.put(command)
         return self._tick()
 
@@ -110,38 +150,28 @@ class PySyncObjServer(Server):
         return self._tick()
 
     def crash(self) -> None:
-        self._get("raftLog")._destroy()
+        """What is durable is in the files."""
 
     def restart(self) -> list[Json]:
         self._start()
         return self._collect()
 
-    def close(self) -> None:
-        self._get("raftLog")._destroy()
-
     def state(self) -> Json:
         return {
             "current_term": self._get("raftCurrentTerm"),
             "voted_for": self._get("votedForNodeId"),
-            "role": ROLES[self._get("raftState")],
+            "role": self._role(),
             "log": _entries(self._get("raftLog")[:]),
             "commit_index": self._get("raftCommitIndex"),
         }
 
     def fingerprint(self) -> str:
-        """All that the rules look at. Deadlines and response times are left out: they only say when
-        a timer fires, and when a leader gives up for want of answers, which it never does here."""
-        leader = self._get("raftLeader")
-        names = ("votesCount", "raftLastApplied", "leaderCommitIndex", "noopIDx")
-        progress = [
-            sorted((node.id, index) for node, index in self._get(name).items())
-            for name in ("raftNextIndex", "raftMatchIndex")
-        ]
-        # All of what a restart reads; the log itself is on disk as it is in memory.
-        meta = getattr(self._get("raftLog"), "_FileJournal__meta", {})
-        stored = {name: meta[name] for name in sorted(meta) if name != "raftCommitIndex"}
-        own = [self._get(name) for name in names]
-        return repr([self.state(), own, leader and leader.id, progress, stored])
+        unread = UNREAD | {name for name, role in OF_ROLE.items() if role != self._role()}
+        fields = {name.removeprefix(PRIVATE): value for name, value in vars(self._raft).items()}
+        read = [(name, _plain(fields[name])) for name in sorted(fields.keys() - unread)]
+        # The journal is on disk as it is in memory. What is stored beside it is not: the commit
+        # index gets there with the next new term or vote.
+        return repr([*read, _plain(MemoryMeta.contents.get(self._meta))])
 
     def _tick(self) -> list[Json]:
         self._raft.doTick()
@@ -150,6 +180,49 @@ class PySyncObjServer(Server):
     def _collect(self) -> list[Json]:
         sent, self._outbox.sent = self._outbox.sent, []
         return [_encode(self._node, to, message) for to, message in sent]
+
+
+PRIVATE = "_SyncObj__"
+
+OF_ROLE = {"votesCount": "candidate", "raftNextIndex": "leader", "raftMatchIndex": "leader"}
+"""What nobody reads but a server of this role, which sets it anew when it gets into the role."""
+
+# fmt: off
+UNREAD = {
+    # How it was set up, which does not change.
+    "conf", "consumers", "connectedNodes", "currentVersionFuncNames", "encryptor", "nodeClass",
+    "otherNodes", "properies", "readonlyNodes", "selfCodeVersion", "selfNode",
+    "_idToConsumer", "_idToMethod", "_methodToID",
+    # What ticks it, and carries commands, messages and snapshots; a tick leaves nothing there.
+    "commandsQueue", "initialised", "mainThread", "onTickCallbacks", "onTickCallbacksLock",
+    "serializer", "thread", "transport", "_poller",
+    # Times. They only say when a timer fires, which the events do, and when a leader that hears
+    # nobody steps down, which it never does here.
+    "lastInitTryTime", "lastReadonlyCheck", "lastResponseTime", "lastSerializedTime",
+    "newAppendEntriesTime", "raftElectionDeadline", "startTime",
+    # What only an application is told, and what only a change of membership asks for.
+    "leaderCommitIndex", "noopIDx", "onReadyCalled",
+}
+# fmt: on
+"""What makes no difference to what the server will do."""
+
+
+def _sizes(options: dict[str, str]) -> dict[str, int]:
+    for name in options:
+        if name != BATCH:
+            raise Unsupported(f"no option {name}; there is {BATCH}")
+    return {name: int(size) for name, size in options.items()}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as what is printed the same whenever it means the same."""
+    if isinstance(value, Node):
+        return value.id
+    if isinstance(value, Journal):
+        return value[:]
+    if isinstance(value, dict):
+        return sorted((_plain(key), item) for key, item in value.items())
+    return value
 
 
 def _entries(entries: list[Any]) -> list[Json]:
@@ -192,7 +265,4 @@ def _describe(message: Json) -> tuple[str, Json]:
 
 
 if __name__ == "__main__":
-    try:
-        serve(f"PySyncObj {VERSION}", PySyncObjServer)
-    finally:
-        shutil.rmtree(DISKS, ignore_errors=True)
+    serve(f"PySyncObj {VERSION}", PySyncObjServer)
