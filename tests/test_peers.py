@@ -120,6 +120,29 @@ def test_etcd_without_a_rule_is_caught(
     assert len(result.findings[0].moments) <= 20
 
 
+# --- canonical raft --------------------------------------------------------------------------
+
+
+def test_canonical_raft_conforms_in_its_first_election(build: Build) -> None:
+    bounds = Bounds(max_term=2, max_log=2, values=1)
+    result = explore(build("canonical_raft"), bounds)
+    assert result.verdict == "conforms"
+
+
+def test_canonical_raft_counts_what_it_never_compared(build: Build) -> None:
+    bounds = Bounds(
+        max_term=4,
+        max_log=2,
+        values=1,
+        heartbeats=False,
+        max_election_timeouts=4,
+        max_client_requests=2,
+    )
+    result = explore(build("canonical_raft"), bounds, eager=True)
+    assert broken(result) == "LeaderCompleteness"
+    assert len(result.findings[0].moments) == 13
+
+
 # --- in Python -------------------------------------------------------------------------------
 
 
