@@ -14,6 +14,8 @@ from typing import Any
 
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 terms: dict[int, int] = {}
+greeted: set[int] = set()
+"""Who got a message: nobody is told, and nothing depends on it, unless state is to be hidden."""
 
 
 def view(node: int) -> dict[str, Any]:
@@ -96,9 +98,13 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
         return answer
     if kind == "reset":
         terms[node] = 0
+        greeted.discard(node)
+    if kind == "deliver":
+        greeted.add(node)
     sent: list[dict[str, Any]] = []
     if kind == "election_timeout":
-        terms[node] += 1
+        falls = FAULT == "hides-state" and node in greeted and terms[node] == 1
+        terms[node] += -1 if falls else 1
         sent = messages(node)
     seen = view(node)
     for field in {"hides-votes": ["voted_for"]}.get(FAULT, []):

@@ -207,6 +207,15 @@ def test_a_server_that_fails_once_is_the_adapters_fault(tmp_path: Path) -> None:
         misbehave("dies-once", str(tmp_path / "died"))
 
 
+def test_an_adapter_that_hides_state_is_told_where_two_histories_parted() -> None:
+    with pytest.raises(
+        AdapterFailed, match="the adapter hides state: two histories of server"
+    ) as at:
+        misbehave("hides-state")
+    assert "times out" in at.value.reason
+    assert "receives hello() from" in at.value.reason
+
+
 def test_what_cannot_be_observed_is_not_judged() -> None:
     result = misbehave("hides-votes")
     assert result.verdict == "conforms"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -41,6 +42,10 @@ Judgement: TypeAlias = Literal[
 
 NEEDED: tuple[StateField, ...] = ("current_term", "role", "log")
 """What must be observable for an exploration to have bounds."""
+WALKS = 20
+STEPS = 50
+"""So many runs at random, of so many actions, are done again before it counts that nothing was
+found."""
 MOST_FAILURES = 5
 """So many kinds of failed steps get a run each; more are only counted."""
 
@@ -136,8 +141,8 @@ def _explore(
             findings = [replayed(system, found)]
         kinds = list(node.failures)
         findings = [*findings, *_failures(node, setup.space, kinds[:MOST_FAILURES], budget, means)]
-        for finding in findings:
-            confirm(setup.adapter, learner.table, finding)
+        for run in findings or _walks(_system(node, setup.space, ())):
+            confirm(setup.adapter, learner.table, run)
         found.notes += _notes(learner)
     return Conformance(
         setup=setup,
@@ -176,6 +181,21 @@ def _failures(
             runs.append(replayed(system, found))
     node.failing = None
     return runs
+
+
+def _walks(system: ForeignSystem) -> Iterator[ForeignReplay]:
+    """Some runs at random, the same ones each time: where nothing was found, they are done again to
+    see that the servers do together what was learnt of each by itself."""
+    chance = random.Random(WALKS)  # noqa: S311 - no secret
+    for _ in range(WALKS):
+        state, actions = system.initial(), []
+        for _ in range(STEPS):
+            successors = list(system.successors(state))
+            if not successors:
+                break
+            action, state, _, _ = chance.choice(successors)
+            actions.append(action)
+        yield replay(system, actions)
 
 
 def _notes(learner: Learner) -> list[str]:
