@@ -376,7 +376,10 @@ NOT_A_REPORT = "is not a report of a check to replay"
         ),
         (["check", "--engine", "reference", "--symmetry"], "--symmetry/--no-symmetry belongs to"),
         (["check", "--engine", "reference", "--eager"], "--eager/--no-eager belongs to --engine"),
-        (["check", "--network", "once", "--eager"], "--eager belongs to --network replayable"),
+        (
+            ["check", "--network", "once", "--eager"],
+            "--eager/--no-eager belongs to --network replayable",
+        ),
         (["check", "--workers", "0"], "0 is not in the range 1<=x<=64"),
         (["check", "--max-memory", "0"], "0.0 is not in the range x>0"),
         (["check", "--graph", "graph.png"], "must end in .graphml, .dot, .json"),

@@ -91,7 +91,7 @@ def _adapter_options(
     return tuple(sorted((name, value) for name, _, value in pairs))
 
 
-@click.command("conform", context_settings={"ignore_unknown_options": False})
+@click.command("conform")
 @click.option("--explore", is_flag=True, help="Explore it exhaustively, within bounds.")
 @click.option(
     "--replay",
