@@ -1,0 +1,64 @@
+"""What the properties of a system make of what they see, in numbers, each asked once."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from model_check.engine.values import Number, Values
+from model_check.explore import AsymmetryError
+from model_check.system import M, Q
+from spec.forms import E, H, O, S
+
+
+class Judgements(Generic[S, E, O, M, Q, H]):
+    """What the properties remember and compare of the numbered ``values``.
+
+    Raises:
+        AsymmetryError: when asked, if it is not the same under other names.
+    """
+
+    def __init__(self, values: Values[S, E, O, M, Q, H]) -> None:
+        self._values = values
+        self._watch = values.system.watch
+
+    def remembered(self, memory: Number, fact: Number) -> Number:
+        """The memory that a memory and a fact make."""
+        after = self._remember(memory, fact)
+        if self._values.is_symmetric:
+            images = zip(
+                self._values.memory_images[memory].tolist(),
+                self._values.fact_images[fact].tolist(),
+                strict=True,
+            )
+            expected = self._values.memory_images[after].tolist()
+            if [self._remember(*image) for image in images] != expected:
+                raise AsymmetryError(
+                    f"the properties remember {self._values.facts[fact]} otherwise under other "
+                    "names"
+                )
+        return after
+
+    def compared(self, view: Number, other: Number) -> int:
+        """The rank of what two views break together."""
+        rank = self._compare(view, other)
+        if self._values.is_symmetric:
+            images = zip(
+                self._values.view_images[view].tolist(),
+                self._values.view_images[other].tolist(),
+                strict=True,
+            )
+            if {self._compare(*pair) for pair in images} != {rank}:
+                views = self._values.views
+                raise AsymmetryError(
+                    f"the properties compare {views[view]} and {views[other]} otherwise under "
+                    "other names"
+                )
+        return rank
+
+    def _remember(self, memory: Number, fact: Number) -> Number:
+        values = self._values
+        return values.memory(self._watch.remember(values.memories[memory], values.facts[fact]))
+
+    def _compare(self, view: Number, other: Number) -> int:
+        (node, seen), (other_node, other_seen) = self._values.views[view], self._values.views[other]
+        return self._values.rank(self._watch.compare(node, seen, other_node, other_seen))

@@ -1,0 +1,190 @@
+"""The steps of a system's nodes, in numbers: each one a call of the node's own `step`, made once.
+
+What is claimed of them is seen to be so: that a step is the same under other names, and that what
+is said to be outdated does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple
+
+from model_check.engine.kernels import NO_VIOLATION
+from model_check.engine.values import Number, Values
+from model_check.explore import AsymmetryError, MistakenClaim
+from model_check.interned import Memo
+from model_check.system import LocalStep, M, Q
+from spec.forms import E, H, NodeNumber, O, S
+
+
+class Effect(NamedTuple):
+    """A step of a node, in numbers."""
+
+    after: Number
+    """The local state it leads to."""
+    sent: Number
+    fact: Number
+    """`Values.no_fact` for none."""
+    rank: int
+    """Of what it breaks by itself."""
+    is_restart: bool
+    reached: int
+    """A bit for each milestone."""
+    is_limited: bool
+
+
+class Steps(Generic[S, E, O, M, Q, H]):
+    """What steps do to the numbered ``values``.
+
+    Raises:
+        AsymmetryError: when one is looked up, if a step is not the same under other names.
+    """
+
+    def __init__(self, values: Values[S, E, O, M, Q, H]) -> None:
+        self._values = values
+        self._node = values.system.node
+        self.delivered = Memo(self._compute_delivered)
+        """By local state and message: the effect of its delivery."""
+        self.own = Memo(self._compute_own)
+        """By local state: the effects of what the environment can do to it."""
+        self.outdated = Memo(self._compute_outdated)
+        """By local state and message: whether it can never again do anything."""
+        self.calls = 0
+        """How often the node's own step function was called."""
+
+    def _step(self, node: NodeNumber, state: S, event: E) -> Effect:
+        self.calls += 1
+        values = self._values
+        local: LocalStep[S, M] = values.system.local_step(node, state, event)
+        return Effect(
+            values.local(node, local.state),
+            values.messages_sent(local.messages),
+            values.no_fact if local.fact is None else values.facts.number(local.fact),
+            values.rank(local.violation),
+            local.is_restart,
+            values.milestones_reached(local.reached),
+            local.fact is not None and values.system.watch.is_limited(local.fact),
+        )
+
+    def _deliver(self, local: Number, message: Number) -> Effect:
+        node, state = self._values.locals[local]
+        _, event = self._node.arrival(self._values.messages[message])
+        return self._step(node, state, event)
+
+    def _occur(self, local: Number) -> dict[E, Effect]:
+        node, state = self._values.locals[local]
+        events = self._node.events(node, state)
+        return {event: self._step(node, state, event) for event in events}
+
+    def _compute_delivered(self, key: tuple[Number, Number]) -> Effect:
+        effect = self.delivered[key] = self._deliver(*key)
+        if self._values.is_symmetric:
+            effects = []
+            for image in self._images(key):
+                if image not in self.delivered:
+                    self.delivered[image] = self._deliver(*image)
+                effects.append(self.delivered[image])
+            self._require_same(key[0], self._values.messages[key[1]], effects)
+        return effect
+
+    def _compute_own(self, local: Number) -> dict[E, Effect]:
+        effects = self.own[local] = self._occur(local)
+        if self._values.is_symmetric:
+            images = self._values.local_images[local].tolist()
+            for image in images:
+                if image not in self.own:
+                    self.own[image] = self._occur(image)
+            if any(len(self.own[image]) != len(effects) for image in images):
+                _, state = self._values.locals[local]
+                raise AsymmetryError(f"under other names, other events can happen to {state}")
+            for event in effects:
+                renamed = (
+                    self._node.rename(event, names) for names in self._values.group.renamings
+                )
+                others = [
+                    self.own[image].get(name) for image, name in zip(images, renamed, strict=True)
+                ]
+                self._require_same(local, event, others)
+        return effects
+
+    def _images(self, key: tuple[Number, Number]) -> list[tuple[Number, Number]]:
+        """A local state and a message, under every name."""
+        local, message = key
+        locals_ = self._values.local_images[local].tolist()
+        messages = self._values.message_images[message].tolist()
+        return list(zip(locals_, messages, strict=True))
+
+    def _require_same(self, local: Number, what: object, effects: Sequence[Effect | None]) -> None:
+        """Refuse a step whose ``effects``, by renaming, are not the same under other names."""
+        values = self._values
+        (effect, *_) = effects
+        assert effect is not None
+        facts = [values.no_fact if other is None else other.fact for other in effects]
+        values.fact_images.enter(facts)
+        afters = values.local_images[effect.after].tolist()
+        for number, other in enumerate(effects):
+            image = effect._replace(
+                after=afters[number],
+                sent=values.sent_image(effect.sent, number),
+                fact=facts[number],
+            )
+            if image != other:
+                node, state = values.locals[local]
+                raise AsymmetryError(
+                    f"node {node} in {state} does not do the same on {what} if the nodes are "
+                    f"called {values.group[number].nodes}"
+                )
+
+    # --- what is outdated --------------------------------------------------------------------
+
+    def _compute_outdated(self, key: tuple[Number, Number]) -> bool:
+        claimed = self._claims(*key)
+        if claimed and self.delivered[key]._replace(reached=0) != self._nothing(key[0]):
+            raise MistakenClaim(
+                f"{self._described(*key)} is said to be outdated, and does something all the same"
+            )
+        if self._values.is_symmetric and any(
+            self._claims(*image) != claimed for image in self._images(key)
+        ):
+            raise AsymmetryError(f"{self._described(*key)} is outdated under some names only")
+        return claimed
+
+    def check_outdated(self) -> None:
+        """See that what was forgotten did nothing to anything that its receiver became.
+
+        Raises:
+            MistakenClaim: if it would have.
+        """
+        becomes: dict[Number, set[Number]] = {}
+        for (local, _), effect in self.delivered.items():
+            becomes.setdefault(local, set()).add(effect.after)
+        for local, effects in self.own.items():
+            becomes.setdefault(local, set()).update(effect.after for effect in effects.values())
+        unseen = [key for key, outdated in self.outdated.items() if outdated]
+        seen = set(unseen)
+        while unseen:
+            local, message = unseen.pop()
+            for after in becomes.get(local, ()):
+                key = after, message
+                if not self.outdated[key]:
+                    raise MistakenClaim(
+                        f"{self._described(local, message)} is said to be outdated, but not to "
+                        f"{self._values.locals[after][1]}, which that becomes"
+                    )
+                if key not in seen:
+                    seen.add(key)
+                    unseen.append(key)
+
+    def _nothing(self, local: Number) -> Effect:
+        """The effect of what does nothing."""
+        sent, fact = self._values.nothing_sent, self._values.no_fact
+        return Effect(
+            local, sent, fact, NO_VIOLATION, is_restart=False, reached=0, is_limited=False
+        )
+
+    def _claims(self, local: Number, message: Number) -> bool:
+        return self._node.is_outdated(self._values.locals[local][1], self._values.messages[message])
+
+    def _described(self, local: Number, message: Number) -> str:
+        node, state = self._values.locals[local]
+        return f"{self._values.messages[message]}, to node {node} in {state},"
