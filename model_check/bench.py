@@ -59,6 +59,14 @@ WAYS = (
     Means(engine="compiled", workers=1, symmetry=True),
     Means(engine="compiled", workers=2, symmetry=True),
 )
+"""What these find of a space must be equal."""
+
+REDUCED = (
+    Means(engine="compiled", workers=2, eager=True),
+    Means(engine="compiled", workers=2, forget=True),
+    Means(engine="compiled", workers=2, eager=True, forget=True),
+)
+"""What these find is less, but for the verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,8 @@ class Measurement:
     engine: EngineName
     workers: int
     symmetry: bool
+    eager: bool
+    forget: bool
     complete: bool
     """Whether all was explored; if not, figures are those of the part that was."""
     states: int
@@ -83,7 +93,10 @@ class Measurement:
 
     Where both explored all of it, that is also times the states a second. Where the reference
     explorer saw but the beginning, states are no measure: those have fewer transitions than most.
+    None for a reduced space.
     """
+    reduction: float | None
+    """For a reduced space: how many times fewer states it has than the whole."""
     progress: tuple[tuple[float, int, int], ...]
     """Now and then: seconds, states stored, their bytes."""
 
@@ -112,7 +125,7 @@ def measure(size: Size, on_progress: Callable[[Figures], None] = ignore) -> Iter
 
     Raises:
         MeasurementError: if complete explorations of a configuration differ in states, transitions
-            or depth.
+            or depth; or in a reduced space in the verdict.
     """
     check(Setup(bounds=Bounds(servers=1)), means=WAYS[0])  # so that the explorer is compiled
     for configuration in CONFIGURATIONS:
@@ -125,13 +138,18 @@ def _measure(
 ) -> Iterator[Measurement]:
     reference = _reference(configuration, size, on_progress)
     yield replace(reference, speedup=1.0)
-    complete = reference if reference.complete else None
+    whole = reference
     for means in WAYS:
         found = _explore(configuration, means, UNLIMITED, on_progress)
-        complete = complete or found
-        _require_equal(complete, found)
+        whole = whole if whole.complete else found
+        _require_equal(whole, found)
         speedup = found.transitions_per_second / reference.transitions_per_second
         yield replace(found, speedup=speedup)
+    for means in REDUCED:
+        found = _explore(configuration, means, UNLIMITED, on_progress)
+        if not found.complete:
+            raise MeasurementError(f"{configuration.name}: does not hold any more with {means}")
+        yield replace(found, reduction=whole.states / found.states)
 
 
 def _reference(
@@ -163,6 +181,8 @@ def _explore(
         engine=result.engine,
         workers=found.workers,
         symmetry=found.renamings > 1,
+        eager=means.eager,
+        forget=means.forget,
         complete=found.verdict == "holds",
         states=found.states,
         orbits=found.orbits,
@@ -172,6 +192,7 @@ def _explore(
         state_bytes=found.state_bytes,
         core_calls=found.core_calls,
         speedup=None,
+        reduction=None,
         progress=tuple(progress),
     )
 

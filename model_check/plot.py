@@ -41,5 +41,5 @@ def plot(measurements: Sequence[Measurement], path: Path) -> None:
 
 
 def _label(each: Measurement) -> str:
-    symmetry = ", symmetry" if each.symmetry else ""
-    return f"{each.configuration}: {each.engine}{symmetry}, {each.workers} worker(s)"
+    ways = "".join(f", {name}" for name in ("symmetry", "eager", "forget") if getattr(each, name))
+    return f"{each.configuration}: {each.engine}{ways}, {each.workers} worker(s)"

@@ -30,12 +30,35 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_configuration_is_explored_in_every_way() -> None:
     measurements = list(measure("small"))
-    assert [each.configuration for each in measurements] == 5 * ["complete"] + 5 * ["too large"]
+    assert [each.configuration for each in measurements] == 8 * ["complete"] + 8 * ["too large"]
     assert {each.states for each in measurements[:5]} == {85}
-    assert {each.states for each in measurements[6:]} == {285}
-    assert (measurements[5].states, measurements[5].complete) == (100, False)
-    assert [each.speedup for each in measurements[::5]] == [1, 1]
-    assert all((each.speedup or 0) > 0 for each in measurements)
+    assert {each.states for each in measurements[9:13]} == {285}
+    assert (measurements[8].states, measurements[8].complete) == (100, False)
+    assert [each.speedup for each in measurements[::8]] == [1, 1]
+    assert all((each.speedup or each.reduction or 0) > 0 for each in measurements)
+
+
+def test_reductions_are_measured_by_what_they_save() -> None:
+    *_, eager, forget, both = (each for each in measure("small") if each.complete)
+    assert [(each.eager, each.forget) for each in (eager, forget, both)] == [
+        (True, False),
+        (False, True),
+        (True, True),
+    ]
+    assert 1 < (eager.reduction or 0) < (both.reduction or 0)
+    assert both.states * (both.reduction or 0) == pytest.approx(285)
+
+
+def test_a_reduction_that_changes_the_verdict_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    explore = bench._explore
+
+    def lose(*arguments: object) -> bench.Measurement:
+        found = explore(*arguments)  # type: ignore[arg-type] # handed through as they are
+        return replace(found, complete=not found.forget)
+
+    monkeypatch.setattr(bench, "_explore", lose)
+    with pytest.raises(MeasurementError, match=r"complete: does not hold any more with .*forget"):
+        list(measure("small"))
 
 
 def test_explorations_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +79,7 @@ def test_the_report_and_the_drawing(tmp_path: Path, capsys: pytest.CaptureFixtur
     report = json.loads(capsys.readouterr().out)
     path = Path(str(spec.__file__)).with_name("schemas") / "bench_report.schema.json"
     Draft202012Validator(json.loads(path.read_text())).validate(report)
-    assert len(report["measurements"]) == 10
+    assert len(report["measurements"]) == 16
     assert "stored states" in drawing.read_text()
 
 
@@ -65,6 +88,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "reference, in part" in out
     assert "│ complete" in out
+    assert "compiled, symmetry, eager, forget, 2 workers" in out
 
 
 @pytest.mark.parametrize(
