@@ -9,13 +9,15 @@ from typing import Literal, TypeAlias, cast, get_args
 from model_check.counterexample import Replay, replay, shorten
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
+from model_check.mutants import MUTANTS
+from model_check.mutants.node import MutantNode
 from model_check.network import Fifo, Once, Replayable
-from model_check.raft import Bounds, RaftNetwork, RaftSystem, raft_system
+from model_check.raft import Bounds, RaftNetwork, RaftNode, RaftSystem, raft_system
 from model_check.system import Action, M, System
 from model_check.watch import Memory
 from raft_ref import Event, Message, NodeState, Output
 from spec.forms import E, O, Property, S
-from spec.properties import PROPERTIES
+from spec.properties import PROPERTIES, PROPERTY_NAMES
 
 EngineName: TypeAlias = Literal["compiled", "reference"]
 NetworkName: TypeAlias = Literal["replayable", "once", "fifo"]
@@ -23,7 +25,6 @@ RaftReplay: TypeAlias = Replay[NodeState, Event, Output, Message]
 
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 NETWORK_NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
-PROPERTY_NAMES = tuple(item.name for item in PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class Setup:
     """What is checked: everything a report must say for the check to be repeated.
 
     Raises:
-        ValueError: if a property has none of `PROPERTY_NAMES`, or ``max_in_flight`` is below 1.
+        ValueError: if a property has none of `PROPERTY_NAMES`, the mutant is none of `MUTANTS`, or
+            ``max_in_flight`` is below 1.
     """
 
     bounds: Bounds
@@ -41,11 +43,15 @@ class Setup:
     loss: bool = True
     """Whether links lose messages; of `fifo` alone, the others may always lose them."""
     properties: tuple[str, ...] = PROPERTY_NAMES
+    mutant: str | None = None
+    """Which of `MUTANTS` takes the place of the core; None for the core as it is."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.properties if name not in PROPERTY_NAMES]
         if unknown:
             raise ValueError(f"no property {unknown[0]!r}; there are {', '.join(PROPERTY_NAMES)}")
+        if self.mutant is not None and self.mutant not in MUTANTS:
+            raise ValueError(f"no mutant {self.mutant!r}: see raft-ref mutants --list")
         if self.max_in_flight < 1:
             raise ValueError(f"max_in_flight must be at least 1, not {self.max_in_flight}")
 
@@ -66,7 +72,13 @@ class Setup:
 
     def system(self) -> RaftSystem:
         """The closed system to explore."""
-        return raft_system(self.bounds, self.network_object(), self.chosen_properties)
+        return raft_system(self.node(), self.network_object(), self.chosen_properties)
+
+    def node(self) -> RaftNode:
+        """The core, or the mutant of it."""
+        if self.mutant is None:
+            return RaftNode(self.bounds)
+        return MutantNode(self.bounds, MUTANTS[self.mutant])
 
     def described_bounds(self) -> dict[str, int | bool | list[int] | None]:
         """Every bound by its name, those of the network included where it has some."""

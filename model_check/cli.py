@@ -4,7 +4,7 @@ Exit codes, the same for every command:
 
 =====  ============================================================================
 0      holds: what was asked for was done, and nothing wrong was found
-1      violated: a property does not hold
+1      violated: a property does not hold; of mutants, one survived
 2      usage: an option, a file or an input is not usable; nothing was checked
 3      adapter-failed: an adapter does not keep to the protocol, or cannot be had
 4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end
@@ -23,6 +23,7 @@ import click
 from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
 from model_check.commands.conform import conform_command
+from model_check.commands.mutants import mutants_command
 
 EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 4
@@ -48,6 +49,7 @@ def cli(context: click.Context) -> None:
 
 cli.add_command(check_command)
 cli.add_command(conform_command)
+cli.add_command(mutants_command)
 cli.add_command(bench_command)
 
 

@@ -30,8 +30,8 @@ from raft_ref import (
     RequestVoteReply,
     Restart,
     Send,
-    step,
 )
+from raft_ref import node as core
 from spec.forms import Limit, Property, Renaming
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
@@ -151,7 +151,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
     def step(
         self, node: NodeId, state: NodeState, event: Event
     ) -> Outcome[NodeState, Output, Message]:
-        transition = step(self._configs[node], state, event)
+        transition = core.step(self._configs[node], state, event)
         messages = tuple(
             output.message for output in transition.outputs if isinstance(output, Send)
         )
@@ -204,7 +204,8 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
 
 
 def raft_system(
-    bounds: Bounds, network: Network[Message, Q], properties: Iterable[Property] = PROPERTIES
+    node: RaftNode, network: Network[Message, Q], properties: Iterable[Property] = PROPERTIES
 ) -> System[NodeState, Event, Output, Message, Q, Memory]:
-    """Raft within ``bounds`` on ``network``, with ``properties`` to hold."""
-    return System(RaftNode(bounds), network, PropertyWatch(properties, MILESTONES, bounds.limits))
+    """Raft as ``node`` has it, within its bounds, on ``network``, with ``properties`` to hold."""
+    limits = node.bounds.limits
+    return System(node, network, PropertyWatch(properties, MILESTONES, limits))

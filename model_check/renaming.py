@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from raft_ref import (
     AppendEntries,
@@ -21,27 +22,37 @@ from raft_ref import (
 from spec.forms import Renaming
 from spec.properties import rename_entry, rename_log
 
+State = TypeVar("State", bound=NodeState)
 
-def rename_state(state: NodeState, renaming: Renaming) -> NodeState:
-    """A server's state."""
-    vote = state.voted_for
-    persistent = PersistentState(
-        current_term=state.current_term,
-        voted_for=None if vote is None else renaming.node(vote),
-        log=rename_log(state.log, renaming),
-    )
+
+def rename_state(state: State, renaming: Renaming) -> State:
+    """A server's state; what a subclass adds to it stays."""
+    persistent = rename_persistent(state.persistent, renaming)
     return replace(state, persistent=persistent, role=rename_role(state.role, renaming))
 
 
+def rename_persistent(state: PersistentState, renaming: Renaming) -> PersistentState:
+    """What of a server's state is durable."""
+    return PersistentState(
+        current_term=state.current_term,
+        voted_for=None if state.voted_for is None else renaming.node(state.voted_for),
+        log=rename_log(state.log, renaming),
+    )
+
+
 def rename_role(role: Role, renaming: Renaming) -> Role:
-    """A role with what belongs to it."""
+    """A role with what belongs to it; what a subclass adds to that stays."""
     match role:
         case Follower(leader):
-            return Follower(None if leader is None else renaming.node(leader))
+            return replace(role, leader=None if leader is None else renaming.node(leader))
         case Candidate(votes_granted):
-            return Candidate(frozenset(map(renaming.node, votes_granted)))
+            return replace(role, votes_granted=frozenset(map(renaming.node, votes_granted)))
         case Leader(next_index, match_index):
-            return Leader(_rename_map(next_index, renaming), _rename_map(match_index, renaming))
+            return replace(
+                role,
+                next_index=rename_indexes(next_index, renaming),
+                match_index=rename_indexes(match_index, renaming),
+            )
 
 
 def rename_message(message: Message, renaming: Renaming) -> Message:
@@ -64,5 +75,6 @@ def rename_event(event: Event, renaming: Renaming) -> Event:
             return event
 
 
-def _rename_map(indexes: IndexMap, renaming: Renaming) -> IndexMap:
+def rename_indexes(indexes: IndexMap, renaming: Renaming) -> IndexMap:
+    """One index for each of some servers."""
     return IndexMap(tuple(sorted((renaming.node(peer), index) for peer, index in indexes.pairs)))

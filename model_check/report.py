@@ -49,6 +49,7 @@ def report(result: CheckResult) -> Report:
         "renamings": found.renamings,
         "core_calls": found.core_calls,
         **figures(found),
+        "mutant": setup.mutant,
         "network": setup.network,
         "bounds": setup.described_bounds(),
         "properties": list(setup.properties),
@@ -154,6 +155,7 @@ def _decode_setup(data: Any) -> Setup:
             bounds=Bounds(**bounds),
             network=data["network"],
             properties=tuple(data["properties"]),
+            mutant=data.get("mutant"),
             **of_fifo,
         )
     except ValueError as error:

@@ -291,6 +291,10 @@ PROPERTIES: tuple[Property, ...] = (
 )
 """All of them, those of Figure 3 first and in its order."""
 
+PROPERTY_NAMES = tuple(item.name for item in PROPERTIES)
+FIGURE_3 = PROPERTY_NAMES[:5]
+"""What Raft guarantees. The others are auxiliary: they are violated earlier."""
+
 
 def rename_entry(entry: Entry, renaming: Renaming) -> Entry:
     """``entry`` with its command under another name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from model_check.network import Replayable
-from model_check.raft import Bounds, RaftAction, raft_system
+from model_check.raft import Bounds, RaftAction, RaftNode, raft_system
 from model_check.render import describe_action
 from model_check.system import Deliver, Occur
 from raft_ref import (
@@ -36,7 +36,7 @@ class ClusterRun:
             values=3,
             max_entries=max_entries,
         )
-        self.system = raft_system(bounds, Replayable())
+        self.system = raft_system(RaftNode(bounds), Replayable())
         self.state = self.system.initial()
         self.actions: list[RaftAction] = []
         self.sent: list[Message] = []

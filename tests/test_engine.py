@@ -7,10 +7,11 @@ from itertools import product
 
 import pytest
 
-from model_check.check import NETWORK_NAMES, PROPERTY_NAMES, NetworkName, Setup
+from model_check.check import NETWORK_NAMES, NetworkName, Setup
 from model_check.engine.explorer import Options, explore
 from model_check.explore import Budget, Figures
 from model_check.raft import Bounds
+from spec.properties import PROPERTY_NAMES
 from tests import broken_cores
 from tests.engines import assert_replays, by_reference, compiled, summary
 

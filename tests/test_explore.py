@@ -12,7 +12,7 @@ from model_check.check import NETWORK_NAMES, NetworkName, Setup
 from model_check.explore import TICK, Budget, Exploration, explore
 from model_check.interned import InternedSystem
 from model_check.network import Once
-from model_check.raft import Bounds, RaftSystem, raft_system
+from model_check.raft import Bounds, RaftNode, RaftSystem, raft_system
 from model_check.system import Deliver, Occur, Violation
 from raft_ref import (
     Config,
@@ -177,7 +177,7 @@ def naive_states(bounds: Bounds) -> int:
         server: Config(id=server, servers=frozenset(servers), max_entries_per_append=1)
         for server in servers
     }
-    environment = raft_system(bounds, Once()).node.events
+    environment = raft_system(RaftNode(bounds), Once()).node.events
     initial: tuple[dict[int, NodeState], frozenset[Message]] = (
         {server: NodeState() for server in servers},
         frozenset(),
@@ -283,5 +283,5 @@ def test_an_action_that_is_not_enabled_cannot_be_taken() -> None:
 
 def test_restarts_are_always_possible_unless_they_are_excluded() -> None:
     for restarts in (True, False):
-        node = raft_system(Bounds(restarts=restarts), Once()).node
+        node = raft_system(RaftNode(Bounds(restarts=restarts)), Once()).node
         assert (Restart() in list(node.events(1, NodeState()))) == restarts

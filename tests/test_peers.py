@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from model_check.check import PROPERTY_NAMES, Means, NetworkName, Setup
+from model_check.check import Means, NetworkName, Setup
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
 from model_check.raft import Bounds
+from spec.properties import PROPERTY_NAMES
 
 pytestmark = pytest.mark.peers
 

@@ -15,6 +15,7 @@ from model_check.commands.options import (
     SpaceOptions,
     budget_from,
     budget_options,
+    core_options,
     forget_option,
     given,
     json_option,
@@ -22,7 +23,6 @@ from model_check.commands.options import (
     means_options,
     refuse,
     setup_from,
-    setup_options,
     show_option,
     symmetry_option,
 )
@@ -59,7 +59,7 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
 
 
 @click.command("check")
-@setup_options
+@core_options
 @means_options
 @symmetry_option
 @forget_option
@@ -85,6 +85,7 @@ def check_command(
     context: click.Context,
     *,
     max_entries: int,
+    mutant: str | None,
     symmetry: bool | None,
     forget: bool,
     show: Rendering,
@@ -101,7 +102,7 @@ def check_command(
     Exit codes: 0 all properties hold within the bounds (or a replay no longer violates one), 1 one
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
-    setup = setup_from(options, max_entries, context)
+    setup = setup_from(options, context, max_entries=max_entries, mutant=mutant)
     for path in (json_path, graph_path):
         if path is not None and str(path) != "-":
             require_writable(path)

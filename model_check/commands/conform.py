@@ -161,7 +161,7 @@ def conform_command(
     for path in (json_path, schedule_path):
         if path is not None and str(path) != "-":
             require_writable(path)
-    space = setup_from(options, 1, context)
+    space = setup_from(options, context)
     adapter = Adapter(
         command=command,
         servers=space.bounds.servers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
@@ -12,14 +13,15 @@ from click.core import ParameterSource
 from model_check.check import (
     ENGINE_NAMES,
     NETWORK_NAMES,
-    PROPERTY_NAMES,
     EngineName,
     Means,
     NetworkName,
     Setup,
 )
 from model_check.explore import Budget
+from model_check.mutants import MUTANTS
 from model_check.raft import Bounds
+from spec.properties import PROPERTY_NAMES
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -48,12 +50,6 @@ class SpaceOptions(TypedDict):
     max_in_flight: int
     loss: bool
     properties: tuple[str, ...]
-
-
-class SetupOptions(SpaceOptions):
-    """What the options of `setup_options` hand to a command."""
-
-    max_entries: int
 
 
 def _servers(_context: object, option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -161,8 +157,8 @@ def space_options(command: _F) -> _F:
     return _with_options(command, *_SPACE_OPTIONS)
 
 
-def setup_options(command: _F) -> _F:
-    """Give ``command`` the options that `setup_from` needs."""
+def core_options(command: _F) -> _F:
+    """Give ``command`` the options that say what of our own core to explore."""
     max_entries = click.option(
         "--max-entries",
         type=click.IntRange(1),
@@ -170,10 +166,40 @@ def setup_options(command: _F) -> _F:
         show_default=True,
         help="Entries that travel in one AppendEntries at most.",
     )
-    return _with_options(command, *_SPACE_OPTIONS, max_entries)
+    mutant = click.option(
+        "--mutant",
+        callback=_mutant,
+        is_eager=True,  # before those whose defaults it changes
+        metavar="ID",
+        help="Explore this mutant of the core (see raft-ref mutants --list). Its bounds stand for "
+        "those that are not given.",
+    )
+    return _with_options(command, *_SPACE_OPTIONS, max_entries, mutant)
 
 
-def setup_from(options: SpaceOptions, max_entries: int, context: click.Context) -> Setup:
+def _mutant(context: click.Context, _option: object, name: str | None) -> str | None:
+    """Let what the mutant needs stand for every option that is not given."""
+    if name is None:
+        return None
+    if name not in MUTANTS:
+        raise click.BadParameter(f"there is no mutant {name!r}: see raft-ref mutants --list")
+    mutant = MUTANTS[name]
+    context.default_map = {
+        **{field.name: getattr(mutant.bounds, field.name) for field in fields(Bounds)},
+        "only_timeout": ",".join(map(str, mutant.bounds.only_timeout)) or None,
+        "properties": mutant.violable,
+        "eager": mutant.eager,
+    }
+    return name
+
+
+def setup_from(
+    options: SpaceOptions,
+    context: click.Context,
+    *,
+    max_entries: int = 1,
+    mutant: str | None = None,
+) -> Setup:
     """What the options say to check.
 
     Raises:
@@ -208,6 +234,7 @@ def setup_from(options: SpaceOptions, max_entries: int, context: click.Context) 
         max_in_flight=options["max_in_flight"],
         loss=options["loss"],
         properties=options["properties"] or PROPERTY_NAMES,
+        mutant=mutant,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from model_check.check import CheckResult, Setup
 from model_check.explore import Exploration
+from model_check.mutants import MUTANTS
 from model_check.render import server_name
 from model_check.system import M, Violation
 from spec.forms import E
@@ -17,6 +18,7 @@ def summary(result: CheckResult) -> str:
     """Verdict, bounds, figures, what was reached, and what nothing could have broken."""
     found = result.exploration
     rows = [
+        ("mutant", _describe_mutant(result.setup)),
         ("bounds", describe_bounds(result.setup)),
         ("explored", describe_figures(found)),
         ("by", describe_means(result)),
@@ -24,6 +26,10 @@ def summary(result: CheckResult) -> str:
         *reached_rows(found),
     ]
     return "\n".join([_headline(result), *as_rows(rows), *warnings(found, result.vacuous)])
+
+
+def _describe_mutant(setup: Setup) -> str:
+    return "" if setup.mutant is None else f"{setup.mutant}: {MUTANTS[setup.mutant].title}"
 
 
 def as_rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -1,0 +1,186 @@
+"""``raft-ref mutants``: the bug catalogue, and whether the checker sees each bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from model_check.commands.options import json_option, refuse
+from model_check.commands.output import console, live_progress, require_writable, write_json
+from model_check.explore import Budget
+from model_check.mutants import MUTANTS, Mutant
+from model_check.mutants.run import MutantRun, MutantVerdict, run_mutant
+from model_check.report import SCHEMA_VERSION, Report
+from spec.properties import PROPERTY_NAMES
+
+FAILURES: tuple[MutantVerdict, ...] = ("survived", "inconclusive")
+
+
+def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, ...]:
+    for each in ids:
+        if each not in MUTANTS:
+            raise click.BadParameter(f"there is no mutant {each!r}: see raft-ref mutants --list")
+    return ids
+
+
+@click.command("mutants")
+@click.option(
+    "--id", "ids", multiple=True, callback=_ids, help="Only this one; may be given several times."
+)
+@click.option("--list", "only_list", is_flag=True, help="List the mutants, without running them.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Give up on an exploration after so many seconds.",
+)
+@click.option(
+    "--without",
+    type=click.Choice(PROPERTY_NAMES),
+    help="As if the specification did not have this property: who survives then?",
+)
+@json_option
+def mutants_command(
+    *,
+    ids: tuple[str, ...],
+    only_list: bool,
+    max_seconds: float | None,
+    without: str | None,
+    json_path: Path | None,
+) -> int:
+    """Explore known bugs of Raft, each a mutant of the core, and say which property sees it.
+
+    A bug is killed if a property of Figure 3 is violated within its bounds, or an auxiliary one,
+    where it is said to violate no other. Controls and equivalent mutants are changes that lose
+    nothing, and must violate none of Figure 3. raft-ref check --mutant ID shows a run.
+
+    Exit codes: 0 every bug is killed, and nothing else is; 1 a bug survived, or a control was
+    killed; 2 usage; 4 inconclusive: a budget ran out.
+    """
+    chosen = [MUTANTS[each] for each in ids or MUTANTS]
+    if only_list:
+        given = {"--max-seconds": max_seconds, "--without": without, "--json": json_path}
+        refuse([name for name, value in given.items() if value is not None], "runs the mutants")
+        console().print(_list(chosen))
+        return 0
+    if json_path is not None and str(json_path) != "-":
+        require_writable(json_path)
+    runs = list(_run(chosen, Budget(max_seconds=max_seconds), without))
+    if json_path is not None:
+        write_json(_report(runs, without), json_path)
+    if str(json_path) != "-":
+        console().print(_table(runs))
+        click.echo(_summary(runs))
+    return _exit_code(runs)
+
+
+def _run(chosen: Sequence[Mutant], budget: Budget, without: str | None) -> Iterator[MutantRun]:
+    for number, mutant in enumerate(chosen, start=1):
+        with live_progress(f"{number} of {len(chosen)}: {mutant.id}") as on_progress:
+            yield run_mutant(mutant, budget, on_progress, without=without)
+
+
+def _exit_code(runs: Iterable[MutantRun]) -> int:
+    verdicts = {run.verdict for run in runs if not _is_well(run)}
+    if not verdicts:
+        return 0
+    return 4 if verdicts == {"inconclusive"} else 1
+
+
+def _is_well(run: MutantRun) -> bool:
+    return run.verdict == ("killed" if run.mutant.kind == "bug" else run.mutant.kind)
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def _list(chosen: Iterable[Mutant]) -> Table:
+    table = Table()
+    for name in ("id", "kind", "rule", "what it does"):
+        table.add_column(name, no_wrap=name == "id")
+    for mutant in chosen:
+        table.add_row(mutant.id, mutant.kind, mutant.rule, mutant.title)
+    return table
+
+
+def _table(runs: Iterable[MutantRun]) -> Table:
+    table = Table()
+    for name in ("id", "verdict", "by"):
+        table.add_column(name, no_wrap=True)
+    for name in ("actions", "states", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in runs:
+        found = run.result.exploration
+        table.add_row(
+            run.mutant.id,
+            run.verdict,
+            _by(run),
+            _length(run),
+            f"{found.states:,}",
+            f"{run.seconds:.1f}",
+        )
+    return table
+
+
+def _by(run: MutantRun) -> str:
+    if run.tripped:
+        return f"{', '.join(run.tripped)} (auxiliary alone)"
+    return run.killed_by or ""
+
+
+def _length(run: MutantRun) -> str:
+    found = run.result.exploration
+    if found.violation is None:
+        return ""
+    return f"{'≤ ' if found.is_reduced else ''}{found.depth}"
+
+
+def _summary(runs: Sequence[MutantRun]) -> str:
+    counts = {
+        verdict: sum(run.verdict == verdict for run in runs)
+        for verdict in dict.fromkeys(run.verdict for run in runs)
+    }
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    seconds = sum(run.seconds for run in runs)
+    return (
+        f"{len(runs)} mutants: {total}; in {seconds:.0f} s\n"
+        "A length with ≤ is that of a run in which every action is needed, but not known to be the "
+        "shortest."
+    )
+
+
+# --- for programs --------------------------------------------------------------------------------
+
+
+def _report(runs: Iterable[MutantRun], without: str | None) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "mutants",
+        "without": without,
+        "mutants": [_row(run) for run in runs],
+    }
+
+
+def _row(run: MutantRun) -> dict[str, object]:
+    mutant, found = run.mutant, run.result.exploration
+    return {
+        "id": mutant.id,
+        "kind": mutant.kind,
+        "title": mutant.title,
+        "explanation": mutant.explanation,
+        "rule": mutant.rule,
+        "seen_in": list(mutant.seen_in),
+        "bounds": asdict(mutant.bounds),
+        "verdict": run.verdict,
+        "expected": list(mutant.expected),
+        "property": run.killed_by,
+        "tripped": list(run.tripped),
+        "length": None if found.violation is None else found.depth,
+        "shortest": found.violation is not None and not found.is_reduced,
+        "states": found.states,
+        "seconds": round(run.seconds, 3),
+        "stopped_by": found.stopped_by,
+    }

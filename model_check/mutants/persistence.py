@@ -1,0 +1,204 @@
+"""Bugs in what survives a crash (Figure 2, "Persistent state on all servers"), as mutants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from model_check.mutants.mutant import NO_REPORT, mutant, written_late
+from model_check.raft import Bounds
+from raft_ref import (
+    ClientRequest,
+    ElectionTimeout,
+    Event,
+    Follower,
+    Log,
+    NodeState,
+    PersistentState,
+    Receive,
+    RequestVote,
+    node,
+)
+
+PERSISTENT = "Persistent state on all servers: updated on stable storage before responding to RPCs"
+VOTES = Bounds(max_log=0, restarts=True, max_restarts=1)
+VOTES_OF_TWO_TERMS = Bounds(max_term=2, max_log=0, restarts=True, max_restarts=1)
+ENTRIES = Bounds(max_term=2, values=1, restarts=True, max_restarts=1, max_election_timeouts=2)
+
+
+def _restarted(state: NodeState, term: int, vote: int | None, log: Log) -> NodeState:
+    persistent = PersistentState(current_term=term, voted_for=vote, log=log)
+    base = log.snapshot_index
+    return NodeState(persistent, Follower(), commit_index=base, last_applied=base)
+
+
+# --- what is not written at all ------------------------------------------------------------------
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: votedFor",
+    seen_in=(
+        "raft-java#57",
+        "tikv#8381",
+        "ktoso/akka-raft#62",
+        "PySyncObj 0.3.11",
+        "pyraftlog 3.0.0",
+        "raftos 0.2.6",
+    ),
+    bounds=VOTES,
+    expected="ElectionSafety",
+)
+def vote_not_persisted(state: NodeState) -> NodeState:
+    """A server that restarts does not know whom it has voted for, and votes again."""
+    return _restarted(state, state.current_term, None, state.log)
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: currentTerm",
+    seen_in="raft-java#57",
+    bounds=VOTES,
+    expected="ElectionSafety",
+)
+def term_not_persisted(state: NodeState) -> NodeState:
+    """A server that restarts is in term 0 again, and votes anew in terms that it has seen."""
+    return _restarted(state, 0, None, state.log)
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: currentTerm",
+    seen_in=NO_REPORT,
+    bounds=VOTES,
+    expected="ElectionSafety",
+)
+def term_restored_from_log(state: NodeState) -> NodeState:
+    """A server that restarts takes the term of its last entry for its own.
+
+    It may have voted in later ones.
+    """
+    return _restarted(state, state.log.last_term, None, state.log)
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: log[]",
+    seen_in="dragonboat#201 (discussion)",
+    bounds=ENTRIES,
+    expected="LeaderCompleteness",
+    eager=True,
+)
+def log_not_persisted(state: NodeState) -> NodeState:
+    """A server that restarts has an empty log, though it has acknowledged entries."""
+    return _restarted(state, state.current_term, state.voted_for, Log())
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: log[]",
+    seen_in=("yugabyte#32875", "camunda#4160 and #6784: partial writes"),
+    bounds=ENTRIES,
+    expected="LeaderCompleteness",
+    eager=True,
+)
+def last_entry_lost(state: NodeState) -> NodeState:
+    """A server that restarts has lost the last entry of its log, though it acknowledged it."""
+    log = state.log.truncate_from(state.log.last_index)
+    return _restarted(state, state.current_term, state.voted_for, log)
+
+
+# --- what is written, but not yet durable when an answer leaves ----------------------------------
+
+
+@written_late(
+    rule=PERSISTENT,
+    seen_in="tikv#1610, etcd's MustSync",
+    bounds=VOTES,
+    expected="ElectionSafety",
+)
+def vote_reply_before_sync(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A vote is granted before it is durable: a crash right then loses it, and the term.
+
+    The server votes again in the same term.
+    """
+    match event:
+        case Receive(RequestVote()):
+            return before
+    return after
+
+
+@written_late(
+    rule=PERSISTENT,
+    seen_in="etcd before e9e525d (asynchronous storage)",
+    bounds=VOTES,
+    expected="ElectionSafety",
+)
+def self_vote_before_sync(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A candidate counts its own vote before that is durable: after a crash it votes for another.
+
+    The votes that it has asked for still arrive, for the candidate that it has become again.
+    """
+    return before if isinstance(event, ElectionTimeout) else after
+
+
+@written_late(
+    rule="Persistent state: currentTerm and votedFor, in one write",
+    seen_in="willemt/raft before 854a06d (persist term and vote atomically)",
+    bounds=VOTES_OF_TWO_TERMS,
+    expected="ElectionSafety",
+)
+def vote_cleared_before_term_written(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A new term is written in two writes, the vote cleared first: a crash between them leaves the
+    old term without the vote that was given in it."""
+    if after.current_term > before.current_term:
+        return replace(before, voted_for=None)
+    return after
+
+
+@written_late(
+    rule="Persistent state: currentTerm and votedFor, in one write",
+    seen_in="hashicorp/raft#661 (claimed there)",
+    bounds=VOTES_OF_TWO_TERMS,
+    expected="ElectionSafety",
+)
+def term_written_before_vote(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A vote in a new term is written in two writes, the term first, and granted before the second:
+    a crash leaves the new term with the candidate of the old one, or none."""
+    if after.voted_for not in (None, before.voted_for):
+        vote = before.voted_for
+        return replace(before, current_term=after.current_term, voted_for=vote)
+    return after
+
+
+@written_late(
+    rule=PERSISTENT,
+    seen_in=("yugabyte#32875", "camunda#4160 and #6784", "d-engine#447", "RaftFsync.tla"),
+    bounds=ENTRIES,
+    expected="LeaderCompleteness",
+)
+def acknowledged_before_sync(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A follower acknowledges entries before they are durable."""
+    return replace(after, log=before.log) if isinstance(event, Receive) else after
+
+
+@written_late(
+    rule="Leaders: a majority of servers, the leader included, have stored the entry (§5.3)",
+    seen_in=("RaftFsync.tla", "etcd#14370, before 437bcb8", "d-engine#447"),
+    bounds=ENTRIES,
+    expected="LeaderCompleteness",
+)
+def leader_counts_itself_before_sync(
+    event: Event, before: PersistentState, after: PersistentState
+) -> PersistentState:
+    """A leader counts itself among those that have an entry before it is durable there."""
+    return replace(after, log=before.log) if isinstance(event, ClientRequest) else after
