@@ -127,6 +127,25 @@ def environment_events(
         yield Restart()
 
 
+def is_outdated(state: NodeState, message: Message) -> bool:
+    """Replies of an old term, to a candidacy that is over, or of no news to a leader.
+
+    Terms never fall; in one term a server is a candidate before it is a leader, and neither again
+    once it is not; a leader's ``match_index`` never falls.
+    """
+    if state.current_term != message.term:
+        is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
+        return is_reply and state.current_term > message.term
+    match message, state.role:
+        case RequestVoteReply(), Follower() | Leader():
+            return True
+        case AppendEntriesReply(), Follower():
+            return True
+        case AppendEntriesReply(success=True), Leader(match_index=known):
+            return known[message.source] >= message.match_index
+    return False
+
+
 class RaftNode(Node[NodeState, Event, Output, Message]):
     """The pure core as a `model_check.system.Node`."""
 
@@ -164,22 +183,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         return message.source
 
     def is_outdated(self, state: NodeState, message: Message) -> bool:
-        """Replies of an old term, to a candidacy that is over, or of no news to a leader.
-
-        Terms never fall; in one term a server is a candidate before it is a leader, and neither
-        again once it is not; a leader's ``match_index`` never falls.
-        """
-        if state.current_term != message.term:
-            is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
-            return is_reply and state.current_term > message.term
-        match message, state.role:
-            case RequestVoteReply(), Follower() | Leader():
-                return True
-            case AppendEntriesReply(), Follower():
-                return True
-            case AppendEntriesReply(success=True), Leader(match_index=known):
-                return known[message.source] >= message.match_index
-        return False
+        return is_outdated(state, message)
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)

@@ -189,6 +189,7 @@ def _mutant(context: click.Context, _option: object, name: str | None) -> str | 
         "only_timeout": ",".join(map(str, mutant.bounds.only_timeout)) or None,
         "properties": mutant.violable,
         "eager": mutant.eager,
+        "forget": mutant.is_outdated is not None,
     }
     return name
 

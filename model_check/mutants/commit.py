@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from model_check.mutants.mutant import NO_REPORT, mutant
 from model_check.mutants.node import Remembering
-from model_check.raft import Bounds
+from model_check.raft import Bounds, is_outdated
 from model_check.renaming import rename_indexes
 from raft_ref import (
     AppendEntries,
@@ -15,6 +15,7 @@ from raft_ref import (
     Index,
     IndexMap,
     Leader,
+    Message,
     NodeId,
     NodeState,
     commit,
@@ -97,7 +98,10 @@ def commit_old_term_by_counting(
     expected="LeaderCompleteness",
 )
 def commit_by_half(config: Config, leader: Leader, index: Index) -> bool:
-    """Half of the servers, rounded down, are enough to commit: of three, the leader alone."""
+    """Half of the servers, rounded down, are enough to commit: of three, the leader alone.
+
+    The other two elect a leader that does not have it.
+    """
     holders = sum(match_index >= index for match_index in leader.match_index.values())
     return holders + 1 >= len(config.servers) // 2
 
@@ -128,12 +132,15 @@ def responder_counts_for_everyone(
 @mutant(
     commit.leader_commit_index,
     rule=QUORUM,
-    seen_in=("etcd#14370, before 437bcb8; there of a single server", NO_REPORT),
+    seen_in="etcd#14370, before 437bcb8; there of a single server, before the write",
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
 )
 def commit_on_append(config: Config, state: NodeState, leader: Leader) -> Index:
-    """A leader takes what it has appended to its own log for committed."""
+    """A leader takes what it has appended to its own log for committed.
+
+    Nobody else has it. A single server may do so; but it is what a leader of many would then do.
+    """
     return state.log.last_index
 
 
@@ -184,6 +191,7 @@ def _record_and_remember(
     also=((replication.record_match, _record_and_remember),),
     initial=_LedBefore(),
     eager=True,
+    is_outdated=is_outdated,
 )
 def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Transition:
     """A server that is elected again goes on with the `matchIndex` of its last leadership.
@@ -200,6 +208,11 @@ def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Tran
     return replace(elected, state=replace(after, role=role))
 
 
+def _is_outdated_but_for_acknowledgements(state: NodeState, message: Message) -> bool:
+    is_acknowledgement = isinstance(message, AppendEntriesReply) and message.success
+    return not is_acknowledgement and is_outdated(state, message)
+
+
 @mutant(
     replication.handle_append_entries_reply,
     rule="AppendEntries RPC, results: term, for the leader to update itself (§5.1)",
@@ -207,6 +220,7 @@ def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Tran
     bounds=LEADER_AGAIN,
     expected="LeaderCompleteness",
     eager=True,
+    is_outdated=_is_outdated_but_for_acknowledgements,
 )
 def stale_acknowledgement_counted(
     config: Config, state: NodeState, reply: AppendEntriesReply
@@ -275,7 +289,10 @@ def commit_to_own_last_index(state: NodeState, leader_commit: Index, confirmed: 
     eager=True,
 )
 def commit_whatever_is_confirmed(state: NodeState, leader_commit: Index, confirmed: Index) -> Index:
-    """A follower commits all that the leader sends it."""
+    """A follower commits all that the leader sends it.
+
+    With its leader, it is alone to have it: two are no majority of five.
+    """
     return max(state.commit_index, confirmed)
 
 
@@ -331,7 +348,10 @@ def follower_commit_falls(state: NodeState, leader_commit: Index, confirmed: Ind
     eager=True,
 )
 def applied_before_committed(state: NodeState) -> Transition:
-    """A server applies what is in its log, committed or not."""
+    """A server applies what is in its log, committed or not.
+
+    If another leader replaces the entry, another is applied elsewhere at the same index.
+    """
     entries = state.log.between(state.last_applied, state.log.last_index)
     first = state.last_applied + 1
     return Transition(

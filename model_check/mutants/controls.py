@@ -470,7 +470,7 @@ def sends_to_first_peer_only(config: Config, state: NodeState, leader: Leader) -
     node.restart,
     kind="control",
     rule="Volatile state on all servers: commitIndex, initialized to 0",
-    seen_in=("etcd's HardState and others write it down", NO_REPORT),
+    seen_in="etcd writes it down, in HardState",
     bounds=Bounds(max_term=2, values=1, restarts=True, max_restarts=1, max_election_timeouts=2),
     expected=(),
     eager=True,

@@ -95,7 +95,10 @@ def vote_for_first_server_forgotten(state: NodeState, request: RequestVote) -> b
     expected="ElectionSafety",
 )
 def vote_not_recorded(config: Config, state: NodeState, request: RequestVote) -> Transition:
-    """A voter grants its vote without writing down that it has."""
+    """A voter grants its vote without writing down that it has.
+
+    The next candidate of the term gets it, too.
+    """
     granted = election.may_grant_vote(state, request)
     reply = RequestVoteReply(
         source=config.id,
@@ -163,7 +166,10 @@ def up_to_date_by_term_only(log: Log, last_log_index: Index, last_log_term: Term
     eager=True,
 )
 def up_to_date_by_index_first(log: Log, last_log_index: Index, last_log_term: Term) -> bool:
-    """Length is compared first, and terms only where lengths are equal."""
+    """Length is compared first, and terms only where lengths are equal.
+
+    As in `up-to-date-by-index-only`, a long tail that nobody else has wins.
+    """
     return (last_log_index, last_log_term) >= (log.last_index, log.last_term)
 
 

@@ -49,7 +49,10 @@ def _restarted(state: NodeState, term: int, vote: int | None, log: Log) -> NodeS
     expected="ElectionSafety",
 )
 def vote_not_persisted(state: NodeState) -> NodeState:
-    """A server that restarts does not know whom it has voted for, and votes again."""
+    """A server that restarts does not know whom it has voted for, and votes again.
+
+    Its first vote may have elected somebody.
+    """
     return _restarted(state, state.current_term, None, state.log)
 
 
@@ -89,7 +92,10 @@ def term_restored_from_log(state: NodeState) -> NodeState:
     eager=True,
 )
 def log_not_persisted(state: NodeState) -> NodeState:
-    """A server that restarts has an empty log, though it has acknowledged entries."""
+    """A server that restarts has an empty log, though it has acknowledged entries.
+
+    With a server that never had them it makes a majority, and elects a leader that lacks them.
+    """
     return _restarted(state, state.current_term, state.voted_for, Log())
 
 
@@ -102,7 +108,10 @@ def log_not_persisted(state: NodeState) -> NodeState:
     eager=True,
 )
 def last_entry_lost(state: NodeState) -> NodeState:
-    """A server that restarts has lost the last entry of its log, though it acknowledged it."""
+    """A server that restarts has lost the last entry of its log, though it acknowledged it.
+
+    It then votes for candidates that lack it.
+    """
     log = state.log.truncate_from(state.log.last_index)
     return _restarted(state, state.current_term, state.voted_for, log)
 
@@ -187,7 +196,10 @@ def term_written_before_vote(
 def acknowledged_before_sync(
     event: Event, before: PersistentState, after: PersistentState
 ) -> PersistentState:
-    """A follower acknowledges entries before they are durable."""
+    """A follower acknowledges entries before they are durable.
+
+    It crashes, and those that its leader has counted as a majority are one less.
+    """
     return replace(after, log=before.log) if isinstance(event, Receive) else after
 
 
@@ -200,5 +212,8 @@ def acknowledged_before_sync(
 def leader_counts_itself_before_sync(
     event: Event, before: PersistentState, after: PersistentState
 ) -> PersistentState:
-    """A leader counts itself among those that have an entry before it is durable there."""
+    """A leader counts itself among those that have an entry before it is durable there.
+
+    It crashes; one follower has it, and the other two servers elect a leader that does not.
+    """
     return replace(after, log=before.log) if isinstance(event, ClientRequest) else after

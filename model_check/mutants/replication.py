@@ -249,7 +249,10 @@ def truncate_without_conflict(log: Log, prev_log_index: Index, entries: tuple[En
     eager=True,
 )
 def heartbeat_truncates(log: Log, prev_log_index: Index, entries: tuple[Entry, ...]) -> Log:
-    """A heartbeat without entries removes all that follows its `prevLogIndex`."""
+    """A heartbeat without entries removes all that follows its `prevLogIndex`.
+
+    One that was sent before an entry, and arrives after it, removes it when it is acknowledged.
+    """
     if not entries:
         return log.truncate_from(prev_log_index + 1)
     return _MERGE(log, prev_log_index, entries)
@@ -348,7 +351,10 @@ def conflict_leaves_tail(log: Log, prev_log_index: Index, entries: tuple[Entry, 
     eager=True,
 )
 def entries_not_stored(log: Log, prev_log_index: Index, entries: tuple[Entry, ...]) -> Log:
-    """A follower acknowledges entries that it does not store."""
+    """A follower acknowledges entries that it does not store.
+
+    The leader takes them for committed, and is the only one to have them.
+    """
     return log
 
 
@@ -363,7 +369,11 @@ def entries_not_stored(log: Log, prev_log_index: Index, entries: tuple[Entry, ..
 def entries_stored_with_own_term(
     config: Config, state: NodeState, request: AppendEntries
 ) -> Transition:
-    """A follower stores entries as of the term in which it gets them, not of their own."""
+    """A follower stores entries as of the term in which it gets them, not of their own.
+
+    What it applies then differs from what the leader applies, and its log wins elections that it
+    should lose.
+    """
     entries = tuple(replace(entry, term=request.term) for entry in request.entries)
     return _HANDLE_APPEND_ENTRIES(config, state, replace(request, entries=entries))
 
@@ -468,7 +478,10 @@ def _as_success(reply: AppendEntriesReply, request: AppendEntries) -> AppendEntr
     expected="LogMatching",
 )
 def entry_left_out(config: Config, state: NodeState, leader: Leader, peer: NodeId) -> AppendEntries:
-    """A leader sends the entries from one after `nextIndex` on, as if they were the next."""
+    """A leader sends the entries from one after `nextIndex` on, as if they were the next.
+
+    The follower puts each where the one before it belongs.
+    """
     message = _APPEND_ENTRIES_FOR(config, state, leader, peer)
     first = message.prev_log_index + 1
     entries = state.log.between(first, first + config.max_entries_per_append)
@@ -486,7 +499,10 @@ def entry_left_out(config: Config, state: NodeState, leader: Leader, peer: NodeI
 def leader_announces_uncommitted(
     config: Config, state: NodeState, leader: Leader, peer: NodeId
 ) -> AppendEntries:
-    """A leader tells followers that all of its log is committed, when it sends it to them."""
+    """A leader tells followers that all of its log is committed, when it sends it to them.
+
+    One follower more is no majority of five.
+    """
     message = _APPEND_ENTRIES_FOR(config, state, leader, peer)
     return replace(message, leader_commit=state.log.last_index)
 
@@ -502,7 +518,10 @@ def leader_announces_uncommitted(
 def rejection_counts_as_match(
     config: Config, state: NodeState, reply: AppendEntriesReply
 ) -> Transition:
-    """A leader takes any answer of a follower for its word that it has what it was sent."""
+    """A leader takes any answer of a follower for its word that it has what it was sent.
+
+    It commits on the answer of one that has just refused.
+    """
     if not isinstance(state.role, Leader) or reply.term != state.current_term:
         return Transition(state)
     match_index = reply.match_index if reply.success else state.log.last_index
@@ -537,7 +556,10 @@ def leader_gives_in_to_rejection(
 def request_overwrites_uncommitted(
     config: Config, state: NodeState, request: ClientRequest
 ) -> Transition:
-    """A leader puts a new command right after what is committed, over what is not yet."""
+    """A leader puts a new command right after what is committed, over what is not yet.
+
+    What it removes, followers may have acknowledged already.
+    """
     if isinstance(state.role, Leader):
         log = state.log.truncate_from(state.commit_index + 1)
         state = replace(state, persistent=replace(state.persistent, log=log))

@@ -69,7 +69,7 @@ def run_mutant(
     first: CheckResult | None = None
     while True:
         setup = Setup(bounds=mutant.bounds, properties=tuple(names), mutant=mutant.id)
-        result = check(setup, budget, Means(eager=mutant.eager), on_progress)
+        result = check(setup, budget, means_of(mutant), on_progress)
         violation = result.exploration.violation
         if without is not None or violation is None or violation.property not in AUXILIARY:
             break
@@ -80,6 +80,11 @@ def run_mutant(
     decided = first if first is not None and result.exploration.verdict == "holds" else result
     verdict = _verdict(mutant, decided)
     return MutantRun(mutant, verdict, decided, tuple(tripped), time.monotonic() - started)
+
+
+def means_of(mutant: Mutant) -> Means:
+    """How it is explored."""
+    return Means(eager=mutant.eager, forget=mutant.is_outdated is not None)
 
 
 def _verdict(mutant: Mutant, decided: CheckResult) -> MutantVerdict:
