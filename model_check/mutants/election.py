@@ -113,7 +113,7 @@ def vote_not_recorded(config: Config, state: NodeState, request: RequestVote) ->
     election.is_up_to_date,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
     seen_in=NO_REPORT,
-    bounds=Bounds(max_term=2, values=1),
+    bounds=Bounds(max_term=2, values=1, max_client_requests=1),
     expected="LeaderCompleteness",
 )
 def vote_without_log_check(log: Log, last_log_index: Index, last_log_term: Term) -> bool:
@@ -205,7 +205,10 @@ def up_to_date_with_committed(state: NodeState, request: RequestVote) -> bool:
     eager=True,
 )
 def vote_moves_to_longer_log(state: NodeState, request: RequestVote) -> bool:
-    """A voter that has voted votes again if a better candidate comes along."""
+    """A voter that has voted votes again if a better candidate comes along.
+
+    Both may have counted the vote.
+    """
     last_log = request.last_log_term, request.last_log_index
     own = state.log.last_term, state.log.last_index
     may_vote = state.voted_for in (None, request.source) or last_log > own
@@ -313,8 +316,10 @@ def lower_term_adopted(state: NodeState, term: Term) -> Transition:
     expected="ElectionSafety",
 )
 def leader_takes_its_office_along(state: NodeState, term: Term) -> Transition:
-    """A leader that learns of a higher term adopts it, and goes on as leader: of a term in which
-    nobody elected it."""
+    """A leader that learns of a higher term adopts it, and goes on as leader.
+
+    Nobody elected it in that term, and somebody else may be.
+    """
     if term <= state.current_term:
         return Transition(state)
     persistent = PersistentState(current_term=term, voted_for=None, log=state.log)
@@ -493,7 +498,10 @@ def stale_vote_counted(config: Config, state: NodeState, reply: RequestVoteReply
 def refusal_counted_as_vote(
     config: Config, state: NodeState, reply: RequestVoteReply
 ) -> Transition:
-    """A candidate counts every reply to its request as a vote, refusals too."""
+    """A candidate counts every reply to its request as a vote, refusals too.
+
+    Whoever refuses has mostly voted for another.
+    """
     if not isinstance(state.role, Candidate) or reply.term != state.current_term:
         return Transition(state)
     return election.count_votes(config, state, state.role.votes_granted | {reply.source})
@@ -568,7 +576,10 @@ def quorum_is_half(
 def quorum_of_three(
     config: Config, state: NodeState, votes_granted: frozenset[NodeId]
 ) -> Transition:
-    """Two votes elect a leader, however many servers there are: the majority of three."""
+    """Two votes elect a leader, however many servers there are: the majority of three.
+
+    Of five servers, two pairs elect a leader each.
+    """
     if len(votes_granted) >= 2:
         return election.become_leader(config, state)
     return Transition(replace(state, role=Candidate(votes_granted)))

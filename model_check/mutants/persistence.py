@@ -64,7 +64,10 @@ def vote_not_persisted(state: NodeState) -> NodeState:
     expected="ElectionSafety",
 )
 def term_not_persisted(state: NodeState) -> NodeState:
-    """A server that restarts is in term 0 again, and votes anew in terms that it has seen."""
+    """A server that restarts is in term 0 again.
+
+    It votes anew in terms in which it has voted.
+    """
     return _restarted(state, 0, None, state.log)
 
 
@@ -80,6 +83,23 @@ def term_restored_from_log(state: NodeState) -> NodeState:
 
     It may have voted in later ones.
     """
+    return _restarted(state, state.log.last_term, None, state.log)
+
+
+@mutant(
+    node.restart,
+    rule="Persistent state: currentTerm",
+    seen_in=NO_REPORT,
+    bounds=VOTES,
+    expected="MonotonicTerm",
+)
+def term_persisted_with_vote_only(state: NodeState) -> NodeState:
+    """A server writes its term down when it votes: one that it has only heard of, it forgets.
+
+    Within one term that loses nothing. With more, a term comes back whose vote is forgotten.
+    """
+    if state.voted_for is not None:
+        return _restarted(state, state.current_term, state.voted_for, state.log)
     return _restarted(state, state.log.last_term, None, state.log)
 
 
@@ -163,8 +183,10 @@ def self_vote_before_sync(
 def vote_cleared_before_term_written(
     event: Event, before: PersistentState, after: PersistentState
 ) -> PersistentState:
-    """A new term is written in two writes, the vote cleared first: a crash between them leaves the
-    old term without the vote that was given in it."""
+    """A new term is written in two writes, the vote cleared first.
+
+    A crash between them leaves the old term, without the vote that was given in it.
+    """
     if after.current_term > before.current_term:
         return replace(before, voted_for=None)
     return after
@@ -179,8 +201,10 @@ def vote_cleared_before_term_written(
 def term_written_before_vote(
     event: Event, before: PersistentState, after: PersistentState
 ) -> PersistentState:
-    """A vote in a new term is written in two writes, the term first, and granted before the second:
-    a crash leaves the new term with the candidate of the old one, or none."""
+    """A vote in a new term is written in two writes, the term first, and granted before the second.
+
+    A crash leaves the new term with the candidate of the old one, or none.
+    """
     if after.voted_for not in (None, before.voted_for):
         vote = before.voted_for
         return replace(before, current_term=after.current_term, voted_for=vote)

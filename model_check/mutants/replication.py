@@ -14,6 +14,7 @@ from raft_ref import (
     Entry,
     Event,
     Index,
+    IndexMap,
     Leader,
     Log,
     NodeId,
@@ -55,7 +56,6 @@ FIVE_SERVERS_ONE_ENTRY = replace(FIVE_SERVERS, max_log=1)
 
 _STEP = node.step
 _MERGE = replication.merge
-_BACK_OFF = replication.back_off
 _APPEND_ENTRIES_FOR = replication.append_entries_for
 _HANDLE_APPEND_ENTRIES = replication.handle_append_entries
 _HANDLE_CLIENT_REQUEST = replication.handle_client_request
@@ -267,7 +267,10 @@ def heartbeat_truncates(log: Log, prev_log_index: Index, entries: tuple[Entry, .
     eager=True,
 )
 def truncate_if_lengths_differ(log: Log, prev_log_index: Index, entries: tuple[Entry, ...]) -> Log:
-    """A log that is longer than up to `prevLogIndex` counts as a conflict."""
+    """A log that is longer than up to `prevLogIndex` counts as a conflict.
+
+    It is longer whenever a request comes late.
+    """
     if log.last_index != prev_log_index:
         return log.truncate_from(prev_log_index + 1).append(*entries)
     return _MERGE(log, prev_log_index, entries)
@@ -284,7 +287,10 @@ def truncate_if_lengths_differ(log: Log, prev_log_index: Index, entries: tuple[E
 def conflict_appended_not_replaced(
     log: Log, prev_log_index: Index, entries: tuple[Entry, ...]
 ) -> Log:
-    """An entry that conflicts with one there is put at the end of the log, not in its place."""
+    """An entry that conflicts with one there is put at the end of the log, not in its place.
+
+    The old entry stays, at an index at which the leader has another.
+    """
     known = {log.term_at(index) for index in range(prev_log_index + 1, log.last_index + 1)}
     return log.append(*(entry for entry in entries if entry.term not in known))
 
@@ -428,7 +434,10 @@ def acknowledges_one_more(
     success: bool,
     confirmed: Index = 0,
 ) -> Send:
-    """A follower acknowledges the index after the last that it confirmed: the next it expects."""
+    """A follower acknowledges the index after the last that it confirmed: the next it expects.
+
+    The leader commits its next entry as soon as it has appended it.
+    """
     return Send(
         AppendEntriesReply(
             source=config.id,
@@ -449,7 +458,10 @@ def acknowledges_one_more(
     eager=True,
 )
 def mismatch_acknowledged(config: Config, state: NodeState, request: AppendEntries) -> Transition:
-    """A follower stores nothing where its log does not match, and answers with success."""
+    """A follower stores nothing where its log does not match, and answers with success.
+
+    The leader counts it as one that has the entries.
+    """
     transition = _HANDLE_APPEND_ENTRIES(config, state, request)
     outputs = (
         Send(_as_success(output.message, request))
@@ -532,17 +544,25 @@ def rejection_counts_as_match(
     replication.back_off,
     rule=APPEND_ONLY,
     seen_in=NO_REPORT,
-    bounds=Bounds(max_term=2, values=1, max_election_timeouts=2),
+    bounds=Bounds(
+        max_term=2, values=1, heartbeats=False, max_election_timeouts=2, max_client_requests=1
+    ),
     expected="LeaderAppendOnly",
     eager=True,
 )
 def leader_gives_in_to_rejection(
     config: Config, state: NodeState, leader: Leader, peer: NodeId
 ) -> Transition:
-    """A leader whose follower rejects what it sends removes its own entries from there on."""
+    """A leader whose follower rejects what it sends removes its own entries from there on.
+
+    It brings its log in line with the follower's, where it should be the other way round.
+    """
     log = state.log.truncate_from(leader.next_index[peer] - 1)
     state = replace(state, persistent=replace(state.persistent, log=log))
-    return _BACK_OFF(config, state, leader, peer)
+    next_index = IndexMap(
+        tuple((other, min(index, log.last_index + 1)) for other, index in leader.next_index.items())
+    )
+    return Transition(replace(state, role=replace(leader, next_index=next_index)))
 
 
 @mutant(
