@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
 from model_check.counterexample import Replay, replay, shorten
-from model_check.explore import UNLIMITED, Budget, Exploration, Figures, explore, ignore
+from model_check.explore import UNLIMITED, Beam, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
 from model_check.mutants import MUTANTS
 from model_check.mutants.node import MutantNode
@@ -80,10 +80,11 @@ class Setup:
             return RaftNode(self.bounds)
         return MutantNode(self.bounds, MUTANTS[self.mutant])
 
-    def described_bounds(self) -> dict[str, int | bool | list[int] | None]:
+    def described_bounds(self) -> dict[str, int | bool | list[int] | list[str] | None]:
         """Every bound by its name, those of the network included where it has some."""
         named = {item.name: getattr(self.bounds, item.name) for item in fields(Bounds)}
-        named["only_timeout"] = list(self.bounds.only_timeout)
+        for name in ("only_timeout", "script"):
+            named[name] = list(named[name])
         if self.network == "fifo":
             named |= {"max_in_flight": self.max_in_flight, "loss": self.loss}
         return named
@@ -130,6 +131,8 @@ class Means:
     what they could send without changing. Figures are then those of the reduced space."""
     forget: bool = False
     """Likewise: whether messages are forgotten that can never again do anything."""
+    beam: Beam | None = None
+    """Of the compiled engine: which states of each level to follow; None for all of them."""
 
     @property
     def chosen_engine(self) -> EngineName:
@@ -180,7 +183,11 @@ def explore_system(
     from model_check.engine import explorer
 
     options = explorer.Options(
-        workers=means.workers, symmetry=means.symmetry, eager=means.eager, forget=means.forget
+        workers=means.workers,
+        symmetry=means.symmetry,
+        eager=means.eager,
+        forget=means.forget,
+        beam=means.beam,
     )
     return explorer.explore(system, budget, options, on_progress=on_progress)
 
@@ -190,7 +197,7 @@ def replayed(
 ) -> Replay[S, E, O, M]:
     """The run to the violation that was ``found``, taken again on ``system``.
 
-    A run in a reduced space is shortened, and what was found corrected accordingly.
+    A run that may not be the shortest is shortened, and what was found corrected accordingly.
 
     Raises:
         AssertionError: if it does not lead to that violation. The explorer is at fault.
@@ -200,9 +207,11 @@ def replayed(
     assert run.violation == found.violation, (
         f"the explorer found {found.violation}, but its run leads to {run.violation}"
     )
-    if found.is_reduced:
+    if not found.is_shortest:
         run = shorten(system, found.actions, found.violation.property)
         found.actions = [moment.action for moment in run.moments]
         found.violation, found.depth = run.violation, len(found.actions)
-        found.notes.append("the run to the violation may not be the shortest, in a reduced space")
+        found.notes.append(
+            "the run to the violation needs each of its actions, but may not be the shortest"
+        )
     return run

@@ -54,6 +54,27 @@ class Budget:
 UNLIMITED = Budget()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beam:
+    """A search that leaves most states out, to come deeper; see `model_check.engine.beam`.
+
+    With the same seed, on the same number of workers, it finds the same.
+
+    Raises:
+        ValueError: if the width is below 1, or the seed negative.
+    """
+
+    width: int = 100
+    """How many states are followed at each depth, of those that look the same to the properties."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"the width of a beam must be at least 1, not {self.width}")
+        if self.seed < 0:
+            raise ValueError(f"the seed must not be negative: {self.seed}")
+
+
 @dataclass(slots=True, kw_only=True)
 class Figures:
     """What an exploration has found so far, in numbers."""
@@ -79,6 +100,10 @@ class Figures:
     """Each milestone reached, with the smallest number of actions to it."""
     is_reduced: bool = False
     """Whether the figures are those of a space that was reduced beyond symmetry."""
+    beam: Beam | None = None
+    """How states were left out, if they were."""
+    is_shortest: bool = True
+    """Whether a run to a violation is as short as there is."""
     notes: list[str] = field(default_factory=list)
     """What one should know of how it was explored."""
 
@@ -92,7 +117,7 @@ class Exploration(Figures, Generic[E, M]):
     """What ended an inconclusive exploration."""
     violation: Violation | None = None
     actions: list[Action[E, M]] = field(default_factory=list)
-    """The shortest run to the violation."""
+    """The run to the violation."""
 
 
 Parents: TypeAlias = dict[State[S, Q, H], State[S, Q, H] | None]

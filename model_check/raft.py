@@ -32,7 +32,7 @@ from raft_ref import (
     Send,
 )
 from raft_ref import node as core
-from spec.forms import Limit, Property, Renaming
+from spec.forms import AtMost, InOrder, Limit, Property, Renaming
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
 
@@ -71,6 +71,9 @@ class Bounds:
     max_heartbeats: int | None = None
     max_client_requests: int | None = None
     max_restarts: int | None = None
+    script: tuple[str, ...] = ()
+    """All that the environment does, and in which order: ``timeout 1``, ``request 1``, ``heartbeat
+    1``, ``restart 1``. Only the network is free then. Anything, if this is empty."""
 
     def __post_init__(self) -> None:
         minimums = {"servers": 1, "max_term": 0, "max_log": 0, "values": 1, "max_entries": 1}
@@ -78,21 +81,34 @@ class Bounds:
             value = getattr(self, bound)
             if value < minimum:
                 raise ValueError(f"{bound} must be at least {minimum}, not {value}")
-        for limit in self.limits:
-            if limit.most < 0:
-                raise ValueError(f"{limit.name} must be at least 0, not {limit.most}")
+        for name in _LIMITED:
+            most = getattr(self, name)
+            if most is not None and most < 0:
+                raise ValueError(f"{name} must be at least 0, not {most}")
+        for line in self.script:
+            self._check_script(line)
         for server in self.only_timeout:
             if not 1 <= server <= self.servers:
                 raise ValueError(f"only_timeout names server {server}, of {self.servers}")
 
+    def _check_script(self, line: str) -> None:
+        match line.split():
+            case [word, number] if word in _SCRIPTED.values() and number.isdecimal():
+                if not 1 <= int(number) <= self.servers:
+                    raise ValueError(f"the script names server {number}, of {self.servers}")
+            case _:
+                words = ", ".join(_SCRIPTED.values())
+                raise ValueError(f"{line!r} in the script is none of {words}, and a server")
+
     @property
     def limits(self) -> tuple[Limit[Hashable], ...]:
-        """What may happen so and so often only."""
-        return tuple(
-            Limit(name, most, partial(_is_of, kind))
+        """What may happen so and so often only, or in this order."""
+        at_most = (
+            AtMost(name, most, partial(_is_of, kind))
             for name, kind in _LIMITED.items()
             if (most := getattr(self, name)) is not None
         )
+        return (*at_most, *([InOrder(self.script, _scripted)] if self.script else []))
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -106,6 +122,20 @@ _LIMITED: dict[str, type] = {
     "max_client_requests": ClientRequest,
     "max_restarts": Restart,
 }
+
+
+_SCRIPTED: dict[type, str] = {
+    ElectionTimeout: "timeout",
+    HeartbeatTimeout: "heartbeat",
+    ClientRequest: "request",
+    Restart: "restart",
+}
+
+
+def _scripted(node: NodeId, event: Hashable) -> str | None:
+    """How a script calls an event at a server."""
+    word = _SCRIPTED.get(type(event))
+    return None if word is None else f"{word} {node}"
 
 
 def _is_of(kind: type, event: Hashable) -> bool:
@@ -125,25 +155,6 @@ def environment_events(
         yield ElectionTimeout()
     if bounds.restarts:
         yield Restart()
-
-
-def is_outdated(state: NodeState, message: Message) -> bool:
-    """Replies of an old term, to a candidacy that is over, or of no news to a leader.
-
-    Terms never fall; in one term a server is a candidate before it is a leader, and neither again
-    once it is not; a leader's ``match_index`` never falls.
-    """
-    if state.current_term != message.term:
-        is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
-        return is_reply and state.current_term > message.term
-    match message, state.role:
-        case RequestVoteReply(), Follower() | Leader():
-            return True
-        case AppendEntriesReply(), Follower():
-            return True
-        case AppendEntriesReply(success=True), Leader(match_index=known):
-            return known[message.source] >= message.match_index
-    return False
 
 
 class RaftNode(Node[NodeState, Event, Output, Message]):
@@ -183,7 +194,22 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         return message.source
 
     def is_outdated(self, state: NodeState, message: Message) -> bool:
-        return is_outdated(state, message)
+        """Replies of an old term, to a candidacy that is over, or of no news to a leader.
+
+        Terms never fall; in one term a server is a candidate before it is a leader, and neither
+        again once it is not; a leader's ``match_index`` never falls.
+        """
+        if state.current_term != message.term:
+            is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
+            return is_reply and state.current_term > message.term
+        match message, state.role:
+            case RequestVoteReply(), Follower() | Leader():
+                return True
+            case AppendEntriesReply(), Follower():
+                return True
+            case AppendEntriesReply(success=True), Leader(match_index=known):
+                return known[message.source] >= message.match_index
+        return False
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)
@@ -191,10 +217,12 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
     def renamings(self) -> Iterator[Renaming]:
         """Raft does not tell one server, or one command, from another; bounds may."""
         special = frozenset(self.bounds.only_timeout)
+        scripted = {int(line.split()[1]) for line in self.bounds.script}
         return (
             renaming
             for renaming in Renaming.all_of(self.count, self.bounds.commands)
             if frozenset(map(renaming.node, special)) == special
+            and all(renaming.node(server) == server for server in scripted)
         )
 
     def rename(self, value: T, renaming: Renaming) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -69,6 +70,8 @@ def figures(found: Exploration[E, M]) -> dict[str, object]:
         "seconds": round(found.seconds, 3),
         "workers": found.workers,
         "reduced": found.is_reduced,
+        "beam": None if found.beam is None else asdict(found.beam),
+        "shortest": found.is_shortest,
         "state_bytes": found.state_bytes,
         "memory_bytes": found.memory_bytes,
         "notes": found.notes,
@@ -148,7 +151,8 @@ def _decode_action(data: Any, path: str, servers: int) -> RaftAction:
 def _decode_setup(data: Any) -> Setup:
     """The setup of a report whose schema has been checked."""
     bounds = dict(data["bounds"])
-    bounds["only_timeout"] = tuple(bounds.pop("only_timeout", ()))
+    for name in ("only_timeout", "script"):
+        bounds[name] = tuple(bounds.pop(name, ()))
     of_fifo = {name: bounds.pop(name) for name in ("max_in_flight", "loss") if name in bounds}
     try:
         return Setup(

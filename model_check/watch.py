@@ -23,8 +23,8 @@ from spec.forms import (
 )
 
 Memory: TypeAlias = tuple[Hashable, ...]
-"""What each history property remembers, in their order; then how often each limited thing happened.
-"""
+"""What each history property remembers, in their order; then how far each limit has come, None if
+too far."""
 
 
 class PropertyWatch(Watch[S, E, O, M, Memory]):
@@ -74,7 +74,7 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         step = self.seen(Step(node, before, event, outcome.state, outcome.outputs))
         facts = (
             *(item.fact(step) for item in self._history_properties),
-            *(True if limit.counts(event) else None for limit in self._limits),
+            *(limit.counted(node, event) for limit in self._limits),
         )
         noteworthy = any(fact is not None for fact in facts)
         violation = _first((item, item.violation(step)) for item in self._step_properties)
@@ -91,19 +91,24 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
             old if new is None else item.remember(old, new)
             for item, old, new in zip(self._history_properties, memory, facts, strict=False)
         )
-        counted = zip(self._counts(memory), facts[histories:], strict=True)
-        return (*remembered, *(count if new is None else count + 1 for count, new in counted))
+        counts = (
+            old if new is None or old is None else limit.after(old, new)
+            for limit, old, new in zip(
+                self._limits, self._counts(memory), facts[histories:], strict=True
+            )
+        )
+        return (*remembered, *counts)
 
     def judge(self, memory: Memory) -> Violation | None:
         items = zip(self._history_properties, memory, strict=False)
         return _first((item, item.violation(remembered)) for item, remembered in items)
 
     def is_limited(self, fact: Hashable) -> bool:
-        return any(cast(Memory, fact)[len(self._history_properties) :])
+        counted = cast(Memory, fact)[len(self._history_properties) :]
+        return any(each is not None for each in counted)
 
     def is_beyond(self, memory: Memory) -> bool:
-        counts = self._counts(memory)
-        return any(count > limit.most for limit, count in zip(self._limits, counts, strict=True))
+        return None in self._counts(memory)
 
     def view(self, state: S) -> Memory:
         return tuple(item.view(state) for item in self._pair_properties)
@@ -130,8 +135,8 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         renamed = (item.rename(remembered, renaming) for item, remembered in items)
         return (*renamed, *self._counts(memory))
 
-    def _counts(self, memory: Memory) -> tuple[int, ...]:
-        return cast("tuple[int, ...]", memory[len(self._history_properties) :])
+    def _counts(self, memory: Memory) -> tuple[int | None, ...]:
+        return cast("tuple[int | None, ...]", memory[len(self._history_properties) :])
 
 
 def _first(judged: Iterable[tuple[Property, str | None]]) -> Violation | None:

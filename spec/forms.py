@@ -156,14 +156,50 @@ Happening = TypeVar("Happening", bound=Hashable, contravariant=True)
 """An event, to someone who only looks at it."""
 
 
+class Limit(ABC, Generic[Happening]):
+    """Of what may happen in a run only so often, or only in some order: how far a run has come."""
+
+    @abstractmethod
+    def counted(self, node: NodeNumber, event: Happening) -> Hashable | None:
+        """What of an event at a node the limit looks at; None if it does not care."""
+
+    @abstractmethod
+    def after(self, count: int, counted: Hashable) -> int | None:
+        """How far a run has come with that; None if it does not happen any more, or not yet."""
+
+
 @dataclass(frozen=True)
-class Limit(Generic[Happening]):
-    """How often something may happen in one run. Beyond that, it does not happen."""
+class AtMost(Limit[Happening]):
+    """Something happens so many times in a run at most."""
 
     name: str
     most: int
-    counts: Callable[[Happening], bool]
+    is_one: Callable[[Happening], bool]
     """Whether an event is one of these."""
+
+    def counted(self, node: NodeNumber, event: Happening) -> Hashable | None:
+        """Whether it is one of these."""
+        return True if self.is_one(event) else None
+
+    def after(self, count: int, counted: Hashable) -> int | None:
+        """One more, if that is not too many."""
+        return count + 1 if count < self.most else None
+
+
+@dataclass(frozen=True)
+class InOrder(Limit[Happening]):
+    """Of what has a label, only this happens, in this order, or a beginning of it."""
+
+    labels: tuple[Hashable, ...]
+    label: Callable[[NodeNumber, Happening], Hashable | None]
+
+    def counted(self, node: NodeNumber, event: Happening) -> Hashable | None:
+        """Its label."""
+        return self.label(node, event)
+
+    def after(self, count: int, counted: Hashable) -> int | None:
+        """One further, if that is the next."""
+        return count + 1 if self.labels[count : count + 1] == (counted,) else None
 
 
 @dataclass(frozen=True)

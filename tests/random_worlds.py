@@ -13,8 +13,10 @@ from model_check.network import Fifo, Once, Replayable
 from model_check.system import Network, Node, Outcome, System
 from model_check.watch import Memory, PropertyWatch
 from spec.forms import (
+    AtMost,
     GlobalProperty,
     HistoryProperty,
+    InOrder,
     Limit,
     Milestone,
     PairProperty,
@@ -193,8 +195,9 @@ def rises_above(level: Level) -> Milestone[Level, LetterEvent, Label]:
 
 
 LIMITS: list[Limit[LetterEvent]] = [
-    Limit("events", 2, lambda event: isinstance(event, int)),
-    Limit("letters", 1, lambda event: not isinstance(event, int)),
+    AtMost("events", 2, lambda event: isinstance(event, int)),
+    AtMost("letters", 1, lambda event: not isinstance(event, int)),
+    InOrder((0, 1, 0), lambda node, event: event if isinstance(event, int) else None),
 ]
 
 
@@ -236,5 +239,5 @@ def worlds(draw: st.DrawFn, networks: tuple[str, ...] = tuple(NETWORKS)) -> Worl
         draw(st.sampled_from(networks)),
         tuple(forms),
         draw(st.sampled_from([0, 2, 5, 10])),
-        tuple(draw(st.sampled_from([[], [], LIMITS[:1], LIMITS[1:], LIMITS]))),
+        tuple(draw(st.sampled_from([[], [], LIMITS[:1], LIMITS[1:2], LIMITS[2:], LIMITS]))),
     )

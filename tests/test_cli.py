@@ -79,6 +79,7 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
         "max_heartbeats": None,
         "max_client_requests": None,
         "max_restarts": None,
+        "script": [],
     }
     assert report["violation"] is None
     assert (report["reached"]["election"], report["reached"]["split_vote"]) == (3, None)

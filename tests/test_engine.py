@@ -37,8 +37,10 @@ LIMITED = [
     Bounds(servers=2, max_term=3, max_log=0, max_election_timeouts=2),
     Bounds(servers=3, restarts=True, max_client_requests=1, max_restarts=0),
     Bounds(servers=3, max_log=0, heartbeats=False, only_timeout=(1, 3)),
+    Bounds(servers=3, max_term=2, values=1, script=("timeout 1", "request 1", "timeout 2")),
+    Bounds(servers=2, max_term=2, restarts=True, script=("timeout 1", "restart 2", "timeout 2")),
 ]
-"""Where some things happen so and so often only, or to some servers."""
+"""Where some things happen so and so often only, or to some servers, or in some order."""
 
 CONSUMING = [
     Bounds(servers=1, max_term=2, max_log=2, restarts=True),

@@ -36,6 +36,7 @@ from model_check.commands.summary import (
     as_rows,
     describe_bounds,
     describe_figures,
+    describe_reductions,
     describe_stop,
     describe_violation,
     reached_rows,
@@ -231,8 +232,7 @@ def _describe_finding(run: ForeignReplay) -> str:
 def _describe_means(result: Conformance) -> str:
     found = result.exploration
     parts = [f"{result.engine} engine", f"{found.workers} workers"]
-    if found.is_reduced:
-        parts.append("reduced (so are the figures)")
+    parts += describe_reductions(found)
     parts.append(f"{result.local_states:,} local states")
     parts.append(f"{result.adapter_calls:,} steps asked of the adapter")
     if found.state_bytes is not None:

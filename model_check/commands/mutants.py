@@ -135,7 +135,7 @@ def _length(run: MutantRun) -> str:
     found = run.result.exploration
     if found.violation is None:
         return ""
-    return f"{'≤ ' if found.is_reduced else ''}{found.depth}"
+    return f"{'' if found.is_shortest else '≤ '}{found.depth}"
 
 
 def _summary(runs: Sequence[MutantRun]) -> str:
@@ -179,7 +179,7 @@ def _row(run: MutantRun) -> dict[str, object]:
         "property": run.killed_by,
         "tripped": list(run.tripped),
         "length": None if found.violation is None else found.depth,
-        "shortest": found.violation is not None and not found.is_reduced,
+        "shortest": found.violation is not None and found.is_shortest,
         "states": found.states,
         "seconds": round(run.seconds, 3),
         "stopped_by": found.stopped_by,

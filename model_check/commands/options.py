@@ -18,7 +18,7 @@ from model_check.check import (
     NetworkName,
     Setup,
 )
-from model_check.explore import Budget
+from model_check.explore import Beam, Budget
 from model_check.mutants import MUTANTS
 from model_check.raft import Bounds
 from spec.properties import PROPERTY_NAMES
@@ -29,6 +29,7 @@ _DEFAULT_BOUNDS = Bounds()
 
 _FIFO_ALONE = ("max_in_flight", "loss")
 _REDUCTIONS = ("eager", "forget")
+_OF_BEAM = ("width", "seed")
 _COMPILED_ALONE = ("workers", "symmetry", *_REDUCTIONS, "max_memory")
 
 
@@ -46,6 +47,7 @@ class SpaceOptions(TypedDict):
     max_heartbeats: int | None
     max_client_requests: int | None
     max_restarts: int | None
+    script: tuple[str, ...]
     network: NetworkName
     max_in_flight: int
     loss: bool
@@ -59,6 +61,10 @@ def _servers(_context: object, option: click.Parameter, text: str | None) -> tup
         return tuple(sorted({int(word) for word in text.split(",")}))
     except ValueError:
         raise click.BadParameter(f"{text!r} is no list of servers such as 1,3") from None
+
+
+def _script(_context: object, _option: object, text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(" ".join(line.split()) for line in text.split(","))
 
 
 _SPACE_OPTIONS = (
@@ -120,6 +126,13 @@ _SPACE_OPTIONS = (
             ("--max-client-requests", "Client requests"),
             ("--max-restarts", "Restarts"),
         )
+    ),
+    click.option(
+        "--script",
+        callback=_script,
+        metavar="EVENTS",
+        help="All that the environment does, in this order, such as 'timeout 1, request 1, "
+        "heartbeat 1, restart 1': then only the network is free.",
     ),
     click.option(
         "--network",
@@ -187,9 +200,12 @@ def _mutant(context: click.Context, _option: object, name: str | None) -> str | 
     context.default_map = {
         **{field.name: getattr(mutant.bounds, field.name) for field in fields(Bounds)},
         "only_timeout": ",".join(map(str, mutant.bounds.only_timeout)) or None,
+        "script": ", ".join(mutant.bounds.script) or None,
         "properties": mutant.violable,
         "eager": mutant.eager,
-        "forget": mutant.is_outdated is not None,
+        "search": "bfs" if mutant.beam is None else "beam",
+        "width": None if mutant.beam is None else mutant.beam.width,
+        "seed": None if mutant.beam is None else mutant.beam.seed,
     }
     return name
 
@@ -213,11 +229,8 @@ def setup_from(
         refuse(given(context, ["max_restarts"]), "belongs to --restarts")
     if not options["heartbeats"]:
         refuse(given(context, ["max_heartbeats"]), "belongs to --heartbeats")
-    for server in options["only_timeout"]:
-        if not 1 <= server <= options["servers"]:
-            raise click.UsageError(f"--only-timeout: there is no server {server}")
-    return Setup(
-        bounds=Bounds(
+    try:
+        bounds = Bounds(
             servers=options["servers"],
             max_term=options["max_term"],
             max_log=options["max_log"],
@@ -230,7 +243,12 @@ def setup_from(
             max_heartbeats=options["max_heartbeats"],
             max_client_requests=options["max_client_requests"],
             max_restarts=options["max_restarts"],
-        ),
+            script=options["script"],
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return Setup(
+        bounds=bounds,
         network=options["network"],
         max_in_flight=options["max_in_flight"],
         loss=options["loss"],
@@ -245,6 +263,36 @@ class MeansOptions(TypedDict):
     engine: Literal["auto"] | EngineName
     workers: int | None
     eager: bool
+    search: Literal["bfs", "beam"]
+    width: int
+    seed: int
+
+
+_SEARCH_OPTIONS = (
+    click.option(
+        "--search",
+        type=click.Choice(["bfs", "beam"]),
+        default="bfs",
+        show_default=True,
+        help="bfs: everything within the bounds. beam, compiled alone: to come deeper, of states "
+        "that look the same to the properties only a few are followed at each depth; that nothing "
+        "is found then says little.",
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(1),
+        default=Beam().width,
+        show_default=True,
+        help="beam alone: how many of them are followed.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=Beam().seed,
+        show_default=True,
+        help="beam alone: which of them. The same seed, with as many workers, finds the same.",
+    ),
+)
 
 
 def means_options(command: _F) -> _F:
@@ -271,6 +319,7 @@ def means_options(command: _F) -> _F:
             "without changing. The verdict is the same, with far fewer states; counts and "
             "depths are then those of the reduced space.",
         ),
+        *_SEARCH_OPTIONS,
     )
 
 
@@ -308,13 +357,24 @@ def means_from(
         refuse(given(context, _COMPILED_ALONE), "belongs to --engine compiled")
     if context.params["network"] != "replayable":
         refuse(given(context, _REDUCTIONS), "belongs to --network replayable")
+    if options["search"] == "bfs":
+        refuse(given(context, _OF_BEAM), "belongs to --search beam")
+    elif engine == "reference":
+        raise click.UsageError("--search beam belongs to --engine compiled")
     return Means(
         engine=engine,
         workers=options["workers"],
         symmetry=symmetry,
         eager=options["eager"],
         forget=forget,
+        beam=_beam_from(options),
     )
+
+
+def _beam_from(options: MeansOptions) -> Beam | None:
+    if options["search"] == "bfs":
+        return None
+    return Beam(width=options["width"], seed=options["seed"])
 
 
 class BudgetOptions(TypedDict):

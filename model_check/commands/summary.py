@@ -9,7 +9,7 @@ from model_check.explore import Exploration
 from model_check.mutants import MUTANTS
 from model_check.render import server_name
 from model_check.system import M, Violation
-from spec.forms import E
+from spec.forms import AtMost, E
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
 
@@ -70,7 +70,10 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     parts += [
         f"{limit.most} {limit.name.removeprefix('max_').replace('_', ' ')} at most"
         for limit in bounds.limits
+        if isinstance(limit, AtMost)
     ]
+    if bounds.script:
+        parts.append(f"nothing but {', '.join(bounds.script)}, in this order")
     parts.append(f"{setup.network} network")
     if setup.network == "fifo":
         parts.append(f"{_count(setup.max_in_flight, 'message')} a link")
@@ -84,12 +87,19 @@ def describe_means(result: CheckResult) -> str:
     parts = [f"{result.engine} engine", _count(found.workers, "worker")]
     if found.renamings > 1:
         parts.append(f"{found.orbits:,} states stored, up to {found.renamings} renamings each")
-    if found.is_reduced:
-        parts.append("reduced (so are the figures)")
+    parts += describe_reductions(found)
     parts.append(f"{found.core_calls:,} calls of the core")
     if found.state_bytes is not None:
         parts.append(f"{found.state_bytes / found.orbits:.0f} bytes a stored state")
     return ", ".join(parts)
+
+
+def describe_reductions(found: Exploration[E, M]) -> Iterator[str]:
+    """What was left out of the exploration."""
+    if found.is_reduced:
+        yield "reduced (so are the figures)"
+    if found.beam is not None:
+        yield f"a beam of width {found.beam.width}, seed {found.beam.seed}"
 
 
 def _by_depth(reached: dict[str, int]) -> list[tuple[str, int]]:

@@ -16,9 +16,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from model_check.engine.compiled import (
-    Int64s,
-)
+from model_check.engine.beam import thinned
+from model_check.engine.compiled import Int64s
 from model_check.engine.kernels import (
     GROUP,
     NO_VIOLATION,
@@ -33,6 +32,7 @@ from model_check.engine.tables import Tables
 from model_check.explore import (
     UNLIMITED,
     AsymmetryError,
+    Beam,
     Budget,
     Exploration,
     Figures,
@@ -75,6 +75,8 @@ class Options:
     """Whether nodes send at once what they could send without changing; see `kernels.EAGER`."""
     forget: bool = False
     """Whether messages that can never again do anything are forgotten; see `kernels.forget`."""
+    beam: Beam | None = None
+    """Which states of each level to follow; None for all of them."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -143,6 +145,8 @@ class Search(Generic[S, E, O, M, Q, H]):
         self._pool = ThreadPoolExecutor(workers)
         self._expanded = 0
         self._transitions = 0
+        self._left_out = 0
+        """States that a beam does not follow."""
         self._worst = (NO_VIOLATION, NO_PARENT)
         """The lowest rank of a violation, and the state from which it was reached."""
         self._surveyed = [0] * workers
@@ -162,6 +166,8 @@ class Search(Generic[S, E, O, M, Q, H]):
             found.stopped_by = "an interrupt"
         finally:
             self._pool.shutdown()
+        if self._left_out and found.stopped_by is None and self._worst[0] == NO_VIOLATION:
+            found.stopped_by = f"the width of the beam, which left out {self._left_out:,} states"
         if self._options.forget:
             self._tables.check_outdated()
         if self._worst[0] < NO_VIOLATION:
@@ -191,15 +197,31 @@ class Search(Generic[S, E, O, M, Q, H]):
         first = [0] * len(self._partitions)
         while found.violation is None and self._worst[0] == NO_VIOLATION:
             end = [partition.stored for partition in self._partitions]
-            while first != end:
-                last = [min(at + BATCH, to) for at, to in zip(first, end, strict=True)]
-                self._expand([np.arange(*batch) for batch in zip(first, last, strict=True)])
+            level = self._followed(first, end)
+            while any(len(rest) for rest in level):
+                self._expand([rest[:BATCH] for rest in level])
                 if found.stopped_by is not None:
                     return
-                first = last
+                level = [rest[BATCH:] for rest in level]
             if end == [partition.stored for partition in self._partitions]:
                 return
+            first = end
             found.depth += 1
+
+    def _followed(self, first: list[int], end: list[int]) -> list[Int64s]:
+        """Which states of a level to expand, by partition."""
+        level = [np.arange(*bounds) for bounds in zip(first, end, strict=True)]
+        beam = self._options.beam
+        if beam is None:
+            return level
+        width = -(-beam.width // len(self._partitions))
+        for owner, states in enumerate(level):
+            random = np.random.default_rng((beam.seed, self.found.depth, owner))
+            if len(states):
+                seen = self._tables.seen(self._partitions[owner].rows[first[owner] : end[owner]])
+                level[owner] = states[thinned(seen, width, random)]
+                self._left_out += len(states) - len(level[owner])
+        return level
 
     def _expand(self, batches: list[Int64s]) -> None:
         """Find and store the successors of some rows of each partition."""
@@ -319,6 +341,8 @@ class Search(Generic[S, E, O, M, Q, H]):
         found.frontier = found.orbits - self._expanded
         found.renamings = len(self._group)
         found.is_reduced = self._options.eager or self._options.forget
+        found.beam = self._options.beam
+        found.is_shortest = not found.is_reduced and not self._left_out
         found.workers = len(partitions)
         found.core_calls = self._tables.core_calls
         found.state_bytes = sum(partition.bytes_used for partition in partitions)

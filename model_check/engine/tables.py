@@ -109,6 +109,11 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 return least, count
             self.fill(np.array([[kind, key, 0]], np.int64))
 
+    def seen(self, rows: Int32s) -> Int32s:
+        """What the properties see of rows: the view of each node, and what they remember."""
+        views = self._derived.views[rows[:, :-1]]
+        return np.concatenate((views, rows[:, -1:]), axis=1)
+
     def states_of(self, row: Int32s) -> tuple[S, ...]:
         """The local states of a row."""
         return tuple(

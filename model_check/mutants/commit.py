@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from model_check.explore import Beam
 from model_check.mutants.mutant import NO_REPORT, mutant
 from model_check.mutants.node import Remembering
-from model_check.raft import Bounds, is_outdated
+from model_check.raft import Bounds
 from model_check.renaming import rename_indexes
 from raft_ref import (
     AppendEntries,
@@ -15,9 +16,9 @@ from raft_ref import (
     Index,
     IndexMap,
     Leader,
-    Message,
     NodeId,
     NodeState,
+    Send,
     commit,
     election,
     replication,
@@ -49,12 +50,16 @@ LEADER_AGAIN = Bounds(
     max_term=4,
     max_log=2,
     values=1,
-    only_timeout=(1, 2),
-    heartbeats=False,
-    max_election_timeouts=4,
-    max_client_requests=4,
+    script=(
+        *("timeout 1", "request 1", "request 1"),
+        *("timeout 2", "request 2"),
+        *("timeout 1", "request 1"),
+        "timeout 2",
+    ),
 )
 
+
+NARROW = Beam(width=10)
 
 _BECOME_LEADER = election.become_leader
 _HANDLE_APPEND_ENTRIES = replication.handle_append_entries
@@ -175,11 +180,22 @@ class _LedBefore(Remembering):
 def _record_and_remember(
     config: Config, state: NodeState, leader: Leader, peer: NodeId, match_index: Index
 ) -> Transition:
-    transition = _RECORD_MATCH(config, state, leader, peer, match_index)
-    after = transition.state
-    if not isinstance(after, _LedBefore) or not isinstance(after.role, Leader):
-        return transition
-    return replace(transition, state=replace(after, match_index=after.role.match_index))
+    """As the core does, but that `matchIndex` may be beyond the log, and is remembered."""
+    match_index = max(leader.match_index[peer], match_index)
+    next_index = min(max(leader.next_index[peer], match_index), state.log.last_index) + 1
+    updated = Leader(
+        next_index=leader.next_index.with_index(peer, next_index),
+        match_index=leader.match_index.with_index(peer, match_index),
+    )
+    has_progress = match_index > leader.match_index[peer]
+    if isinstance(state, _LedBefore):
+        state = replace(state, match_index=updated.match_index)
+    state = replace(state, role=updated)
+    transition = commit.advance_commit(state, commit.leader_commit_index(config, state, updated))
+    if has_progress and next_index <= state.log.last_index:
+        message = replication.append_entries_for(config, transition.state, updated, peer)
+        return transition.then(Send(message))
+    return transition
 
 
 @mutant(
@@ -191,7 +207,7 @@ def _record_and_remember(
     also=((replication.record_match, _record_and_remember),),
     initial=_LedBefore(),
     eager=True,
-    is_outdated=is_outdated,
+    beam=NARROW,
 )
 def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Transition:
     """A server that is elected again goes on with the `matchIndex` of its last leadership.
@@ -208,11 +224,6 @@ def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Tran
     return replace(elected, state=replace(after, role=role))
 
 
-def _is_outdated_but_for_acknowledgements(state: NodeState, message: Message) -> bool:
-    is_acknowledgement = isinstance(message, AppendEntriesReply) and message.success
-    return not is_acknowledgement and is_outdated(state, message)
-
-
 @mutant(
     replication.handle_append_entries_reply,
     rule="AppendEntries RPC, results: term, for the leader to update itself (§5.1)",
@@ -220,7 +231,7 @@ def _is_outdated_but_for_acknowledgements(state: NodeState, message: Message) ->
     bounds=LEADER_AGAIN,
     expected="LeaderCompleteness",
     eager=True,
-    is_outdated=_is_outdated_but_for_acknowledgements,
+    beam=NARROW,
 )
 def stale_acknowledgement_counted(
     config: Config, state: NodeState, reply: AppendEntriesReply

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
+from model_check.explore import Beam
 from model_check.raft import Bounds
-from raft_ref import Event, Message, NodeState, PersistentState
+from raft_ref import Event, NodeState, PersistentState
 from spec.properties import FIGURE_3, PROPERTY_NAMES
 
 P = ParamSpec("P")
@@ -27,9 +28,6 @@ R = TypeVar("R")
 Function: TypeAlias = Callable[..., object]
 CrashLeaves: TypeAlias = Callable[[Event, PersistentState, PersistentState], PersistentState]
 """What a crash leaves of a write that an event caused: from the state before, and after it."""
-
-IsOutdated: TypeAlias = Callable[[NodeState, Message], bool]
-"""Whether a message can never again do anything to a server in a state."""
 
 Kind: TypeAlias = Literal["bug", "equivalent", "control"]
 """`bug`; `equivalent`: what it does is Raft all the same; `control`: it loses no safety."""
@@ -79,8 +77,8 @@ class Mutant:
     kind: Kind = "bug"
     eager: bool = False
     """Whether it needs eager sends to be found in time; the run may then not be the shortest."""
-    is_outdated: IsOutdated | None = None
-    """Which messages it can forget, as `model_check.system.Node.is_outdated`; then it does."""
+    beam: Beam | None = None
+    """The search that finds it, where a complete one does not in time."""
     substitutions: tuple[Substitution, ...] = ()
     crash_leaves: CrashLeaves | None = None
     initial: NodeState = field(default_factory=NodeState)
@@ -123,7 +121,7 @@ def mutant(
     expected: str | tuple[str, ...],
     kind: Kind = "bug",
     eager: bool = False,
-    is_outdated: IsOutdated | None = None,
+    beam: Beam | None = None,
     also: tuple[tuple[Function, Function], ...] = (),
     initial: NodeState | None = None,
 ) -> Callable[[Callable[P, R]], Mutant]:
@@ -146,7 +144,7 @@ def mutant(
             expected=(expected,) if isinstance(expected, str) else expected,
             kind=kind,
             eager=eager,
-            is_outdated=is_outdated,
+            beam=beam,
             substitutions=tuple(Substitution(*pair) for pair in pairs),
             initial=NodeState() if initial is None else initial,
         )

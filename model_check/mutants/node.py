@@ -55,8 +55,8 @@ class MutantNode(RaftNode):
             return super().step(node, state, event)
 
     def is_outdated(self, state: NodeState, message: Message) -> bool:
-        """What the mutant says: what is outdated in Raft may do something here."""
-        return self.mutant.is_outdated is not None and self.mutant.is_outdated(state, message)
+        """Nothing is: what would be in Raft, may do something here."""
+        return False
 
     def rename(self, value: T, renaming: Renaming) -> T:
         if isinstance(value, Remembering):

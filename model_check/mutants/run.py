@@ -84,7 +84,7 @@ def run_mutant(
 
 def means_of(mutant: Mutant) -> Means:
     """How it is explored."""
-    return Means(eager=mutant.eager, forget=mutant.is_outdated is not None)
+    return Means(eager=mutant.eager, beam=mutant.beam)
 
 
 def _verdict(mutant: Mutant, decided: CheckResult) -> MutantVerdict:
