@@ -10,11 +10,18 @@ import click
 from rich.table import Table
 
 from model_check.commands.options import json_option, refuse
-from model_check.commands.output import console, live_progress, require_writable, write_json
+from model_check.commands.output import (
+    console,
+    live_progress,
+    require_writable,
+    usable,
+    write_json,
+)
 from model_check.explore import Budget
 from model_check.mutants import MUTANTS, Mutant
 from model_check.mutants.run import MutantRun, MutantVerdict, run_mutant
 from model_check.report import SCHEMA_VERSION, Report
+from model_check.study.pages import write_mutants
 from spec.properties import PROPERTY_NAMES
 
 FAILURES: tuple[MutantVerdict, ...] = ("survived", "inconclusive")
@@ -43,6 +50,12 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     help="As if the specification did not have this property: who survives then?",
 )
 @json_option
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write a page for each mutant, and an index, into this directory.",
+)
 def mutants_command(
     *,
     ids: tuple[str, ...],
@@ -50,6 +63,7 @@ def mutants_command(
     max_seconds: float | None,
     without: str | None,
     json_path: Path | None,
+    html_path: Path | None,
 ) -> int:
     """Explore known bugs of Raft, each a mutant of the core, and say which property sees it.
 
@@ -62,18 +76,29 @@ def mutants_command(
     """
     chosen = [MUTANTS[each] for each in ids or MUTANTS]
     if only_list:
-        given = {"--max-seconds": max_seconds, "--without": without, "--json": json_path}
+        given = {
+            "--max-seconds": max_seconds,
+            "--without": without,
+            "--json": json_path,
+            "--html": html_path,
+        }
         refuse([name for name, value in given.items() if value is not None], "runs the mutants")
         console().print(_list(chosen))
         return 0
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
+    if html_path is not None:
+        with usable(html_path):
+            html_path.mkdir(parents=True, exist_ok=True)
     runs = list(_run(chosen, Budget(max_seconds=max_seconds), without))
     if json_path is not None:
         write_json(_report(runs, without), json_path)
     if str(json_path) != "-":
         console().print(_table(runs))
         click.echo(_summary(runs))
+    if html_path is not None:
+        with usable(html_path):
+            write_mutants(runs, html_path)
     return _exit_code(runs)
 
 

@@ -50,7 +50,7 @@ class Substitution:
     def diff(self) -> str:
         """What is changed, as a unified diff of the two functions' definitions."""
         name = self.original.__name__
-        old = inspect.getsource(self.original).splitlines()
+        old = _definition(self.original, name).splitlines()
         new = _definition(self.replacement, name).splitlines()
         lines = difflib.unified_diff(old, new, self.where, "mutant", n=99, lineterm="")
         return "\n".join(lines)

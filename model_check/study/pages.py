@@ -1,0 +1,104 @@
+"""Pages of the study site, from templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import DiffLexer, PythonLexer
+
+from model_check.check import RaftReplay
+from model_check.commands.summary import describe_bounds
+from model_check.mutants.run import MutantRun
+from model_check.render import describe_entries, describe_role, server_name
+from model_check.study.diagram import diagram
+from raft_ref import Candidate, Follower, IndexMap, Leader, NodeState, Role
+from spec.properties import PROPERTIES
+
+STATEMENTS = {item.name: item.statement for item in PROPERTIES}
+
+
+def write_mutants(runs: Sequence[MutantRun], directory: Path) -> None:
+    """Write a page for each of ``runs``, and an index of them, into ``directory``.
+
+    The pages need nothing else: no network, no scripts.
+
+    Raises:
+        OSError: if something cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    pages = _environment()
+    index = pages.get_template("mutants.html.j2").render(runs=runs, properties=PROPERTIES)
+    (directory / "index.html").write_text(index, "utf-8")
+    for number, run in enumerate(runs):
+        counterexample = run.result.counterexample
+        page = pages.get_template("mutant.html.j2").render(
+            run=run,
+            mutant=run.mutant,
+            bounds=describe_bounds(run.result.setup),
+            diffs=[_coloured(diff) for diff in run.mutant.diffs()],
+            diagram=None if counterexample is None else diagram(counterexample),
+            beliefs=[] if counterexample is None else _beliefs(counterexample),
+            statement=STATEMENTS.get(run.killed_by or ""),
+            previous=runs[number - 1] if number else None,
+            following=runs[number + 1] if number + 1 < len(runs) else None,
+        )
+        (directory / f"{run.mutant.id}.html").write_text(page, "utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("model_check.study"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "entries": describe_entries,
+        "role": describe_role,
+        "server": server_name,
+        "prose": _prose,
+    }
+    return environment
+
+
+def _prose(text: str) -> Markup:
+    """Text in which `this` is code."""
+    parts = str(escape(text)).split("`")
+    return Markup(  # noqa: S704 - it has been escaped
+        "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    )
+
+
+def _coloured(source: str) -> Markup:
+    lexer = DiffLexer() if source.startswith("---") else PythonLexer()
+    # Pygments escapes what it is given.
+    return Markup(highlight(source, lexer, HtmlFormatter(nowrap=True)))  # noqa: S704
+
+
+def _beliefs(run: RaftReplay) -> list[tuple[str, NodeState, str]]:
+    """What each server believed at the end: its name, its state, and what belongs to its role."""
+    states = dict(enumerate(run.initial, start=1))
+    for moment in run.moments:
+        if moment.node is not None and moment.outcome is not None:
+            states[moment.node] = moment.outcome.state
+    return [(server_name(server), state, _belief(state.role)) for server, state in states.items()]
+
+
+def _belief(role: Role) -> str:
+    match role:
+        case Follower(leader):
+            return "knows no leader" if leader is None else f"follows {server_name(leader)}"
+        case Candidate(votes_granted):
+            return f"has the votes of {', '.join(map(server_name, sorted(votes_granted)))}"
+        case Leader(next_index, match_index):
+            return f"next_index {_indexes(next_index)}; match_index {_indexes(match_index)}"
+
+
+def _indexes(indexes: IndexMap) -> str:
+    return ", ".join(f"{server_name(server)} {index}" for server, index in indexes.items())

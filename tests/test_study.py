@@ -1,0 +1,162 @@
+"""The study site: pages that say what was found, and that a browser shows without network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from model_check.cli import run
+from model_check.mutants import MUTANTS
+from model_check.mutants.run import run_mutant
+from model_check.study.diagram import COLUMN, brief, diagram
+from raft_ref import AppendEntries, AppendEntriesReply, Entry, RequestVote, RequestVoteReply
+
+IDS = ("acknowledged-before-sync", "follower-commit-falls", "votes-counted-as-follower")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("site") / "mutants"
+    assert run(["mutants", *(f"--id={name}" for name in IDS), "--html", str(directory)]) == 0
+    return directory
+
+
+class Page(HTMLParser):
+    """A page's tags, with their attributes, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_there_is_a_page_for_each_and_an_index(site: Path) -> None:
+    assert sorted(path.stem for path in site.iterdir()) == sorted([*IDS, "index"])
+    index = Page(site / "index.html")
+    linked = [attributes["href"] for tag, attributes in index.tags if tag == "a"]
+    assert sorted(filter(None, linked)) == [f"{name}.html" for name in sorted(IDS)]
+
+
+def test_pages_need_nothing_but_each_other(site: Path) -> None:
+    for path in site.iterdir():
+        page = Page(path)
+        assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in page.tags}
+        for _, attributes in page.tags:
+            assert attributes.get("src") is None
+            target = attributes.get("href")
+            assert target is None or (site / target).is_file()
+        assert "url(" not in path.read_text("utf-8").replace("url(#head)", "")
+
+
+def test_a_page_says_what_was_changed_and_what_came_of_it(site: Path) -> None:
+    text = Page(site / "follower-commit-falls.html").text
+    assert "+    return min(leader_commit, confirmed)" in text
+    assert "CommitStability is violated: the commit index of S" in text
+    assert "an auxiliary property; none of Figure 3 is violated" in " ".join(text.split())
+    assert "PySyncObj#166" in text
+    assert "What each server believed at the end" in text
+    assert "raft-ref check --mutant follower-commit-falls" in text
+
+
+def test_a_page_of_a_control_says_that_nothing_was_violated(site: Path) -> None:
+    text = Page(site / "votes-counted-as-follower.html").text
+    assert "Nothing is violated" in text
+
+
+def test_a_diagram_has_a_box_for_each_action_and_an_arrow_for_each_message_that_arrived() -> None:
+    found = run_mutant(MUTANTS["vote-not-recorded"]).result.counterexample
+    assert found is not None
+    drawn = diagram(found)
+    assert len(drawn.boxes) == len(found.moments)
+    assert [box.top for box in drawn.boxes] == sorted(box.top for box in drawn.boxes)
+    deliveries = [moment for moment in found.moments if hasattr(moment.action, "message")]
+    assert len(drawn.arrows) == len(deliveries)
+    assert all(arrow.start[1] < arrow.end[1] for arrow in drawn.arrows)
+    assert all(0 <= box.left <= drawn.width - COLUMN + 30 for box in drawn.boxes)
+    assert {segment.role for segment in drawn.segments} == {"follower", "candidate", "leader"}
+
+
+WAY = {"source": 1, "destination": 2, "term": 3}
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            RequestVote(**WAY, last_log_index=0, last_log_term=0),
+            "RequestVote of term 3, log empty",
+        ),
+        (
+            RequestVote(**WAY, last_log_index=4, last_log_term=2),
+            "RequestVote of term 3, last entry 4 of term 2",
+        ),
+        (RequestVoteReply(**WAY, vote_granted=False), "vote refused in term 3"),
+        (
+            AppendEntries(
+                **WAY,
+                prev_log_index=0,
+                prev_log_term=0,
+                entries=(Entry(3, "v1"),),
+                leader_commit=1,
+            ),
+            "AppendEntries of term 3: [3:v1] at the beginning, commit 1",
+        ),
+        (
+            AppendEntries(**WAY, prev_log_index=4, prev_log_term=2, entries=(), leader_commit=1),
+            "AppendEntries of term 3: nothing after 4 of term 2, commit 1",
+        ),
+        (AppendEntriesReply(**WAY, success=True, match_index=5), "success in term 3: match 5"),
+        (AppendEntriesReply(**WAY, success=False, match_index=0), "rejection in term 3"),
+    ],
+)
+def test_messages_in_a_few_words(
+    message: RequestVote | RequestVoteReply | AppendEntries | AppendEntriesReply, words: str
+) -> None:
+    assert brief(message) == words
+
+
+def test_a_directory_that_cannot_be_had_is_said_before_the_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["mutants", "--id", "vote-not-recorded", "--html", "/proc/nowhere"]) == 2
+    assert "cannot write /proc/nowhere" in capsys.readouterr().err
+
+
+# --- in a browser --------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_a_browser_without_network_draws_the_diagram(site: Path, tmp_path: Path) -> None:
+    """Every role has its colour in the picture, and the page is as tall as its text."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    picture = tmp_path / "page.png"
+    command = [
+        *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+        *("--proxy-server=127.0.0.1:9", "--window-size=1200,2400", f"--screenshot={picture}"),
+        (site / "acknowledged-before-sync.html").as_uri(),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - ours
+    pixels = (matplotlib.image.imread(picture)[:, :, :3] * 255).round().astype(np.int64)
+    style = (site / "acknowledged-before-sync.html").read_text("utf-8")
+    for role in ("follower", "candidate", "leader"):
+        found = re.search(f"--{role}: #([0-9a-f]{{6}})", style)
+        assert found is not None
+        colour = np.array(list(bytes.fromhex(found[1])))
+        near = (np.abs(pixels - colour).max(axis=2) < 8).sum()
+        assert near > 300, f"the browser drew {near} pixels in the colour of a {role}"
