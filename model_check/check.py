@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, cast, get_args
 from model_check.counterexample import Replay, replay, shorten
 from model_check.explore import UNLIMITED, Beam, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
+from model_check.judged import JudgedNode, obeyed_rules
 from model_check.mutants import MUTANTS
 from model_check.mutants.node import MutantNode
 from model_check.network import Fifo, Once, Replayable
@@ -45,6 +46,8 @@ class Setup:
     properties: tuple[str, ...] = PROPERTY_NAMES
     mutant: str | None = None
     """Which of `MUTANTS` takes the place of the core; None for the core as it is."""
+    rules: bool = False
+    """Whether every step is held against the rules, too; see `model_check.judged`."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.properties if name not in PROPERTY_NAMES]
@@ -72,9 +75,13 @@ class Setup:
 
     def system(self) -> RaftSystem:
         """The closed system to explore."""
-        return raft_system(self.node(), self.network_object(), self.chosen_properties)
+        node = self._node()
+        if not self.rules:
+            return raft_system(node, self.network_object(), self.chosen_properties)
+        properties = (*self.chosen_properties, *obeyed_rules(self.bounds))
+        return raft_system(JudgedNode(node), self.network_object(), properties)
 
-    def node(self) -> RaftNode:
+    def _node(self) -> RaftNode:
         """The core, or the mutant of it."""
         if self.mutant is None:
             return RaftNode(self.bounds)

@@ -21,6 +21,7 @@ from raft_ref import (
 )
 from spec.forms import Renaming
 from spec.properties import rename_entry, rename_log
+from spec.shadow import Evidence
 
 State = TypeVar("State", bound=NodeState)
 
@@ -53,6 +54,15 @@ def rename_role(role: Role, renaming: Renaming) -> Role:
                 next_index=rename_indexes(next_index, renaming),
                 match_index=rename_indexes(match_index, renaming),
             )
+
+
+def rename_evidence(evidence: Evidence, renaming: Renaming) -> Evidence:
+    """What a judge knows of a server."""
+    return replace(
+        evidence,
+        grants=frozenset(map(renaming.node, evidence.grants)),
+        acknowledged=rename_indexes(evidence.acknowledged, renaming),
+    )
 
 
 def rename_message(message: Message, renaming: Renaming) -> Message:

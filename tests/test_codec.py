@@ -314,6 +314,13 @@ REFUSED: list[tuple[str, Decoder, str, str]] = [
         '{"id": 1, "servers": [1, 2], "max_entries_per_append": 0}',
         "at $: max_entries_per_append must be at least 1, not 0",
     ),
+    ("no index map", decode_index_map, "[]", "at $: expected an object keyed by server, found []"),
+    (
+        "no persistent state",
+        decode_persistent_state,
+        "{}",
+        "at $: PersistentState lacks the field 'current_term'",
+    ),
     (
         "a lone surrogate",
         decode_event,
@@ -491,5 +498,5 @@ def test_leaders_of_one_have_empty_maps() -> None:
 @pytest.mark.parametrize("command", ["\ud800", "a\udfffb", "\ud83d\ude00"])
 def test_a_command_that_is_no_unicode_text_is_not_encoded(command: str) -> None:
     """It would not survive the way through a file, or come back as another one."""
-    with pytest.raises(CodecError, match="expected Unicode text"):
+    with pytest.raises(CodecError, match=r"^at the value: expected Unicode text"):
         dumps(Entry(1, command))

@@ -103,3 +103,9 @@ def test_malformed_messages_are_refused(
     arrived = replace(message, **changes)
     with pytest.raises(MalformedEvent, match=f"^{problem}"):
         step(SERVER_1, NodeState(), Receive(arrived))
+
+
+def test_the_terms_of_entries_that_fall_are_named() -> None:
+    arrived = replace(APPEND_ENTRIES, entries=entries_of(3, 4, 3, after=3))
+    with pytest.raises(MalformedEvent, match=r"from 3 to \d+, not \[3, 4, 3\]"):
+        step(SERVER_1, NodeState(), Receive(arrived))

@@ -82,7 +82,7 @@ def test_an_index_map_is_a_mapping(indexes: IndexMap) -> None:
     assert list(indexes) == [0, 4, 7]
     assert list(indexes.values()) == [model[server] for server in (0, 4, 7)]
     assert 5 not in indexes
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="5"):
         indexes[5]
 
 
@@ -104,7 +104,7 @@ def test_index_maps_compare_and_hash_by_content(one: IndexMap, other: IndexMap) 
     assert hash(one) == hash(IndexMap(tuple(one.pairs)))
 
 
-@pytest.mark.parametrize("servers", [(2, 1), (1, 1), (1, 3, 2)])
+@pytest.mark.parametrize("servers", [(2, 1), (1, 1), (1, 3, 2), (-1, 1)])
 def test_servers_of_an_index_map_ascend(servers: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="servers must ascend from 0, each once"):
         IndexMap(tuple((server, 0) for server in servers))

@@ -1,0 +1,133 @@
+"""One step of a server as a judge sees it: all that a rule may look at, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from raft_ref.events import Event, Output, Receive, Restart, Send
+from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
+from raft_ref.types import Index, Leader, Log, NodeId, NodeState
+from spec.shadow import Shadow, learn
+
+M = TypeVar("M", RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply)
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """A step of a server: what it was, what happened, what it became and put out."""
+
+    before: Shadow
+    event: Event
+    after: Shadow
+    outputs: tuple[Output, ...]
+
+    def received(self, kind: type[M]) -> M | None:
+        """The message that has just arrived, if it is of this kind."""
+        match self.event:
+            case Receive(message) if isinstance(message, kind):
+                return message
+        return None
+
+    def sent(self, kind: type[M]) -> Iterator[M]:
+        """The messages of this kind that the step sends."""
+        for output in self.outputs:
+            if isinstance(output, Send) and isinstance(output.message, kind):
+                yield output.message
+
+    @property
+    def is_restart(self) -> bool:
+        """Whether the server has crashed and is back."""
+        return isinstance(self.event, Restart)
+
+    @property
+    def keeps_term(self) -> bool:
+        """Whether the term is the same before and after it."""
+        return self.before.state.current_term == self.after.state.current_term
+
+    @property
+    def votes_for_another(self) -> bool:
+        """Whether it gives a vote to another server."""
+        is_new = not self.keeps_term or self.before.state.voted_for != self.after.state.voted_for
+        return is_new and self.after.state.voted_for not in (None, self.after.id)
+
+    @property
+    def leads(self) -> bool:
+        """Whether the server leads the same term before and after it."""
+        was_leader = isinstance(self.before.state.role, Leader)
+        return self.keeps_term and was_leader and isinstance(self.after.state.role, Leader)
+
+    @property
+    def comes_to_power(self) -> bool:
+        """Whether the server becomes leader of a term."""
+        return isinstance(self.after.state.role, Leader) and not self.leads
+
+    @property
+    def changes_log(self) -> bool:
+        """Whether it changes the log of a server that does not lead, otherwise than by a crash."""
+        is_same = self.before.state.log == self.after.state.log
+        return not (self.leads or is_same or self.is_restart)
+
+    @property
+    def appended_by(self) -> AppendEntries | None:
+        """The request that has changed the log of a server that does not lead, if one has."""
+        return self.received(AppendEntries) if self.changes_log else None
+
+    @property
+    def commits(self) -> bool:
+        """Whether it commits something."""
+        has_risen = self.after.state.commit_index > self.before.state.commit_index
+        return has_risen and not self.is_restart
+
+    @property
+    def commits_as_leader(self) -> bool:
+        """Whether a leader commits something."""
+        return self.commits and isinstance(self.after.state.role, Leader)
+
+    @property
+    def commits_as_follower(self) -> bool:
+        """Whether a server that does not lead commits something."""
+        return self.commits and not isinstance(self.after.state.role, Leader)
+
+    def holders(self, index: Index) -> frozenset[NodeId]:
+        """Who is known to hold a leader's log up to ``index``: itself, and who acknowledged it."""
+        acknowledged = self.after.evidence.acknowledged
+        holders = frozenset(server for server, match in acknowledged.items() if match >= index)
+        return holders | {self.after.id}
+
+    @property
+    def counted(self) -> list[Index]:
+        """The indexes, from the commit index on, that a majority is known to hold."""
+        state = self.after.state
+        indexes = range(state.commit_index, state.log.last_index + 1)
+        return [index for index in indexes if self.after.is_majority(self.holders(index))]
+
+
+def watch(before: Shadow, event: Event, state: NodeState, outputs: tuple[Output, ...]) -> Conduct:
+    """The step from ``before`` to ``state``, with what the judge has learnt from it."""
+    evidence = learn(before, event, state)
+    return Conduct(before, event, replace(before, state=state, evidence=evidence), outputs)
+
+
+def differences(before: Log, after: Log, until: Index | None = None) -> Iterator[Index]:
+    """The indexes, up to ``until``, at which ``after`` does not hold what ``before`` held."""
+    first = max(before.snapshot_index, after.snapshot_index) + 1
+    last = max(before.last_index, after.last_index) if until is None else until
+    for index in range(first, last + 1):
+        if before.entry_at(index) != after.entry_at(index):
+            yield index
+
+
+def additions(before: Log, after: Log) -> Iterator[Index]:
+    """The indexes at which ``after`` has an entry that ``before`` did not have there."""
+    return (index for index in differences(before, after) if after.entry_at(index) is not None)
+
+
+def first_conflict(log: Log, request: AppendEntries) -> Index | None:
+    """The first index at which the log has an entry of another term than the request (§5.3)."""
+    for index, entry in enumerate(request.entries, start=request.prev_log_index + 1):
+        own = log.entry_at(index)
+        if own is not None and own.term != entry.term:
+            return index
+    return None
