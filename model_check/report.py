@@ -54,6 +54,7 @@ def report(result: CheckResult) -> Report:
         "network": setup.network,
         "bounds": setup.described_bounds(),
         "properties": list(setup.properties),
+        "rules": setup.rules,
         "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
         "violation": violation,
     }
@@ -160,6 +161,7 @@ def _decode_setup(data: Any) -> Setup:
             network=data["network"],
             properties=tuple(data["properties"]),
             mutant=data.get("mutant"),
+            rules=data.get("rules", False),
             **of_fifo,
         )
     except ValueError as error:

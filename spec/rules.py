@@ -705,3 +705,5 @@ RULES: tuple[Rule, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Rule)
 )
 """All of them, in the order in which they stand here."""
+
+RULES_BY_ID = {each.id: each for each in RULES}

@@ -21,6 +21,7 @@ from model_check.raft import Bounds
 from raft_ref import NodeState, RequestVote, Term, election
 from raft_ref.events import Transition
 from spec.properties import FIGURE_3, PROPERTY_NAMES
+from spec.rules import RULES_BY_ID
 
 TAKES_LONG = frozenset(
     {
@@ -73,7 +74,8 @@ ALONE = {
 )
 def test_the_checker_sees_it(name: str) -> None:
     found = run_mutant(MUTANTS[name])
-    assert found.is_as_expected, (found.verdict, found.killed_by, found.tripped)
+    said = (found.verdict, found.killed_by, found.tripped, found.first_breach)
+    assert found.is_as_expected, said
     run_ = found.result.counterexample
     if found.verdict == "killed":
         assert run_ is not None
@@ -123,6 +125,7 @@ def test_each_is_described_and_fits_what_it_replaces(each: Mutant) -> None:
     assert each.explanation
     assert set(each.expected) <= set(PROPERTY_NAMES)
     assert each.kind != "bug" or each.expected
+    assert each.breaks in RULES_BY_ID if each.expected else each.breaks is None
     for substitution in each.substitutions:
         original = inspect.signature(substitution.original)
         replacement = inspect.signature(substitution.replacement)

@@ -86,6 +86,7 @@ def check_command(
     *,
     max_entries: int,
     mutant: str | None,
+    rules: bool,
     symmetry: bool | None,
     forget: bool,
     show: Rendering,
@@ -102,7 +103,7 @@ def check_command(
     Exit codes: 0 all properties hold within the bounds (or a replay no longer violates one), 1 one
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
-    setup = setup_from(options, context, max_entries=max_entries, mutant=mutant)
+    setup = setup_from(options, context, max_entries=max_entries, mutant=mutant, rules=rules)
     for path in (json_path, graph_path):
         if path is not None and str(path) != "-":
             require_writable(path)

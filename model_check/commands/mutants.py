@@ -18,6 +18,7 @@ from model_check.commands.output import (
     write_json,
 )
 from model_check.explore import Budget
+from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
 from model_check.mutants.run import MutantRun, MutantVerdict, run_mutant
 from model_check.report import SCHEMA_VERSION, Report
@@ -133,7 +134,7 @@ def _list(chosen: Iterable[Mutant]) -> Table:
 
 def _table(runs: Iterable[MutantRun]) -> Table:
     table = Table()
-    for name in ("id", "verdict", "by"):
+    for name in ("id", "verdict", "by", "rule broken first"):
         table.add_column(name, no_wrap=True)
     for name in ("actions", "states", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -143,6 +144,7 @@ def _table(runs: Iterable[MutantRun]) -> Table:
             run.mutant.id,
             run.verdict,
             _by(run),
+            "" if run.first_breach is None else run.first_breach.rule.id,
             _length(run),
             f"{found.states:,}",
             f"{run.seconds:.1f}",
@@ -190,7 +192,7 @@ def _report(runs: Iterable[MutantRun], without: str | None) -> Report:
 
 
 def _row(run: MutantRun) -> dict[str, object]:
-    mutant, found = run.mutant, run.result.exploration
+    mutant, found, breach = run.mutant, run.result.exploration, run.first_breach
     return {
         "id": mutant.id,
         "kind": mutant.kind,
@@ -208,4 +210,14 @@ def _row(run: MutantRun) -> dict[str, object]:
         "states": found.states,
         "seconds": round(run.seconds, 3),
         "stopped_by": found.stopped_by,
+        "breach": None if breach is None else _breach(breach),
+    }
+
+
+def _breach(breach: Breach) -> dict[str, object]:
+    return {
+        "rule": breach.rule.id,
+        "action": breach.action,
+        "node": breach.node,
+        **asdict(breach.broken),
     }

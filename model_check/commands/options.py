@@ -187,7 +187,14 @@ def core_options(command: _F) -> _F:
         help="Explore this mutant of the core (see raft-ref mutants --list). Its bounds stand for "
         "those that are not given.",
     )
-    return _with_options(command, *_SPACE_OPTIONS, max_entries, mutant)
+    rules = click.option(
+        "--rules/--no-rules",
+        default=False,
+        show_default=True,
+        help="Hold every step against the rules, too (see raft-ref rules). There are then more "
+        "states, by what the judge knows.",
+    )
+    return _with_options(command, *_SPACE_OPTIONS, max_entries, mutant, rules)
 
 
 def _mutant(context: click.Context, _option: object, name: str | None) -> str | None:
@@ -216,6 +223,7 @@ def setup_from(
     *,
     max_entries: int = 1,
     mutant: str | None = None,
+    rules: bool = False,
 ) -> Setup:
     """What the options say to check.
 
@@ -254,6 +262,7 @@ def setup_from(
         loss=options["loss"],
         properties=options["properties"] or PROPERTY_NAMES,
         mutant=mutant,
+        rules=rules,
     )
 
 

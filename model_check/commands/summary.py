@@ -8,10 +8,11 @@ from model_check.check import CheckResult, Setup
 from model_check.explore import Exploration
 from model_check.mutants import MUTANTS
 from model_check.render import server_name
-from model_check.system import M, Violation
+from model_check.system import TOTALITY, M, Violation
 from spec.forms import AtMost, E
 from spec.milestones import MILESTONES
 from spec.properties import PROPERTIES
+from spec.rules import RULES, RULES_BY_ID
 
 
 def summary(result: CheckResult) -> str:
@@ -23,6 +24,7 @@ def summary(result: CheckResult) -> str:
         ("explored", describe_figures(found)),
         ("by", describe_means(result)),
         ("properties", ", ".join(result.setup.properties)),
+        ("rules", f"all {len(RULES)}" if result.setup.rules else ""),
         *reached_rows(found),
     ]
     return "\n".join([_headline(result), *as_rows(rows), *warnings(found, result.vacuous)])
@@ -121,16 +123,21 @@ def _headline(result: CheckResult) -> str:
 
 
 def describe_violation(violation: Violation, depth: int) -> str:
-    """What is violated, how, and what the property says."""
-    statement = next(
-        (item.statement for item in PROPERTIES if item.name == violation.property),
-        "A step is defined for everything that can happen.",
-    )
-    first_sentence = " ".join(statement.split("\n\n")[0].split())
+    """What is violated, how, and what the property or rule says."""
+    rule = RULES_BY_ID.get(violation.property)
+    if rule is not None:
+        label, statement = "rule", f"{rule.statement} ({rule.citation})"
+    else:
+        label, statement = "property", _STATEMENTS[violation.property].split("\n\n")[0]
     return (
         f"{violation.property} after {depth} actions: {violation.explanation}\n"
-        f"  {'property':<12} {first_sentence}"
+        f"  {label:<12} {' '.join(statement.split())}"
     )
+
+
+_STATEMENTS = {item.name: item.statement for item in PROPERTIES} | {
+    TOTALITY: "A step is defined for everything that can happen."
+}
 
 
 def describe_stop(found: Exploration[E, M]) -> str:

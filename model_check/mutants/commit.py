@@ -72,6 +72,7 @@ _RECORD_MATCH = replication.record_match
 @mutant(
     commit.may_commit_by_counting,
     rule="Leaders: log[N].term == currentTerm (§5.3, §5.4.2)",
+    breaks="COMMIT-CURRENT-TERM",
     seen_in=(
         "Raft paper, Figure 8",
         "logcabin#44",
@@ -98,6 +99,7 @@ def commit_old_term_by_counting(
 @mutant(
     commit.has_majority,
     rule=QUORUM,
+    breaks="COMMIT-QUORUM",
     seen_in="rafter#16",
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -114,6 +116,7 @@ def commit_by_half(config: Config, leader: Leader, index: Index) -> bool:
 @mutant(
     replication.record_match,
     rule=QUORUM,
+    breaks="COMMIT-QUORUM",
     seen_in="willemt/raft before 05608a3",
     bounds=FIVE_SERVERS,
     expected="LeaderCompleteness",
@@ -137,6 +140,7 @@ def responder_counts_for_everyone(
 @mutant(
     commit.leader_commit_index,
     rule=QUORUM,
+    breaks="COMMIT-QUORUM",
     seen_in="etcd#14370, before 437bcb8; there of a single server, before the write",
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -152,6 +156,7 @@ def commit_on_append(config: Config, state: NodeState, leader: Leader) -> Index:
 @mutant(
     commit.has_majority,
     rule=QUORUM,
+    breaks="COMMIT-QUORUM",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -201,6 +206,7 @@ def _record_and_remember(
 @mutant(
     election.become_leader,
     rule=REINITIALIZED,
+    breaks="COMMIT-QUORUM",
     seen_in="copycat#29",
     bounds=LEADER_AGAIN,
     expected="LeaderCompleteness",
@@ -227,6 +233,7 @@ def match_index_kept_from_earlier_term(config: Config, state: NodeState) -> Tran
 @mutant(
     replication.handle_append_entries_reply,
     rule="AppendEntries RPC, results: term, for the leader to update itself (§5.1)",
+    breaks="COMMIT-QUORUM",
     seen_in=("willemt/raft before 285fdff and 8b444aa",),
     bounds=LEADER_AGAIN,
     expected="LeaderCompleteness",
@@ -251,6 +258,7 @@ def stale_acknowledgement_counted(
 @mutant(
     commit.leader_commit_index,
     rule="Volatile state: commitIndex, increases monotonically",
+    breaks="COMMIT-MONOTONIC",
     seen_in="PySyncObj 0.3.11",
     bounds=TWO_TERMS,
     expected="CommitStability",
@@ -278,6 +286,7 @@ def new_leader_commit_falls(config: Config, state: NodeState, leader: Leader) ->
 @mutant(
     commit.follower_commit_index,
     rule=RULE_5,
+    breaks="COMMIT-CONFIRMED",
     seen_in=("copycat#265", "rabbitmq/ra#508", "scylladb#9965", "databend#3914, on openraft"),
     bounds=THREE_TERMS,
     expected="StateMachineSafety",
@@ -294,6 +303,7 @@ def commit_to_own_last_index(state: NodeState, leader_commit: Index, confirmed: 
 @mutant(
     commit.follower_commit_index,
     rule=RULE_5,
+    breaks="COMMIT-CLAIMED",
     seen_in=NO_REPORT,
     bounds=FIVE_SERVERS,
     expected="LeaderCompleteness",
@@ -310,6 +320,7 @@ def commit_whatever_is_confirmed(state: NodeState, leader_commit: Index, confirm
 @mutant(
     replication.handle_append_entries,
     rule="AppendEntries RPC, receiver implementation, rules 2 and 5 (§5.3)",
+    breaks="COMMIT-CONFIRMED",
     seen_in="rabbitmq/ra#508 comes nearest",
     bounds=THREE_TERMS,
     expected="StateMachineSafety",
@@ -334,6 +345,7 @@ def commit_on_rejected_append(
 @mutant(
     commit.follower_commit_index,
     rule="Volatile state: commitIndex, increases monotonically",
+    breaks="COMMIT-MONOTONIC",
     seen_in=(
         "PySyncObj#166, mended in cb31314 (SandTable's PySyncObj#2)",
         "raft-java#54",
@@ -353,6 +365,7 @@ def follower_commit_falls(state: NodeState, leader_commit: Index, confirmed: Ind
 @mutant(
     commit.apply_committed,
     rule="All servers: if commitIndex > lastApplied, apply log[lastApplied] (§5.3)",
+    breaks="APPLY-COMMITTED",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="StateMachineSafety",

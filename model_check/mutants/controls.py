@@ -55,6 +55,7 @@ _HANDLE_REQUEST_VOTE_REPLY = election.handle_request_vote_reply
     replication.follow,
     kind="control",
     rule="Persistent state: votedFor",
+    breaks="VOTE-ONCE",
     seen_in=(
         "ktoso/akka-raft#56",
         "xnnyygn/xraft#29",

@@ -54,6 +54,7 @@ _BECOME_LEADER = election.become_leader
 @mutant(
     election.may_grant_vote,
     rule=VOTER,
+    breaks="VOTE-ONCE",
     seen_in=("PySyncObj before 73efa16", "djjonno/kerala#18"),
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -71,6 +72,7 @@ def vote_forgets_voted_for(state: NodeState, request: RequestVote) -> bool:
 @mutant(
     election.may_grant_vote,
     rule=VOTER,
+    breaks="VOTE-ONCE",
     seen_in="willemt/raft before fe60545 (there it was server 0: `0 < voted_for`)",
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -90,6 +92,7 @@ def vote_for_first_server_forgotten(state: NodeState, request: RequestVote) -> b
 @mutant(
     election.handle_request_vote,
     rule="Persistent state: votedFor",
+    breaks="VOTE-TRUTHFUL",
     seen_in="PySyncObj before 73efa16",
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -112,6 +115,7 @@ def vote_not_recorded(config: Config, state: NodeState, request: RequestVote) ->
 @mutant(
     election.is_up_to_date,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
+    breaks="VOTE-UP-TO-DATE",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, values=1, max_client_requests=1),
     expected="LeaderCompleteness",
@@ -127,6 +131,7 @@ def vote_without_log_check(log: Log, last_log_index: Index, last_log_term: Term)
 @mutant(
     election.is_up_to_date,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
+    breaks="VOTE-UP-TO-DATE",
     seen_in="willemt/raft before 1ce89f2",
     bounds=LONG_TAIL,
     expected="LeaderCompleteness",
@@ -144,6 +149,7 @@ def up_to_date_by_index_only(log: Log, last_log_index: Index, last_log_term: Ter
 @mutant(
     election.is_up_to_date,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
+    breaks="VOTE-UP-TO-DATE",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, max_log=2, values=1, max_election_timeouts=2),
     expected="LeaderCompleteness",
@@ -160,6 +166,7 @@ def up_to_date_by_term_only(log: Log, last_log_index: Index, last_log_term: Term
 @mutant(
     election.is_up_to_date,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
+    breaks="VOTE-UP-TO-DATE",
     seen_in=NO_REPORT,
     bounds=LONG_TAIL,
     expected="LeaderCompleteness",
@@ -176,6 +183,7 @@ def up_to_date_by_index_first(log: Log, last_log_index: Index, last_log_term: Te
 @mutant(
     election.may_grant_vote,
     rule="RequestVote RPC, receiver implementation, rule 2: up-to-date (§5.4.1)",
+    breaks="VOTE-UP-TO-DATE",
     seen_in="microsoft/CCF#589, mended in #1641",
     bounds=Bounds(max_term=2, values=1),
     expected="LeaderCompleteness",
@@ -197,6 +205,7 @@ def up_to_date_with_committed(state: NodeState, request: RequestVote) -> bool:
 @mutant(
     election.may_grant_vote,
     rule=VOTER,
+    breaks="VOTE-ONCE",
     seen_in=NO_REPORT,
     bounds=Bounds(
         max_term=3, values=1, only_timeout=(1, 2), heartbeats=False, max_election_timeouts=4
@@ -218,6 +227,7 @@ def vote_moves_to_longer_log(state: NodeState, request: RequestVote) -> bool:
 @mutant(
     election.handle_request_vote,
     rule="RequestVote RPC, receiver implementation, rule 1 (§5.1)",
+    breaks="VOTE-REQUESTED",
     seen_in="ktoso/akka-raft#55",
     bounds=Bounds(
         servers=5, max_term=2, max_log=0, only_timeout=(1, 2, 3), max_election_timeouts=3
@@ -251,6 +261,7 @@ def vote_granted_to_older_term(
 @mutant(
     replication.follow,
     rule="Persistent state: votedFor",
+    breaks="VOTE-ONCE",
     seen_in=(
         "ktoso/akka-raft#56",
         "xnnyygn/xraft#29",
@@ -274,6 +285,7 @@ def vote_cleared_by_append(state: NodeState, leader: NodeId) -> NodeState:
 @mutant(
     node.step,
     rule="All servers: if a term T > currentTerm, set currentTerm = T (§5.1)",
+    breaks="VOTE-ONCE",
     seen_in=NO_REPORT,
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -293,6 +305,7 @@ def equal_term_adopted(config: Config, state: NodeState, event: Event) -> Transi
 @mutant(
     election.adopt_term,
     rule="All servers: if a term T > currentTerm, set currentTerm = T (§5.1)",
+    breaks="TERM-MONOTONIC",
     seen_in="pyraftlog 3.0.0 takes over lower terms from what it receives",
     bounds=TWO_TERMS,
     expected="ElectionSafety",
@@ -311,6 +324,7 @@ def lower_term_adopted(state: NodeState, term: Term) -> Transition:
 @mutant(
     election.adopt_term,
     rule="All servers: if a term T > currentTerm, convert to follower (§5.1)",
+    breaks="TERM-STEP-DOWN",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="ElectionSafety",
@@ -339,6 +353,7 @@ def _step_without_adopting(config: Config, state: NodeState, event: Event) -> Tr
 @mutant(
     election.handle_request_vote,
     rule="All servers: if a term T > currentTerm, set currentTerm = T (§5.1)",
+    breaks="VOTE-TRUTHFUL",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="ElectionSafety",
@@ -391,6 +406,7 @@ def _stand(
 @mutant(
     election.start_election,
     rule="Candidates: vote for self (§5.2)",
+    breaks="VOTE-SELF",
     seen_in=("PySyncObj before e68bfa9", "xnnyygn/xraft#44"),
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -409,6 +425,7 @@ def self_vote_not_recorded(config: Config, state: NodeState) -> Transition:
 @mutant(
     election.start_election,
     rule="Candidates: increment currentTerm (§5.2)",
+    breaks="VOTE-ONCE",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="ElectionSafety",
@@ -427,6 +444,7 @@ def candidacy_in_the_same_term(config: Config, state: NodeState) -> Transition:
 @mutant(
     election.start_election,
     rule=CANDIDATE,
+    breaks="ELECT-QUORUM",
     seen_in="etcd before 8edd37a, there for pre-votes",
     bounds=Bounds(servers=5, max_term=2, max_log=0, only_timeout=(1, 2), max_election_timeouts=3),
     expected="ElectionSafety",
@@ -447,6 +465,7 @@ def votes_kept_for_next_candidacy(config: Config, state: NodeState) -> Transitio
 @mutant(
     election.start_election,
     rule="RequestVote RPC: lastLogIndex, lastLogTerm (§5.4.1)",
+    breaks="VOTE-REQUEST-TRUTHFUL",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, values=1),
     expected="LeaderCompleteness",
@@ -469,6 +488,7 @@ def request_overstates_log(config: Config, state: NodeState) -> Transition:
 @mutant(
     election.handle_request_vote_reply,
     rule="RequestVote RPC: term, for the candidate to update itself (§5.1)",
+    breaks="ELECT-QUORUM",
     seen_in=(
         "xnnyygn/xraft#33 (SandTable's Xraft#1)",
         "willemt/raft before b754309",
@@ -491,6 +511,7 @@ def stale_vote_counted(config: Config, state: NodeState, reply: RequestVoteReply
 @mutant(
     election.handle_request_vote_reply,
     rule="RequestVote RPC: voteGranted, true means candidate received vote",
+    breaks="ELECT-QUORUM",
     seen_in=NO_REPORT,
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -526,6 +547,7 @@ def _count_to_majority(
 @mutant(
     election.handle_request_vote_reply,
     rule=CANDIDATE,
+    breaks="ELECT-QUORUM",
     seen_in=("ktoso/akka-raft#45", "xnnyygn/xraft#27", "p-org/coyote-samples#8"),
     bounds=Bounds(servers=5, max_term=1, max_log=0, only_timeout=(1, 2), max_election_timeouts=2),
     expected="ElectionSafety",
@@ -549,6 +571,7 @@ def duplicate_vote_counted(config: Config, state: NodeState, reply: RequestVoteR
 @mutant(
     election.count_votes,
     rule=CANDIDATE,
+    breaks="ELECT-QUORUM",
     seen_in=("leifdb#73", "rapid-relayer#38", "pyraftlog 3.0.0"),
     bounds=Bounds(servers=4, max_log=0, only_timeout=(1, 2)),
     expected="ElectionSafety",
@@ -568,6 +591,7 @@ def quorum_is_half(
 @mutant(
     election.count_votes,
     rule=CANDIDATE,
+    breaks="ELECT-QUORUM",
     seen_in="async-raft#143 (there for reads): the majority of those one is connected to",
     bounds=Bounds(servers=5, max_log=0, only_timeout=(1, 2)),
     expected="ElectionSafety",
@@ -588,6 +612,7 @@ def quorum_of_three(
 @mutant(
     election.become_leader,
     rule="Persistent state: votedFor",
+    breaks="VOTE-ONCE",
     seen_in="willemt/raft before daa93cb",
     bounds=ONE_TERM,
     expected="ElectionSafety",
@@ -605,6 +630,7 @@ def vote_cleared_on_becoming_leader(config: Config, state: NodeState) -> Transit
 @mutant(
     election.become_leader,
     rule="Leaders: append-only (Figure 3, §5.3)",
+    breaks="LOG-SOURCE",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, values=1),
     expected="LeaderCompleteness",

@@ -67,6 +67,8 @@ class Mutant:
     """Why that loses something, or why it does not."""
     rule: str
     """The rule of Figure 2 that is broken, or the section of the paper."""
+    breaks: str | None
+    """The id of the rule of `spec.rules` that its run breaks first; of a control, if any."""
     seen_in: tuple[str, ...]
     """Implementations that had it, with where that is told; or where else it comes from."""
     bounds: Bounds
@@ -116,6 +118,7 @@ def mutant(
     replaces: Callable[P, R],
     *,
     rule: str,
+    breaks: str | None = None,
     seen_in: str | tuple[str, ...],
     bounds: Bounds,
     expected: str | tuple[str, ...],
@@ -139,6 +142,7 @@ def mutant(
             title=title,
             explanation=explanation,
             rule=rule,
+            breaks=breaks,
             seen_in=(seen_in,) if isinstance(seen_in, str) else seen_in,
             bounds=bounds,
             expected=(expected,) if isinstance(expected, str) else expected,
@@ -153,7 +157,7 @@ def mutant(
 
 
 def written_late(
-    *, rule: str, seen_in: str | tuple[str, ...], bounds: Bounds, expected: str
+    *, rule: str, breaks: str, seen_in: str | tuple[str, ...], bounds: Bounds, expected: str
 ) -> Callable[[CrashLeaves], Mutant]:
     """A decorator that makes a mutant of what a crash leaves of a write, as `mutant` does."""
 
@@ -164,6 +168,7 @@ def written_late(
             title=title,
             explanation=explanation,
             rule=rule,
+            breaks=breaks,
             seen_in=(seen_in,) if isinstance(seen_in, str) else seen_in,
             bounds=bounds,
             expected=(expected,),

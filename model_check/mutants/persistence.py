@@ -37,6 +37,7 @@ def _restarted(state: NodeState, term: int, vote: int | None, log: Log) -> NodeS
 @mutant(
     node.restart,
     rule="Persistent state: votedFor",
+    breaks="RESTART-VOTE",
     seen_in=(
         "raft-java#57",
         "tikv#8381",
@@ -59,6 +60,7 @@ def vote_not_persisted(state: NodeState) -> NodeState:
 @mutant(
     node.restart,
     rule="Persistent state: currentTerm",
+    breaks="RESTART-TERM",
     seen_in="raft-java#57",
     bounds=VOTES,
     expected="ElectionSafety",
@@ -74,6 +76,7 @@ def term_not_persisted(state: NodeState) -> NodeState:
 @mutant(
     node.restart,
     rule="Persistent state: currentTerm",
+    breaks="RESTART-TERM",
     seen_in=NO_REPORT,
     bounds=VOTES,
     expected="ElectionSafety",
@@ -89,6 +92,7 @@ def term_restored_from_log(state: NodeState) -> NodeState:
 @mutant(
     node.restart,
     rule="Persistent state: currentTerm",
+    breaks="RESTART-TERM",
     seen_in=NO_REPORT,
     bounds=VOTES,
     expected="MonotonicTerm",
@@ -106,6 +110,7 @@ def term_persisted_with_vote_only(state: NodeState) -> NodeState:
 @mutant(
     node.restart,
     rule="Persistent state: log[]",
+    breaks="RESTART-LOG",
     seen_in="dragonboat#201 (discussion)",
     bounds=ENTRIES,
     expected="LeaderCompleteness",
@@ -122,6 +127,7 @@ def log_not_persisted(state: NodeState) -> NodeState:
 @mutant(
     node.restart,
     rule="Persistent state: log[]",
+    breaks="RESTART-LOG",
     seen_in=("yugabyte#32875", "camunda#4160 and #6784: partial writes"),
     bounds=ENTRIES,
     expected="LeaderCompleteness",
@@ -141,6 +147,7 @@ def last_entry_lost(state: NodeState) -> NodeState:
 
 @written_late(
     rule=PERSISTENT,
+    breaks="RESTART-TERM",
     seen_in="tikv#1610, etcd's MustSync",
     bounds=VOTES,
     expected="ElectionSafety",
@@ -160,6 +167,7 @@ def vote_reply_before_sync(
 
 @written_late(
     rule=PERSISTENT,
+    breaks="RESTART-TERM",
     seen_in="etcd before e9e525d (asynchronous storage)",
     bounds=VOTES,
     expected="ElectionSafety",
@@ -176,6 +184,7 @@ def self_vote_before_sync(
 
 @written_late(
     rule="Persistent state: currentTerm and votedFor, in one write",
+    breaks="RESTART-TERM",
     seen_in="willemt/raft before 854a06d (persist term and vote atomically)",
     bounds=VOTES_OF_TWO_TERMS,
     expected="ElectionSafety",
@@ -194,6 +203,7 @@ def vote_cleared_before_term_written(
 
 @written_late(
     rule="Persistent state: currentTerm and votedFor, in one write",
+    breaks="RESTART-VOTE",
     seen_in="hashicorp/raft#661 (claimed there)",
     bounds=VOTES_OF_TWO_TERMS,
     expected="ElectionSafety",
@@ -213,6 +223,7 @@ def term_written_before_vote(
 
 @written_late(
     rule=PERSISTENT,
+    breaks="RESTART-LOG",
     seen_in=("yugabyte#32875", "camunda#4160 and #6784", "d-engine#447", "RaftFsync.tla"),
     bounds=ENTRIES,
     expected="LeaderCompleteness",
@@ -229,6 +240,7 @@ def acknowledged_before_sync(
 
 @written_late(
     rule="Leaders: a majority of servers, the leader included, have stored the entry (§5.3)",
+    breaks="RESTART-LOG",
     seen_in=("RaftFsync.tla", "etcd#14370, before 437bcb8", "d-engine#447"),
     bounds=ENTRIES,
     expected="LeaderCompleteness",

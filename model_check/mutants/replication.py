@@ -88,6 +88,7 @@ def _accept(config: Config, state: NodeState, request: AppendEntries, term: Term
 @mutant(
     replication.handle_append_entries,
     rule=RULE_1,
+    breaks="FOLLOWER-CURRENT-TERM",
     seen_in="ktoso/akka-raft#55",
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -106,6 +107,7 @@ def stale_append_accepted(config: Config, state: NodeState, request: AppendEntri
 @mutant(
     replication.handle_append_entries,
     rule=RULE_1,
+    breaks="FOLLOWER-CURRENT-TERM",
     seen_in="ktoso/akka-raft#55, but for the reply",
     bounds=OVERWRITTEN,
     expected="LeaderCompleteness",
@@ -133,6 +135,7 @@ def _step_without_adopting(config: Config, state: NodeState, event: Event) -> Tr
 @mutant(
     replication.handle_append_entries,
     rule="All servers: if a term T > currentTerm, set currentTerm = T (§5.1)",
+    breaks="FOLLOWER-CURRENT-TERM",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -152,6 +155,7 @@ def append_term_not_adopted(config: Config, state: NodeState, request: AppendEnt
 @mutant(
     replication.is_consistent,
     rule=RULE_2,
+    breaks="FOLLOWER-PREV-MATCH",
     seen_in=NO_REPORT,
     bounds=THREE_TERMS,
     expected="LogMatching",
@@ -168,6 +172,7 @@ def prev_log_term_not_checked(log: Log, prev_log_index: Index, prev_log_term: Te
 @mutant(
     replication.is_consistent,
     rule=RULE_2,
+    breaks="FOLLOWER-PREV-MATCH",
     seen_in=NO_REPORT,
     bounds=TWO_ENTRIES,
     expected="StateMachineSafety",
@@ -198,6 +203,7 @@ def _is_consistent_or_empty(config: Config, state: NodeState, request: AppendEnt
 @mutant(
     replication.handle_append_entries,
     rule=RULE_2,
+    breaks="ACK-CONFIRMED",
     seen_in="async-raft#122 (by way of databend#622)",
     bounds=THREE_TERMS,
     expected="StateMachineSafety",
@@ -219,6 +225,7 @@ def empty_append_not_checked(
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="FOLLOWER-SPLICE-CONFLICT",
     seen_in=(
         "willemt/raft before 3fc7f32 and 77fb611",
         "ktoso/akka-raft#66",
@@ -243,6 +250,7 @@ def truncate_without_conflict(log: Log, prev_log_index: Index, entries: tuple[En
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="FOLLOWER-SPLICE-CONFLICT",
     seen_in=("willemt/raft#37, before 3e011ae", "microsoft/CCF#5991, mended in #6016"),
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -261,6 +269,7 @@ def heartbeat_truncates(log: Log, prev_log_index: Index, entries: tuple[Entry, .
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="FOLLOWER-SPLICE-CONFLICT",
     seen_in="raftos#26 (SandTable's RaftOS#2)",
     bounds=TWO_ENTRIES,
     expected="LeaderCompleteness",
@@ -279,6 +288,7 @@ def truncate_if_lengths_differ(log: Log, prev_log_index: Index, entries: tuple[E
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="FOLLOWER-SPLICE-SOURCE",
     seen_in="rafter#34",
     bounds=TWO_ENTRIES,
     expected="LogMatching",
@@ -298,6 +308,7 @@ def conflict_appended_not_replaced(
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="ACK-CONFIRMED",
     seen_in="pyraftlog 3.0.0",
     bounds=TWO_ENTRIES,
     expected="StateMachineSafety",
@@ -314,6 +325,7 @@ def conflict_keeps_old_entry(log: Log, prev_log_index: Index, entries: tuple[Ent
 @mutant(
     replication.merge,
     rule=RULE_3,
+    breaks="ACK-CONFIRMED",
     seen_in=NO_REPORT,
     bounds=TWO_ENTRIES,
     expected="StateMachineSafety",
@@ -334,6 +346,7 @@ def conflict_by_command(log: Log, prev_log_index: Index, entries: tuple[Entry, .
 @mutant(
     replication.merge,
     rule="AppendEntries RPC, receiver implementation, rule 3: and all that follow it (§5.3)",
+    breaks="FOLLOWER-SPLICE-CONFLICT",
     seen_in=NO_REPORT,
     bounds=FIVE_SERVERS,
     expected="LogMatching",
@@ -351,6 +364,7 @@ def conflict_leaves_tail(log: Log, prev_log_index: Index, entries: tuple[Entry, 
 @mutant(
     replication.merge,
     rule=RULE_4,
+    breaks="ACK-CONFIRMED",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -367,6 +381,7 @@ def entries_not_stored(log: Log, prev_log_index: Index, entries: tuple[Entry, ..
 @mutant(
     replication.handle_append_entries,
     rule="AppendEntries RPC: entries[], with the term in which the leader received each (§5.3)",
+    breaks="FOLLOWER-SPLICE-SOURCE",
     seen_in=NO_REPORT,
     bounds=TWO_TERMS,
     expected="StateMachineSafety",
@@ -390,6 +405,7 @@ def entries_stored_with_own_term(
 @mutant(
     replication.reply_to,
     rule="AppendEntries RPC, results: success (§5.3)",
+    breaks="ACK-CONFIRMED",
     seen_in="canonical/raft 0.15, cowsql/raft#148: it counts what it never compared",
     bounds=OVERWRITTEN,
     expected="LeaderCompleteness",
@@ -421,6 +437,7 @@ def acknowledges_own_last_index(
 @mutant(
     replication.reply_to,
     rule="AppendEntries RPC, results: success (§5.3)",
+    breaks="ACK-CONFIRMED",
     seen_in="PySyncObj#167 (SandTable's PySyncObj#4), there the other way round",
     bounds=TWO_TERMS,
     expected="LeaderCompleteness",
@@ -452,6 +469,7 @@ def acknowledges_one_more(
 @mutant(
     replication.handle_append_entries,
     rule=RULE_2,
+    breaks="ACK-CONFIRMED",
     seen_in=NO_REPORT,
     bounds=DIRECTED,
     expected="LeaderCompleteness",
@@ -485,6 +503,7 @@ def _as_success(reply: AppendEntriesReply, request: AppendEntries) -> AppendEntr
 @mutant(
     replication.append_entries_for,
     rule="AppendEntries RPC: prevLogIndex, index of the entry immediately preceding new ones",
+    breaks="APPEND-TRUTHFUL",
     seen_in=NO_REPORT,
     bounds=Bounds(servers=2, max_log=2, values=2),
     expected="LogMatching",
@@ -503,6 +522,7 @@ def entry_left_out(config: Config, state: NodeState, leader: Leader, peer: NodeI
 @mutant(
     replication.append_entries_for,
     rule="AppendEntries RPC: leaderCommit, leader's commitIndex",
+    breaks="APPEND-COMMIT",
     seen_in=NO_REPORT,
     bounds=FIVE_SERVERS_ONE_ENTRY,
     expected="LeaderCompleteness",
@@ -522,6 +542,7 @@ def leader_announces_uncommitted(
 @mutant(
     replication.handle_append_entries_reply,
     rule="AppendEntries RPC, results: success (§5.3)",
+    breaks="COMMIT-QUORUM",
     seen_in=NO_REPORT,
     bounds=DIRECTED,
     expected="LeaderCompleteness",
@@ -543,6 +564,7 @@ def rejection_counts_as_match(
 @mutant(
     replication.back_off,
     rule=APPEND_ONLY,
+    breaks="LEADER-APPEND-ONLY",
     seen_in=NO_REPORT,
     bounds=Bounds(
         max_term=2, values=1, heartbeats=False, max_election_timeouts=2, max_client_requests=1
@@ -568,6 +590,7 @@ def leader_gives_in_to_rejection(
 @mutant(
     replication.handle_client_request,
     rule=APPEND_ONLY,
+    breaks="LEADER-APPEND-ONLY",
     seen_in=NO_REPORT,
     bounds=Bounds(max_log=2),
     expected="LeaderAppendOnly",
@@ -589,6 +612,7 @@ def request_overwrites_uncommitted(
 @mutant(
     replication.handle_client_request,
     rule="Leaders: append entry to local log, with the current term (§5.3)",
+    breaks="LEADER-ENTRY-TERM",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, max_log=2, max_election_timeouts=2, heartbeats=False),
     expected="LogMatching",
@@ -611,6 +635,7 @@ def entry_with_term_of_last(config: Config, state: NodeState, request: ClientReq
 @mutant(
     node.step,
     rule="All servers: if a term T > currentTerm, convert to follower (§5.1)",
+    breaks="APPEND-LEADER",
     seen_in="eliben/raft#13",
     bounds=OVERWRITTEN,
     expected="LeaderCompleteness",

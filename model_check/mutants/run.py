@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from model_check.check import CheckResult, Means, Setup, check
 from model_check.explore import UNLIMITED, Budget, Figures, ignore
+from model_check.judged import Breach, breaches
 from model_check.mutants.mutant import Mutant
 from spec.properties import FIGURE_3, PROPERTY_NAMES
 
@@ -40,8 +41,17 @@ class MutantRun:
         return None if violation is None else violation.property
 
     @property
+    def first_breach(self) -> Breach | None:
+        """The first rule that its run breaks: that is the diagnosis."""
+        run = self.result.counterexample
+        return None if run is None else next(breaches(run.initial, run.moments), None)
+
+    @property
     def is_as_expected(self) -> bool:
         """Whether this is what the catalogue says of the mutant."""
+        breach = self.first_breach
+        if (None if breach is None else breach.rule.id) != self.mutant.breaks:
+            return False
         if self.mutant.kind == "bug":
             return self.verdict == "killed" and self.killed_by in self.mutant.expected
         return self.verdict == self.mutant.kind and self.tripped == self.mutant.expected

@@ -38,6 +38,7 @@ def write_mutants(runs: Sequence[MutantRun], directory: Path) -> None:
         counterexample = run.result.counterexample
         page = pages.get_template("mutant.html.j2").render(
             run=run,
+            breach=run.first_breach,
             mutant=run.mutant,
             bounds=describe_bounds(run.result.setup),
             diffs=[_coloured(diff) for diff in run.mutant.diffs()],

@@ -1,0 +1,86 @@
+"""``raft-ref rules``: what one server owes in one step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from model_check.commands.options import json_option
+from model_check.commands.output import console, require_writable, write_json
+from model_check.mutants import MUTANTS
+from model_check.report import SCHEMA_VERSION, Report
+from spec.rule import Function, Rule
+from spec.rules import RULES, RULES_BY_ID
+
+
+def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, ...]:
+    for each in ids:
+        if each not in RULES_BY_ID:
+            raise click.BadParameter(f"there is no rule {each!r}: see raft-ref rules")
+    return ids
+
+
+@click.command("rules")
+@click.option(
+    "--id", "ids", multiple=True, callback=_ids, help="Only this one; may be given several times."
+)
+@json_option
+def rules_command(*, ids: tuple[str, ...], json_path: Path | None) -> int:
+    """Show the rules of Raft: what one server owes in one step, whatever else it does.
+
+    Each with where the paper says so, which function of the core obeys it, and which mutants break
+    it before any other. raft-ref check --rules holds every step of the core against them.
+
+    Exit codes: 0, or 2 usage.
+    """
+    if json_path is not None and str(json_path) != "-":
+        require_writable(json_path)
+    chosen = [RULES_BY_ID[each] for each in ids] or list(RULES)
+    if json_path is not None:
+        write_json(_report(chosen), json_path)
+    if str(json_path) != "-":
+        console().print(_table(chosen))
+    return 0
+
+
+def _table(chosen: list[Rule]) -> Table:
+    table = Table(show_lines=True)
+    table.add_column("rule", no_wrap=True)
+    table.add_column("statement", ratio=4)
+    table.add_column("cites", ratio=3)
+    table.add_column("obeyed by", ratio=3)
+    table.add_column("mutants that break it first", ratio=3)
+    for rule in chosen:
+        mutants = ", ".join(_mutants(rule))
+        table.add_row(rule.id, rule.statement, rule.citation, name(rule.implemented_by), mutants)
+    return table
+
+
+def name(function: Function) -> str:
+    """Where a function of the core stands, such as ``raft_ref.election.adopt_term``."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _mutants(rule: Rule) -> list[str]:
+    return [each.id for each in MUTANTS.values() if each.breaks == rule.id]
+
+
+def _report(chosen: list[Rule]) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "rules",
+        "rules": [
+            {
+                "id": rule.id,
+                "group": rule.group,
+                "statement": rule.statement,
+                "citation": rule.citation,
+                "observes": sorted(rule.observes),
+                "implemented_by": name(rule.implemented_by),
+                "mutants": _mutants(rule),
+            }
+            for rule in chosen
+        ],
+    }

@@ -1,0 +1,404 @@
+"""The rules: each forbids what it says, and nothing that Raft does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import spec
+from model_check.check import Means, Setup, check
+from model_check.cli import run
+from model_check.commands.rules import name
+from model_check.engine import explorer
+from model_check.judged import JudgedNode, Obeyed
+from model_check.network import Replayable
+from model_check.raft import Bounds, RaftNode, raft_system
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    Apply,
+    Candidate,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    Event,
+    Follower,
+    HeartbeatTimeout,
+    IndexMap,
+    Leader,
+    Log,
+    Message,
+    NodeState,
+    Output,
+    PersistentState,
+    Receive,
+    RequestVote,
+    RequestVoteReply,
+    Restart,
+    Role,
+    Send,
+)
+from spec.conduct import Conduct, watch
+from spec.rule import Broken, NotDecidable
+from spec.rules import RULES, RULES_BY_ID
+from spec.shadow import NO_EVIDENCE, Evidence, Shadow
+
+# Everything happens at S1 of three servers.
+
+FOLLOWER, CANDIDATE = Follower(), Candidate(frozenset({1}))
+LEADER = Leader(IndexMap.uniform((2, 3), 1), IndexMap.uniform((2, 3), 0))
+A, B, C = Entry(1, "a"), Entry(1, "b"), Entry(2, "c")
+
+
+def server(
+    term: int = 1,
+    vote: int | None = None,
+    role: Role = FOLLOWER,
+    log: tuple[Entry, ...] = (),
+    commit: int = 0,
+) -> NodeState:
+    persistent = PersistentState(current_term=term, voted_for=vote, log=Log(log))
+    return NodeState(persistent, role, commit_index=commit, last_applied=commit)
+
+
+def request_vote(term: int = 1, last: tuple[int, int] = (0, 0), source: int = 2) -> RequestVote:
+    index, last_term = last
+    return RequestVote(
+        source=source,
+        destination=3 - source,
+        term=term,
+        last_log_index=index,
+        last_log_term=last_term,
+    )
+
+
+def vote(term: int = 1, granted: bool = True, source: int = 2) -> RequestVoteReply:
+    return RequestVoteReply(source=source, destination=3 - source, term=term, vote_granted=granted)
+
+
+def append(
+    *entries: Entry, term: int = 1, prev: tuple[int, int] = (0, 0), commit: int = 0, source: int = 2
+) -> AppendEntries:
+    index, prev_term = prev
+    return AppendEntries(
+        source=source,
+        destination=3 - source,
+        term=term,
+        prev_log_index=index,
+        prev_log_term=prev_term,
+        entries=entries,
+        leader_commit=commit,
+    )
+
+
+def success(index: int, term: int = 1, source: int = 2) -> AppendEntriesReply:
+    return AppendEntriesReply(
+        source=source, destination=3 - source, term=term, success=True, match_index=index
+    )
+
+
+def step(
+    before: NodeState,
+    event: Event | Message,
+    after: NodeState,
+    *sent: Message | Output,
+    evidence: Evidence = NO_EVIDENCE,
+) -> Conduct:
+    """What S1 did."""
+    messages = RequestVote | RequestVoteReply | AppendEntries | AppendEntriesReply
+    outputs = tuple(Send(each) if isinstance(each, messages) else each for each in sent)
+    happened = Receive(event) if isinstance(event, messages) else event
+    shadow = Shadow(1, frozenset({1, 2, 3}), before, evidence)
+    return watch(shadow, happened, after, outputs)
+
+
+LED = server(vote=1, role=LEADER, log=(A,))
+BREACHES: list[tuple[str, Conduct]] = [
+    ("TERM-MONOTONIC", step(server(2), HeartbeatTimeout(), server(1))),
+    ("TERM-ADOPT", step(server(1), request_vote(3), server(2))),
+    ("TERM-ADOPT", step(server(1), HeartbeatTimeout(), server(2))),
+    ("TERM-STEP-DOWN", step(LED, request_vote(2), replace(LED, persistent=server(2).persistent))),
+    ("VOTE-ONCE", step(server(1, 2), request_vote(1, source=2), server(1, 3))),
+    ("VOTE-ONCE", step(server(1, 2), append(), server(1, None))),
+    ("VOTE-SELF", step(server(0), ElectionTimeout(), server(1, None, CANDIDATE))),
+    ("VOTE-REQUESTED", step(server(1), HeartbeatTimeout(), server(1, 2))),
+    ("VOTE-REQUESTED", step(server(1), request_vote(source=2), server(1, 3))),
+    ("VOTE-REQUESTED", step(server(2), request_vote(term=1), server(2, 2))),
+    (
+        "VOTE-UP-TO-DATE",
+        step(server(2, log=(A, B)), request_vote(2, last=(1, 1)), server(2, 2, log=(A, B))),
+    ),
+    (
+        "VOTE-UP-TO-DATE",
+        step(server(3, log=(C,)), request_vote(3, last=(2, 1)), server(3, 2, log=(C,))),
+    ),
+    ("VOTE-TRUTHFUL", step(server(), request_vote(), server(), vote(source=1))),
+    ("VOTE-GRANT-TERM", step(server(1, 2), request_vote(1), server(1, 2), vote(2, source=1))),
+    (
+        "VOTE-REQUEST-TRUTHFUL",
+        step(server(0), ElectionTimeout(), server(1, 1, CANDIDATE), request_vote(2, source=1)),
+    ),
+    (
+        "VOTE-REQUEST-TRUTHFUL",
+        step(server(0), ElectionTimeout(), server(1, None), request_vote(1, source=1)),
+    ),
+    (
+        "VOTE-REQUEST-TRUTHFUL",
+        step(
+            server(1, log=(A,)),
+            ElectionTimeout(),
+            server(2, 1, CANDIDATE, (A,)),
+            request_vote(2, last=(2, 1), source=1),
+        ),
+    ),
+    ("ELECT-QUORUM", step(server(1, 1, CANDIDATE), HeartbeatTimeout(), server(1, 1, LEADER))),
+    ("ELECT-QUORUM", step(server(1, 1, CANDIDATE), vote(granted=False), server(1, 1, LEADER))),
+    ("ELECT-QUORUM", step(server(2, 1, CANDIDATE), vote(term=1), server(2, 1, LEADER))),
+    ("ELECT-CANDIDATE", step(server(1, 1, FOLLOWER), vote(), server(1, 1, LEADER))),
+    ("LEADER-APPEND-ONLY", step(LED, HeartbeatTimeout(), server(1, 1, LEADER, ()))),
+    ("LEADER-APPEND-ONLY", step(LED, ClientRequest("b"), server(1, 1, LEADER, (B,)))),
+    (
+        "LEADER-ENTRY-TERM",
+        step(server(2, 1, LEADER), ClientRequest("a"), server(2, 1, LEADER, (A,))),
+    ),
+    ("LOG-SOURCE", step(server(), ClientRequest("a"), server(log=(A,)))),
+    ("LOG-SOURCE", step(server(1, 1, CANDIDATE, (A,)), vote(), server(1, 1, LEADER, ()))),
+    ("FOLLOWER-CURRENT-TERM", step(server(2), append(A, term=1), server(2, log=(A,)))),
+    ("FOLLOWER-CURRENT-TERM", step(server(1), append(A, term=2), server(1, log=(A,)))),
+    (
+        "FOLLOWER-PREV-MATCH",
+        step(server(2, log=(A,)), append(C, term=2, prev=(1, 2)), server(2, log=(A, C))),
+    ),
+    ("FOLLOWER-SPLICE-SOURCE", step(server(), append(A), server(log=(B,)))),
+    ("FOLLOWER-SPLICE-SOURCE", step(server(), append(A), server(log=(A, B)))),
+    ("FOLLOWER-SPLICE-CONFLICT", step(server(log=(A, B)), append(A), server(log=(A,)))),
+    ("FOLLOWER-SPLICE-CONFLICT", step(server(log=(A, B)), append(), server())),
+    (
+        "FOLLOWER-SPLICE-CONFLICT",
+        step(server(2, log=(A, B)), append(C, term=2), server(2, log=(C, B))),
+    ),
+    ("APPEND-LEADER", step(server(1, 2), HeartbeatTimeout(), server(1, 2), append(source=1))),
+    ("APPEND-LEADER", step(LED, HeartbeatTimeout(), LED, append(term=2, source=1))),
+    ("APPEND-TRUTHFUL", step(LED, HeartbeatTimeout(), LED, append(B, source=1))),
+    ("APPEND-TRUTHFUL", step(LED, HeartbeatTimeout(), LED, append(prev=(1, 2), source=1))),
+    ("APPEND-TRUTHFUL", step(LED, HeartbeatTimeout(), LED, append(prev=(2, 1), source=1))),
+    ("APPEND-COMMIT", step(LED, HeartbeatTimeout(), LED, append(commit=1, source=1))),
+    ("ACK-TERM", step(server(2), append(term=1), server(2), success(0, term=1, source=1))),
+    ("ACK-CONFIRMED", step(server(log=(A,)), append(), server(log=(A,)), success(1, source=1))),
+    ("ACK-CONFIRMED", step(server(), append(A), server(), success(1, source=1))),
+    (
+        "COMMIT-MONOTONIC",
+        step(server(log=(A,), commit=1), append(), server(log=(A,), commit=0)),
+    ),
+    ("COMMIT-QUORUM", step(LED, ClientRequest("b"), server(1, 1, LEADER, (A, B), commit=1))),
+    ("COMMIT-QUORUM", step(LED, success(0), replace(LED, commit_index=1))),
+    (
+        "COMMIT-CURRENT-TERM",
+        step(server(2, 1, LEADER, (A,)), success(1, term=2), server(2, 1, LEADER, (A,), commit=1)),
+    ),
+    (
+        "COMMIT-CONFIRMED",
+        step(server(log=(A,)), append(commit=1), server(log=(A,), commit=1)),
+    ),
+    ("COMMIT-CLAIMED", step(server(), append(A), server(log=(A,), commit=1))),
+    (
+        "COMMIT-STABLE",
+        step(server(2, log=(A,), commit=1), append(C, term=2), server(2, log=(C,), commit=1)),
+    ),
+    ("APPLY-COMMITTED", step(server(), append(A), server(log=(A,)), Apply(1, A))),
+    (
+        "APPLY-COMMITTED",
+        step(
+            server(log=(A,)), append(prev=(1, 1), commit=1), server(log=(A,), commit=1), Apply(1, B)
+        ),
+    ),
+    ("RESTART-TERM", step(server(2), Restart(), server(1))),
+    ("RESTART-VOTE", step(server(1, 2), Restart(), server(1, None))),
+    ("RESTART-LOG", step(server(log=(A,)), Restart(), server())),
+    ("MESSAGE-WELL-FORMED", step(server(), HeartbeatTimeout(), server(), vote(source=2))),
+    ("MESSAGE-WELL-FORMED", step(LED, HeartbeatTimeout(), LED, append(C, source=1))),
+    (
+        "MESSAGE-WELL-FORMED",
+        step(server(), HeartbeatTimeout(), server(), replace(vote(source=1), destination=9)),
+    ),
+]
+
+
+def test_every_rule_has_a_breach_here() -> None:
+    assert {rule_id for rule_id, _ in BREACHES} == set(RULES_BY_ID)
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "conduct"),
+    BREACHES,
+    ids=[f"{rule_id}-{number}" for number, (rule_id, _) in enumerate(BREACHES)],
+)
+def test_a_breach_is_told_with_what_was_expected_and_seen(rule_id: str, conduct: Conduct) -> None:
+    broken = RULES_BY_ID[rule_id].judge(conduct)
+    assert isinstance(broken, Broken)
+    assert broken.expected != broken.seen
+    assert all((broken.conjunct, broken.expected, broken.seen))
+    assert str(broken) == f"{broken.conjunct}: expected {broken.expected}, seen {broken.seen}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_what_cannot_be_observed_is_not_decidable_and_never_obeyed(rule: object) -> None:
+    each = next(known for known in RULES if known is rule)
+    quiet = step(server(), HeartbeatTimeout(), server())
+    assert each.judge(quiet) is None
+    for field in each.observes:
+        assert each.judge(quiet, frozenset({field, "x"})) == NotDecidable((field,))
+    assert each.judge(quiet, frozenset({"x"})) is None
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+def learnt(before: NodeState, event: Event | Message, after: NodeState) -> Evidence:
+    return step(before, event, after).after.evidence
+
+
+def test_evidence_is_of_the_current_term_alone() -> None:
+    knows = Evidence(frozenset({2}), IndexMap(((2, 3),)), confirmed=3, claimed=2)
+    same = step(server(1), HeartbeatTimeout(), server(1), evidence=knows)
+    assert same.after.evidence == knows
+    next_term = step(server(1), ElectionTimeout(), server(2), evidence=knows)
+    assert next_term.after.evidence == NO_EVIDENCE
+    assert learnt(server(2), vote(term=1), server(2)) == NO_EVIDENCE
+    assert learnt(server(1), vote(term=1), server(1)) == Evidence(frozenset({2}))
+
+
+def test_a_request_confirms_what_the_log_then_holds() -> None:
+    assert learnt(server(), append(A, B, commit=1), server(log=(A, B))).confirmed == 2
+    assert learnt(server(), append(A, B, commit=1), server(log=(A, B))).claimed == 1
+    assert learnt(server(), append(A, B), server(log=(A,))) == NO_EVIDENCE
+    assert learnt(server(log=(A,)), append(prev=(1, 1)), server(log=(A,))).confirmed == 1
+    assert learnt(server(log=(A,)), append(prev=(1, 2)), server(log=(A,))) == NO_EVIDENCE
+
+
+def test_acknowledgements_and_grants_count_for_those_who_gave_them() -> None:
+    first = step(LED, success(2), LED)
+    later = watch(first.after, Receive(success(1)), LED, ())
+    assert later.after.evidence.acknowledged == IndexMap(((2, 2),))
+    assert learnt(server(1, 1, CANDIDATE), vote(granted=False), server(1, 1, CANDIDATE)) == (
+        NO_EVIDENCE
+    )
+
+
+# --- the core obeys them -------------------------------------------------------------------------
+
+BOUNDS = [
+    Bounds(servers=1, max_term=2, max_log=2, restarts=True),
+    Bounds(servers=2, max_term=2, max_log=1, values=1, restarts=True),
+    Bounds(servers=2, max_log=2, values=1, max_entries=2),
+    Bounds(servers=3, restarts=True),
+]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_every_step_of_the_core_obeys_every_rule(bounds: Bounds) -> None:
+    found = check(Setup(bounds=bounds, rules=True), means=Means(eager=True, forget=True))
+    assert found.exploration.verdict == "holds"
+    assert found.exploration.notes == []
+
+
+@pytest.mark.parametrize("network", ["once", "fifo"])
+def test_so_it_does_on_other_networks(network: str) -> None:
+    setup = Setup(bounds=Bounds(servers=2, restarts=True), network=network, rules=True)  # type: ignore[arg-type] # one of them
+    assert check(setup).exploration.verdict == "holds"
+
+
+@pytest.mark.slow
+def test_so_it_does_in_two_terms_with_restarts() -> None:
+    setup = Setup(bounds=Bounds(max_term=2, values=1, restarts=True), rules=True)
+    found = check(setup, means=Means(eager=True, forget=True)).exploration
+    assert found.verdict == "holds"
+
+
+def test_both_explorers_see_the_same_with_rules() -> None:
+    setup = Setup(bounds=Bounds(servers=2), rules=True)
+    ways = Means(engine="reference"), Means(engine="compiled")
+    one, other = (check(setup, means=means).exploration for means in ways)
+    assert (one.states, one.transitions, one.depth) == (
+        other.states,
+        other.transitions,
+        other.depth,
+    )
+
+
+def never(conduct: Conduct, condition: bool) -> Broken | None:
+    return Broken("this", "never", "it was") if condition else None
+
+
+STRICTER = {
+    "TERM-ADOPT": lambda c: never(c, isinstance(c.event, Receive) and not c.keeps_term),
+    "VOTE-ONCE": lambda c: never(c, c.votes_for_another),
+    "ELECT-QUORUM": lambda c: never(c, c.comes_to_power and len(c.after.evidence.grants) < 2),
+    "FOLLOWER-SPLICE-CONFLICT": lambda c: never(c, c.appended_by is not None),
+    "APPEND-TRUTHFUL": lambda c: never(c, any(each.entries for each in c.sent(AppendEntries))),
+    "ACK-CONFIRMED": lambda c: never(
+        c, any(each.match_index for each in c.sent(AppendEntriesReply))
+    ),
+    "COMMIT-QUORUM": lambda c: never(c, c.commits_as_leader and len(c.holders(1)) < 3),
+    "RESTART-LOG": lambda c: never(c, c.is_restart and c.after.state.log.last_index > 0),
+    "MESSAGE-WELL-FORMED": lambda c: never(c, len(c.outputs) > 2),
+}
+"""By a rule of each group: the same, stricter than Raft."""
+
+
+def test_a_rule_of_each_group_is_tried_stricter() -> None:
+    assert {RULES_BY_ID[rule_id].group for rule_id in STRICTER} == {rule.group for rule in RULES}
+
+
+@pytest.mark.parametrize("rule_id", STRICTER)
+def test_a_rule_that_is_stricter_than_raft_is_broken_by_the_core(rule_id: str) -> None:
+    rule = replace(RULES_BY_ID[rule_id], predicate=STRICTER[rule_id])
+    bounds = Bounds(values=1, restarts=rule.group == "restart")
+    node = JudgedNode(RaftNode(bounds))
+    system = raft_system(node, Replayable(), [Obeyed(rule, bounds.servers)])
+    found = explorer.explore(system, options=explorer.Options(eager=True))
+    assert found.violation is not None
+    assert found.violation.property == rule_id
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def test_where_a_rule_is_obeyed_exists() -> None:
+    for rule in RULES:
+        assert name(rule.implemented_by).startswith("raft_ref.")
+        assert rule.citation
+        assert rule.statement.endswith((".", ".)"))
+
+
+def test_the_table_and_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules"]) == 0
+    out = capsys.readouterr().out
+    assert all(rule.id in out for rule in RULES)
+    assert run(["rules", "--id", "VOTE-ONCE", "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    path = Path(str(spec.__file__)).with_name("schemas") / "rules_report.schema.json"
+    Draft202012Validator(json.loads(path.read_text())).validate(report)
+    (row,) = report["rules"]
+    assert row["implemented_by"] == "raft_ref.election.may_grant_vote"
+    assert "vote-forgets-voted-for" in row["mutants"]
+    assert run(["rules", "--id", "VOTE-TWICE"]) == 2
+    assert "there is no rule 'VOTE-TWICE'" in capsys.readouterr().err
+
+
+def test_check_names_the_first_rule_that_a_mutant_breaks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["check", "--mutant", "truncate-without-conflict", "--rules"]
+    assert run([*arguments, "--json", "-"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["rules"] is True
+    assert report["violation"]["property"] == "FOLLOWER-SPLICE-CONFLICT"
+    assert run(arguments) == 1
+    out = capsys.readouterr().out
+    assert "rule         Entries are removed only from the first on that conflicts" in out
+    assert f"rules        all {len(RULES)}" in out
