@@ -89,13 +89,13 @@ class Bounds:
             self._check_script(line)
         for server in self.only_timeout:
             if not 1 <= server <= self.servers:
-                raise ValueError(f"only_timeout names server {server}, of {self.servers}")
+                raise ValueError(f"only_timeout: there is no server {server}")
 
     def _check_script(self, line: str) -> None:
         match line.split():
             case [word, number] if word in _SCRIPTED.values() and number.isdecimal():
                 if not 1 <= int(number) <= self.servers:
-                    raise ValueError(f"the script names server {number}, of {self.servers}")
+                    raise ValueError(f"script: there is no server {number}")
             case _:
                 words = ", ".join(_SCRIPTED.values())
                 raise ValueError(f"{line!r} in the script is none of {words}, and a server")

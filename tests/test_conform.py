@@ -329,7 +329,7 @@ def test_the_pytest_it_shows_fails_as_it_should(
         (["--explore"], 2, "Missing argument 'COMMAND"),
         (["--explore", "--only-timeout", "4", "--", *TOY], 2, "there is no server 4"),
         (["--explore", "--only-timeout", "x", "--", *TOY], 2, "no list of servers"),
-        (["--explore", "--script", "timeout 4", "--", *TOY], 2, "names server 4, of 3"),
+        (["--explore", "--script", "timeout 4", "--", *TOY], 2, "script: there is no server 4"),
         (["--explore", "--max-restarts", "1", "--", *TOY], 2, "belongs to --restarts"),
         (["--explore", "--option", "bug", "--", *TOY], 2, "looks like NAME=VALUE"),
         (["--replay", "/nowhere", "--", *TOY], 2, "cannot read /nowhere"),

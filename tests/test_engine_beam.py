@@ -88,7 +88,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--width", "3"], "--width belongs to --search beam"),
         (["--seed", "3"], "--seed belongs to --search beam"),
         (["--search", "beam", "--engine", "reference"], "belongs to --engine compiled"),
-        (["--script", "timeout 4"], "the script names server 4, of 3"),
+        (["--script", "timeout 4"], "script: there is no server 4"),
         (["--script", "timeout"], "'timeout' in the script is none of timeout, heartbeat"),
         (["--script", "dance 1"], "'dance 1' in the script is none of timeout, heartbeat"),
     ],
