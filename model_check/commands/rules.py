@@ -50,8 +50,8 @@ def _table(chosen: list[Rule]) -> Table:
     table.add_column("rule", no_wrap=True)
     table.add_column("statement", ratio=4)
     table.add_column("cites", ratio=3)
-    table.add_column("obeyed by", ratio=3)
-    table.add_column("mutants that break it first", ratio=3)
+    table.add_column("obeyed by", ratio=3, overflow="fold")
+    table.add_column("mutants that break it first", ratio=3, overflow="fold")
     for rule in chosen:
         mutants = ", ".join(_mutants(rule))
         table.add_row(rule.id, rule.statement, rule.citation, name(rule.implemented_by), mutants)
