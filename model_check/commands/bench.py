@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from model_check.bench import SIZES, Measurement, Size, measure
+from model_check.bench import (
+    SIZES,
+    Comparison,
+    Measurement,
+    Size,
+    compare_with_tlc,
+    measure,
+)
 from model_check.commands.options import json_option
 from model_check.commands.output import (
     console,
@@ -20,6 +28,7 @@ from model_check.commands.output import (
     write_json,
 )
 from model_check.report import SCHEMA_VERSION, Report
+from model_check.tlc import TlcMissing, require_tlc
 
 LEAST_STORED = 10_000
 """With fewer states than this, bytes a state are not shown."""
@@ -48,7 +57,14 @@ def _plot_path(_context: object, _option: object, path: Path | None) -> Path | N
     callback=_plot_path,
     help="Also draw time and memory against states, as an .svg file (needs raft-ref[plot]).",
 )
-def bench_command(*, size: Size, json_path: Path | None, plot_path: Path | None) -> int:
+@click.option(
+    "--against-tlc",
+    is_flag=True,
+    help="Also let TLC explore spec/raft.tla, the same system (needs raft-ref[tla], and Java).",
+)
+def bench_command(
+    *, size: Size, json_path: Path | None, plot_path: Path | None, against_tlc: bool
+) -> int:
     """Measure the explorers on this machine, in one run.
 
     The reference explorer and the compiled one, the latter with and without symmetry, with one
@@ -64,12 +80,18 @@ def bench_command(*, size: Size, json_path: Path | None, plot_path: Path | None)
             require_writable(path)
     if plot_path is not None:
         _require_matplotlib()
+    if against_tlc:
+        _require_tlc()
     with live_progress("starting") as on_progress:
         measurements = list(measure(size, on_progress))
+    with live_progress("TLC") if against_tlc else nullcontext():
+        comparisons = list(compare_with_tlc(size)) if against_tlc else []
     if json_path is not None:
-        write_json(_report(size, measurements), json_path)
+        write_json(_report(size, measurements, comparisons), json_path)
     if str(json_path) != "-":
         console().print(_table(measurements))
+        if comparisons:
+            console().print(_table_of_tlc(comparisons))
     if plot_path is not None:
         # Imported here: it takes a second, and is an extra.
         from model_check.plot import plot
@@ -86,7 +108,16 @@ def _require_matplotlib() -> None:
         raise click.ClickException("--plot needs matplotlib: pip install raft-ref[plot]") from None
 
 
-def _report(size: Size, measurements: Sequence[Measurement]) -> Report:
+def _require_tlc() -> None:
+    try:
+        require_tlc()
+    except TlcMissing as missing:
+        raise click.ClickException(f"--against-tlc: {missing}") from None
+
+
+def _report(
+    size: Size, measurements: Sequence[Measurement], comparisons: Sequence[Comparison]
+) -> Report:
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "bench",
@@ -102,6 +133,7 @@ def _report(size: Size, measurements: Sequence[Measurement]) -> Report:
             }
             for each in measurements
         ],
+        "against_tlc": [asdict(each) | {"ratio": each.ratio} for each in comparisons],
     }
 
 
@@ -128,6 +160,23 @@ def _table(measurements: Sequence[Measurement]) -> Table:
             _bytes(each),
             _times(each.speedup),
             _times(each.reduction),
+        )
+    return table
+
+
+def _table_of_tlc(comparisons: Sequence[Comparison]) -> Table:
+    table = Table()
+    table.add_column("three servers, no properties", no_wrap=True)
+    for name in ("states", "transitions", "TLC, s", "compiled, s", "times faster"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in comparisons:
+        table.add_row(
+            each.configuration,
+            f"{each.states:,}",
+            f"{each.transitions:,}",
+            f"{each.tlc_seconds:.1f}",
+            f"{each.seconds:.1f}",
+            _times(each.ratio),
         )
     return table
 
