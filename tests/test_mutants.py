@@ -10,11 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import spec
-from model_check import mutants
 from model_check.check import Means, Setup, check
 from model_check.cli import run
 from model_check.explore import Beam
-from model_check.mutants import MUTANTS, Mutant
+from model_check.mutants import MUTANTS, Mutant, catalogue
 from model_check.mutants.mutant import mutant
 from model_check.mutants.run import run_mutant
 from model_check.raft import Bounds
@@ -107,7 +106,7 @@ def test_the_core_itself_holds_within_the_bounds_of_every_mutant(
 
 
 def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
-    modules = [value for value in vars(mutants).values() if inspect.ismodule(value)]
+    modules = [value for value in vars(catalogue).values() if inspect.ismodule(value)]
     defined = [
         value.id
         for module in modules

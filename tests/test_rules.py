@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 import spec
 from model_check.check import Means, Setup, check
 from model_check.cli import run
-from model_check.commands.rules import name
 from model_check.engine import explorer
 from model_check.judged import JudgedNode, Obeyed
+from model_check.mutants.catalogue import name_of
 from model_check.network import Replayable
 from model_check.raft import Bounds, RaftNode, raft_system
 from raft_ref import (
@@ -370,7 +370,7 @@ def test_a_rule_that_is_stricter_than_raft_is_broken_by_the_core(rule_id: str) -
 
 def test_where_a_rule_is_obeyed_exists() -> None:
     for rule in RULES:
-        assert name(rule.implemented_by).startswith("raft_ref.")
+        assert name_of(rule.implemented_by).startswith("raft_ref.")
         assert rule.citation
         assert rule.statement.endswith((".", ".)"))
 

@@ -17,6 +17,7 @@ from model_check.mutants import MUTANTS
 from model_check.mutants.run import run_mutant
 from model_check.study.diagram import COLUMN, brief, diagram
 from raft_ref import AppendEntries, AppendEntriesReply, Entry, RequestVote, RequestVoteReply
+from spec.rules import RULES
 
 IDS = ("acknowledged-before-sync", "follower-commit-falls", "votes-counted-as-follower")
 
@@ -75,6 +76,18 @@ def test_a_page_says_what_was_changed_and_what_came_of_it(site: Path) -> None:
 def test_a_page_of_a_control_says_that_nothing_was_violated(site: Path) -> None:
     text = Page(site / "votes-counted-as-follower.html").text
     assert "Nothing is violated" in text
+
+
+def test_the_page_of_rules_links_to_the_mutants_that_are_there(site: Path) -> None:
+    directory = site.parent / "rules"
+    directory.mkdir()
+    (directory / "acknowledged-before-sync.html").touch()
+    assert run(["rules", "--html", str(directory)]) == 0
+    page = Page(directory / "rules.html")
+    assert all(rule.statement in " ".join(page.text.split()).replace("’", "'") for rule in RULES)
+    links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
+    assert links == ["acknowledged-before-sync.html"]
+    assert "raft_ref.replication.merge" in page.text
 
 
 def test_a_diagram_has_a_box_for_each_action_and_an_arrow_for_each_message_that_arrived() -> None:

@@ -8,10 +8,11 @@ import click
 from rich.table import Table
 
 from model_check.commands.options import json_option
-from model_check.commands.output import console, require_writable, write_json
-from model_check.mutants import MUTANTS
+from model_check.commands.output import console, require_writable, usable, write_json
+from model_check.mutants.catalogue import breaking, name_of
 from model_check.report import SCHEMA_VERSION, Report
-from spec.rule import Function, Rule
+from model_check.study.pages import write_rules
+from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 
 
@@ -27,7 +28,14 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     "--id", "ids", multiple=True, callback=_ids, help="Only this one; may be given several times."
 )
 @json_option
-def rules_command(*, ids: tuple[str, ...], json_path: Path | None) -> int:
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write a page of all rules, rules.html, into this directory; best into that of "
+    "raft-ref mutants --html.",
+)
+def rules_command(*, ids: tuple[str, ...], json_path: Path | None, html_path: Path | None) -> int:
     """Show the rules of Raft: what one server owes in one step, whatever else it does.
 
     Each with where the paper says so, which function of the core obeys it, and which mutants break
@@ -42,6 +50,9 @@ def rules_command(*, ids: tuple[str, ...], json_path: Path | None) -> int:
         write_json(_report(chosen), json_path)
     if str(json_path) != "-":
         console().print(_table(chosen))
+    if html_path is not None:
+        with usable(html_path):
+            write_rules(html_path)
     return 0
 
 
@@ -53,18 +64,9 @@ def _table(chosen: list[Rule]) -> Table:
     table.add_column("obeyed by", ratio=3, overflow="fold")
     table.add_column("mutants that break it first", ratio=3, overflow="fold")
     for rule in chosen:
-        mutants = ", ".join(_mutants(rule))
-        table.add_row(rule.id, rule.statement, rule.citation, name(rule.implemented_by), mutants)
+        mutants = ", ".join(breaking(rule))
+        table.add_row(rule.id, rule.statement, rule.citation, name_of(rule.implemented_by), mutants)
     return table
-
-
-def name(function: Function) -> str:
-    """Where a function of the core stands, such as ``raft_ref.election.adopt_term``."""
-    return f"{function.__module__}.{function.__qualname__}"
-
-
-def _mutants(rule: Rule) -> list[str]:
-    return [each.id for each in MUTANTS.values() if each.breaks == rule.id]
 
 
 def _report(chosen: list[Rule]) -> Report:
@@ -78,8 +80,8 @@ def _report(chosen: list[Rule]) -> Report:
                 "statement": rule.statement,
                 "citation": rule.citation,
                 "observes": sorted(rule.observes),
-                "implemented_by": name(rule.implemented_by),
-                "mutants": _mutants(rule),
+                "implemented_by": name_of(rule.implemented_by),
+                "mutants": breaking(rule),
             }
             for rule in chosen
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -13,11 +14,14 @@ from pygments.lexers import DiffLexer, PythonLexer
 
 from model_check.check import RaftReplay
 from model_check.commands.summary import describe_bounds
+from model_check.mutants.catalogue import breaking, name_of
 from model_check.mutants.run import MutantRun
 from model_check.render import describe_entries, describe_role, server_name
 from model_check.study.diagram import diagram
 from raft_ref import Candidate, Follower, IndexMap, Leader, NodeState, Role
 from spec.properties import PROPERTIES
+from spec.rule import Rule
+from spec.rules import RULES
 
 STATEMENTS = {item.name: item.statement for item in PROPERTIES}
 
@@ -49,6 +53,46 @@ def write_mutants(runs: Sequence[MutantRun], directory: Path) -> None:
             following=runs[number + 1] if number + 1 < len(runs) else None,
         )
         (directory / f"{run.mutant.id}.html").write_text(page, "utf-8")
+
+
+class RuleRow(NamedTuple):
+    """A rule in the page of all of them."""
+
+    number: int
+    rule: Rule
+    where: str
+    mutants: list[tuple[str, str | None]]
+    """Those that break it first, each with its page, if there is one."""
+
+    @property
+    def group(self) -> str:
+        """The rule's."""
+        return self.rule.group
+
+
+def write_rules(directory: Path) -> None:
+    """Write a page of all rules into ``directory``. It links to what pages of mutants there are.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = [
+        RuleRow(
+            number,
+            rule,
+            name_of(rule.implemented_by),
+            [(mutant, _page_of(mutant, directory)) for mutant in breaking(rule)],
+        )
+        for number, rule in enumerate(RULES)
+    ]
+    page = _environment().get_template("rules.html.j2").render(rules=rows)
+    (directory / "rules.html").write_text(page, "utf-8")
+
+
+def _page_of(mutant: str, directory: Path) -> str | None:
+    page = f"{mutant}.html"
+    return page if (directory / page).is_file() else None
 
 
 def _environment() -> Environment:
