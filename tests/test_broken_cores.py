@@ -50,7 +50,7 @@ def found_in(setup: Setup) -> CheckResult:
             broken_cores.truncate_without_conflict,
             Setup(bounds=Bounds(servers=2, max_log=2, values=1)),
             "CommitStability",
-            9,
+            12,
         ),
         (
             broken_cores.divide_by_zero_on_commit,
