@@ -9,28 +9,29 @@ to follows from the base by looking up, and is derived here.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
-
 import numpy as np
 
 from model_check.engine.compiled import (
     EMPTY_KEY,
     UNKNOWN,
     ZERO,
-    Int32s,
     Int64s,
-    UInt64s,
     compiled,
     find,
     inlined,
     mix,
     pair_key,
     put,
-    put_all,
     wide,
 )
-from model_check.engine.kernels import (
+from model_check.engine.kernels import find_received
+from model_check.engine.layout import (
+    COMPONENTS,
     EAGER,
+    ENTRIES,
+    FORGOTTEN,
+    LEADS,
+    LEFT,
     LIMITED,
     MISSING_CUT,
     MISSING_FORGOTTEN,
@@ -38,174 +39,20 @@ from model_check.engine.kernels import (
     MISSING_INTERNAL,
     MISSING_LEFT,
     MISSING_RECEIVED,
+    NEED_BOX,
+    NEED_BOX_IMAGES,
+    NEED_EFFECT,
+    NEED_FORGOTTEN,
+    NEED_LOCAL_IMAGES,
+    NEED_OWN,
+    NEED_RESTARTED,
+    NEED_SENT,
     NO_VIOLATION,
+    RECEIVED,
     RESTART,
-    find_received,
+    BaseTables,
+    DerivedTables,
 )
-
-_KINDS = [cast(int, np.int64(kind)) for kind in range(8)]
-NEED_EFFECT, NEED_OWN, NEED_SENT, NEED_RESTARTED, NEED_BOX = _KINDS[:5]
-NEED_LOCAL_IMAGES, NEED_BOX_IMAGES, NEED_FORGOTTEN = _KINDS[5:]
-"""What the base lacks: the first column of a note, the key in the other two."""
-
-COMPONENTS, ENTRIES, LEFT, LEADS, RECEIVED, FORGOTTEN = 0, 1, 2, 3, 4, 5
-"""What `Derived.counts` counts."""
-
-SMALLEST = 1 << 12
-
-
-class BaseTables(NamedTuple):
-    """What local states, messages and boxes do to each other. Ranges are a start and a length."""
-
-    local_node: Int32s
-    """By local state: whose it is, from 0."""
-    local_view: Int32s
-    own: Int32s
-    """By local state: the range of `own_effects` that the environment can cause."""
-    own_effects: Int32s
-    effects: Int64s
-    """By effect: the local state after it, what was sent, the fact, the rank, whether it is a
-    restart, a bit for each milestone reached, whether it may happen so and so often only."""
-    effect_keys: UInt64s
-    """Local state and message: the effect of its delivery."""
-    effect_values: Int32s
-    inboxes: Int32s
-    """By inbox: the range of `inbox_messages`."""
-    inbox_messages: Int32s
-    box_inboxes: Int32s
-    """By box and receiver: the inbox."""
-    box_left: Int32s
-    """By box and receiver: where in `left_boxes` it says what each delivery leaves."""
-    left_boxes: Int32s
-    box_losses: Int32s
-    """By box: the range of `loss_boxes`, what each loss leaves."""
-    loss_boxes: Int32s
-    sent_keys: UInt64s
-    """Box and what is sent: the box then."""
-    sent_values: Int32s
-    restarted_keys: UInt64s
-    """Box, and `way_of` its node and the one that restarts: the box then."""
-    restarted_values: Int32s
-    forgotten_keys: UInt64s
-    """Box, and the local state of a receiver: the box without what is outdated there."""
-    forgotten_values: Int32s
-    local_images: Int32s
-    """By local state and renaming."""
-    box_images: Int32s
-    origins: Int64s
-
-
-class DerivedTables(NamedTuple):
-    """What components do; see `kernels.KernelTables` for what is not explained here."""
-
-    counts: Int64s
-    local: Int32s
-    box: Int32s
-    component_keys: UInt64s
-    """Local state and box: the component."""
-    component_values: Int32s
-    inbox: Int32s
-    internal: Int64s
-    views: Int32s
-    left: Int32s
-    left_targets: Int32s
-    cut: Int32s
-    entries: Int32s
-    entry_reached: Int64s
-    received: Int64s
-    images: Int32s
-    leads: Int32s
-    lead_renamings: Int32s
-    forgotten_keys: UInt64s
-    forgotten_values: Int32s
-
-
-def empty_tables(nodes: int, renamings: int) -> DerivedTables:
-    """Tables of no components."""
-
-    def unknown(*shape: int) -> Int32s:
-        return np.full((SMALLEST, *shape), UNKNOWN, np.int32)
-
-    return DerivedTables(
-        counts=np.zeros(6, np.int64),
-        local=unknown(),
-        box=unknown(),
-        component_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
-        component_values=np.empty(2 * SMALLEST, np.int32),
-        inbox=unknown(nodes),
-        internal=np.full((SMALLEST, 3), UNKNOWN, np.int64),
-        views=unknown(),
-        left=unknown(nodes),
-        left_targets=unknown(),
-        cut=unknown(nodes),
-        entries=unknown(4),
-        entry_reached=np.zeros(SMALLEST, np.int64),
-        received=np.full((2 * SMALLEST, 4), UNKNOWN, np.int64),
-        images=unknown(renamings),
-        leads=unknown(3),
-        lead_renamings=unknown(),
-        forgotten_keys=np.full(2 * SMALLEST, EMPTY_KEY, np.uint64),
-        forgotten_values=np.empty(2 * SMALLEST, np.int32),
-    )
-
-
-_COUNTED = {
-    "local": COMPONENTS,
-    "box": COMPONENTS,
-    "inbox": COMPONENTS,
-    "internal": COMPONENTS,
-    "views": COMPONENTS,
-    "left": COMPONENTS,
-    "cut": COMPONENTS,
-    "images": COMPONENTS,
-    "leads": COMPONENTS,
-    "left_targets": LEFT,
-    "entries": ENTRIES,
-    "entry_reached": ENTRIES,
-    "lead_renamings": LEADS,
-}
-"""By table: what counts its rows."""
-
-
-def with_room(tables: DerivedTables, room: int) -> DerivedTables:
-    """The same tables, each with room for ``room`` more rows."""
-    grown = {}
-    for name, counted in _COUNTED.items():
-        old, used = getattr(tables, name), int(tables.counts[counted])
-        if used + room > len(old):
-            new = np.full((2 * (used + room), *old.shape[1:]), UNKNOWN, old.dtype)
-            new[:used] = old[:used]
-            grown[name] = new
-    for name, counted in (("component", COMPONENTS), ("forgotten", FORGOTTEN)):
-        needed = 2 * (int(tables.counts[counted]) + room)
-        old_keys, old_values = getattr(tables, f"{name}_keys"), getattr(tables, f"{name}_values")
-        if needed > len(old_keys):
-            known = old_keys != EMPTY_KEY
-            keys, values = np.full(_size(needed), EMPTY_KEY), np.empty(_size(needed), np.int32)
-            put_all(keys, values, old_keys[known], old_values[known])
-            grown |= {f"{name}_keys": keys, f"{name}_values": values}
-    needed = 2 * (int(tables.counts[RECEIVED]) + room)
-    if needed > len(tables.received):
-        received = np.full((_size(needed), 4), UNKNOWN, np.int64)
-        move_received(tables.received, received)
-        grown["received"] = received
-    return tables._replace(**grown)
-
-
-def _size(needed: int) -> int:
-    """The size of a table of so many slots, with some to spare: a power of two."""
-    return 1 << (2 * needed - 1).bit_length()
-
-
-@compiled
-def move_received(old: Int64s, new: Int64s) -> None:
-    """Enter what one table holds into another."""
-    for slot in range(old.shape[0]):
-        if old[slot, 0] != UNKNOWN:
-            key = old[slot, 0]
-            free = find_received(new, key >> 32, key & 0xFFFFFFFF)
-            for column in range(4):
-                new[free, column] = old[slot, column]
 
 
 @inlined

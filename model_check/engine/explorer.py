@@ -18,14 +18,8 @@ import numpy as np
 
 from model_check.engine.beam import thinned
 from model_check.engine.compiled import Int64s
-from model_check.engine.kernels import (
-    GROUP,
-    NO_VIOLATION,
-    Buffers,
-    KernelTables,
-    expand,
-    hash_row,
-)
+from model_check.engine.kernels import expand, hash_row
+from model_check.engine.layout import GROUP, NO_VIOLATION, Buffers, KernelTables
 from model_check.engine.storage import Partition, cores, memory_available, memory_used
 from model_check.engine.symmetry import Group
 from model_check.engine.tables import Tables
@@ -72,7 +66,7 @@ class Options:
     symmetry: bool | None = None
     """Whether to explore one state of each orbit; None for where it is possible."""
     eager: bool = False
-    """Whether nodes send at once what they could send without changing; see `kernels.EAGER`."""
+    """Whether nodes send at once what they could send without changing; see `layout.EAGER`."""
     forget: bool = False
     """Whether messages that can never again do anything are forgotten; see `kernels.forget`."""
     beam: Beam | None = None

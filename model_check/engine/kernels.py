@@ -2,9 +2,8 @@
 
 A *row* is a global state: the component of each node, then the memory. `expand` writes the
 successors of some rows into buffers, one buffer for each *owner*: rows are shared out among the
-workers by their hash, and only the owner of a row stores it
-(`storing.insert`). So workers never wait for
-each other, and what is found does not depend on how many there are.
+workers by their hash, and only the owner of a row stores it (`storing.insert`). So workers never
+wait for each other, and what is found does not depend on how many there are.
 
 What a kernel needs to know of the system stands in `KernelTables`, as far as it was asked for.
 Where an entry is missing, the kernel notes what it lacks, takes back what it has written for that
@@ -13,8 +12,6 @@ row, and goes on with the next.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
-
 import numpy as np
 
 from model_check.engine.compiled import (
@@ -22,8 +19,6 @@ from model_check.engine.compiled import (
     ZERO,
     Int32s,
     Int64s,
-    UInt32s,
-    UInt64s,
     Word,
     compiled,
     find,
@@ -32,110 +27,24 @@ from model_check.engine.compiled import (
     pair_key,
     wide,
 )
-
-NO_VIOLATION = cast(int, np.int64(1 << 20))
-"""The rank of what breaks nothing: beyond that of every property."""
-BEYOND = cast(int, np.int64(-2))
-"""The rank of a memory in which something has happened too often: no step leads there."""
-RESTART = cast(int, np.int64(1 << 30))
-"""Marks, in an entry's last column, a step that breaks the node's connections."""
-EAGER = cast(int, np.int64(1 << 29))
-"""Marks there a step that only sends: it changes neither the node nor what is remembered.
-
-Where a message once sent stays in flight, such a step takes nothing away: whatever could happen
-before it can happen after it, and leads to the same but for some more messages in flight. So after
-it nothing can be missed that could be reached without it: the state after it *simulates* the one
-before (P. A. Abdulla, K. Cerans, B. Jonsson and Y.-K. Tsay, "General Decidability Theorems for
-Infinite-State Systems", 1996: transitions are monotonic in what is in flight). Properties see
-nothing of what is in flight. With eager sends, a state with such a step has that one step alone;
-since its box grows by it, this ends. Verdicts are the same; a run to a violation may be longer.
-"""
-LIMITED = cast(int, np.int64(1 << 28))
-"""Marks there a step that may happen so and so often only. It stands for one transition, and what
-it reaches stands in `KernelTables.entry_reached`."""
-
-_KINDS = [cast(int, np.int64(kind)) for kind in range(9)]
-MISSING_INTERNAL, MISSING_RECEIVED, MISSING_MEMORY, MISSING_PAIR = _KINDS[:4]
-MISSING_LEFT, MISSING_CUT, MISSING_IMAGES, MISSING_MEMORY_IMAGES = _KINDS[4:8]
-MISSING_FORGOTTEN = _KINDS[8]
-"""What a table lacks: the first column of a note, the key in the other two."""
-GROUP = 256
-"""Rows that are looked up together, so that their waits for memory overlap."""
-
-
-class KernelTables(NamedTuple):
-    """All that the search knows of the system. See `model_check.engine.derived`."""
-
-    local: Int32s
-    """By component: its local state."""
-    box: Int32s
-    """By component: what it has in flight."""
-    inbox: Int32s
-    """By component and receiver: what may be delivered; 0 for nothing."""
-    internal: Int64s
-    """By component, what may happen to it by itself: a list, which is its first entry, then its
-    length and the transitions it stands for in one number, then a bit for each milestone that
-    these reach."""
-    views: Int32s
-    """By component: what pair properties see of it."""
-    left: Int32s
-    """By component and receiver: where in `left_targets` it says what a delivery leaves of it."""
-    left_targets: Int32s
-    cut: Int32s
-    """By component and node: what it becomes when that node restarts."""
-    entries: Int32s
-    """By entry: the component it leads to, its fact, its rank, its position among deliveries."""
-    entry_reached: Int64s
-    """By entry that is `LIMITED`: a bit for each milestone that it reaches."""
-    received: Int64s
-    """What deliveries do: component and inbox, then a list as above; an open-addressing table."""
-    forgotten_keys: UInt64s
-    """Component, and the local state of another node: the component without what can never again
-    do anything to that node."""
-    forgotten_values: Int32s
-    memory_keys: UInt64s
-    """Memory and fact: the memory then."""
-    memory_values: Int32s
-    memory_rank: Int32s
-    pair_keys: UInt64s
-    """Two views: the rank of what they break together."""
-    pair_values: Int32s
-    images: Int32s
-    """By component and renaming: the component under other names."""
-    leads: Int32s
-    """By component: its least image as node 1, and which renamings give it, as a range of..."""
-    lead_renamings: Int32s
-    memory_images: Int32s
-    origins: Int64s
-    """By renaming and node: whose name that node's is."""
-
-
-class Buffers(NamedTuple):
-    """What one worker found, by owner; and what it lacked."""
-
-    rows: Int32s
-    parents: UInt32s
-    hashes: UInt64s
-    stabilizers: Int32s
-    """How many renamings leave the row as it is."""
-    counts: Int64s
-    """By owner: how many rows there are."""
-    missing: Int64s
-    deferred: Int64s
-    """Rows to expand again, once what is missing has been filled in."""
-    reached: Int64s
-    """A bit for each milestone that was reached; then the same for a row that is not done."""
-    worst: Int64s
-    """The lowest rank of a violation, and the row whose step led there."""
-    ways: Int64s
-    """Scratch: lists, each by its first entry and its end, the node and the sender."""
-    scratch: Int32s
-    """Scratch: two rows."""
-    before: Int64s
-    """Scratch: counts by owner."""
-    touched: UInt64s
-    """Scratch: `GROUP` words."""
-
+from model_check.engine.layout import (
+    BEYOND,
+    EAGER,
+    LIMITED,
+    MISSING_CUT,
+    MISSING_FORGOTTEN,
+    MISSING_IMAGES,
+    MISSING_INTERNAL,
+    MISSING_LEFT,
+    MISSING_MEMORY,
+    MISSING_MEMORY_IMAGES,
+    MISSING_PAIR,
+    MISSING_RECEIVED,
+    NO_VIOLATION,
+    RESTART,
+    Buffers,
+    KernelTables,
+)
 
 # --- rows ------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple
 
-from model_check.engine.kernels import NO_VIOLATION
+from model_check.engine.layout import NO_VIOLATION
 from model_check.engine.values import Number, Values
 from model_check.explore import AsymmetryError, MistakenClaim
 from model_check.interned import Memo

@@ -13,10 +13,7 @@ from model_check.engine.compiled import (
     UInt32s,
     UInt64s,
 )
-from model_check.engine.kernels import (
-    GROUP,
-    Buffers,
-)
+from model_check.engine.layout import GROUP, Buffers
 from model_check.engine.storing import (
     insert,
     rebuild,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from model_check.engine.compiled import Int32s, UInt32s, UInt64s, Word, compiled, inlined, wide
-from model_check.engine.kernels import GROUP, Buffers, hash_row, is_same
+from model_check.engine.kernels import hash_row, is_same
+from model_check.engine.layout import GROUP, Buffers
 
 
 @inlined

@@ -12,12 +12,13 @@ from typing import Generic
 
 import numpy as np
 
-from model_check.engine import derived, kernels
+from model_check.engine import derived, kernels, layout
 from model_check.engine.arrays import Column, Lookup, numbers
 from model_check.engine.compiled import UNKNOWN, Int32s, Int64s
-from model_check.engine.derived import BaseTables, derive, empty_tables, way_of, with_room
+from model_check.engine.derived import derive, way_of
+from model_check.engine.growing import empty_tables, with_room
 from model_check.engine.judgements import Judgements
-from model_check.engine.kernels import KernelTables
+from model_check.engine.layout import BaseTables, KernelTables
 from model_check.engine.steps import Effect, Steps
 from model_check.engine.symmetry import Group
 from model_check.engine.values import Number, Values
@@ -160,11 +161,11 @@ class Tables(Generic[S, E, O, M, Q, H]):
         of_properties = np.isin(requests[:, 0], _OF_PROPERTIES)
         for kind, high, low in requests[of_properties].tolist():
             match kind:
-                case kernels.MISSING_MEMORY:
+                case layout.MISSING_MEMORY:
                     self._remembered.enter(high, low, self._judgements.remembered(high, low))
-                case kernels.MISSING_PAIR:
+                case layout.MISSING_PAIR:
                     self._compared.enter(high, low, self._judgements.compared(high, low))
-                case kernels.MISSING_MEMORY_IMAGES:
+                case layout.MISSING_MEMORY_IMAGES:
                     self._memory_images.pad(len(self._values.memories))
                     self._memory_images.array[high] = self._values.memory_images[high]
         self._derive(requests[~of_properties])
@@ -198,12 +199,12 @@ class Tables(Generic[S, E, O, M, Q, H]):
         """The steps that a derivation noted it lacks; those under other names come on top."""
         for kind, high, low in notes:
             match kind:
-                case derived.NEED_EFFECT:
+                case layout.NEED_EFFECT:
                     yield (
                         *self._values.locals[high],
                         self._node.arrival(self._values.messages[low])[1],
                     )
-                case derived.NEED_OWN:
+                case layout.NEED_OWN:
                     node, state = self._values.locals[high]
                     for event in self._node.events(node, state):
                         yield node, state, event
@@ -216,30 +217,30 @@ class Tables(Generic[S, E, O, M, Q, H]):
     def _meet(self, kind: int, high: int, low: int) -> None:
         """Find out what a derivation noted that the base lacks."""
         match kind:
-            case derived.NEED_EFFECT:
+            case layout.NEED_EFFECT:
                 effect = self._effect_number(self._steps.delivered[high, low])
                 self._delivered.enter(high, low, effect)
-            case derived.NEED_OWN:
+            case layout.NEED_OWN:
                 self._list_own_effects(high)
-            case derived.NEED_SENT:
+            case layout.NEED_SENT:
                 sent = self._network.send(self._values.boxes[high], self._values.sent[low])
                 self._sent.enter(high, low, self._values.boxes.number(sent))
-            case derived.NEED_RESTARTED:
+            case layout.NEED_RESTARTED:
                 sender, restarted = divmod(low, way_of(1, 0))
                 left = self._network.restart(self._values.boxes[high], sender + 1, restarted + 1)
                 self._restarted.enter(high, low, self._values.boxes.number(left))
-            case derived.NEED_FORGOTTEN:
+            case layout.NEED_FORGOTTEN:
                 self._forgotten.enter(high, low, self._kept[high, low])
-            case derived.NEED_BOX:
+            case layout.NEED_BOX:
                 self._analyse_box(high)
-            case derived.NEED_LOCAL_IMAGES:
+            case layout.NEED_LOCAL_IMAGES:
                 images = self._values.local_images[high]
                 self._values.view_images.enter(
                     [self._values.local_views[image] for image in images.tolist()]
                 )
                 self._local_images.pad(len(self._values.locals))
                 self._local_images.array[high] = images
-            case derived.NEED_BOX_IMAGES:
+            case layout.NEED_BOX_IMAGES:
                 images = self._values.box_images[high]
                 self._box_images.pad(len(self._values.boxes))
                 self._box_images.array[high] = images
@@ -353,9 +354,9 @@ class Tables(Generic[S, E, O, M, Q, H]):
 
 
 _OF_PROPERTIES = (
-    kernels.MISSING_MEMORY,
-    kernels.MISSING_PAIR,
-    kernels.MISSING_MEMORY_IMAGES,
+    layout.MISSING_MEMORY,
+    layout.MISSING_PAIR,
+    layout.MISSING_MEMORY_IMAGES,
 )
 """What is missing that has nothing to do with components."""
 

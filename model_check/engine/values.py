@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeAlias, cast
 
-from model_check.engine import kernels
+from model_check.engine import layout
 from model_check.engine.arrays import numbers
-from model_check.engine.kernels import NO_VIOLATION
+from model_check.engine.layout import NO_VIOLATION
 from model_check.engine.symmetry import Group
 from model_check.explore import AsymmetryError
 from model_check.interned import Memo, Numbering
@@ -87,7 +87,7 @@ class Values(Generic[S, E, O, M, Q, H]):
         number = self.memories.number(memory)
         if number == known:
             is_beyond = self.system.watch.is_beyond(memory)
-            rank = kernels.BEYOND if is_beyond else self.rank(self.system.watch.judge(memory))
+            rank = layout.BEYOND if is_beyond else self.rank(self.system.watch.judge(memory))
             self.memory_rank.append(rank)
         return number
 
