@@ -161,7 +161,7 @@ def changes(before: NodeState, after: NodeState) -> list[str]:
         *_role_fields(before.role, after.role),
     )
     found = [f"{field}: {old} → {new}" for field, old, new in shown if old != new]
-    if not found and before != after:
+    if not found and before != after and isinstance(before, ObservedState):
         return ["(only what cannot be observed)"]
     return found
 
