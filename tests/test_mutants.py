@@ -15,7 +15,7 @@ from model_check.cli import run
 from model_check.explore import Beam
 from model_check.mutants import MUTANTS, Mutant, catalogue
 from model_check.mutants.mutant import mutant
-from model_check.mutants.run import run_mutant
+from model_check.mutants.run import WORKERS_OF_BEAM, run_mutant
 from model_check.raft import Bounds
 from raft_ref import NodeState, RequestVote, Term, election
 from raft_ref.events import Transition
@@ -98,7 +98,10 @@ def test_the_core_itself_holds_within_the_bounds_of_every_mutant(
     bounds: Bounds, beam: Beam | None
 ) -> None:
     """Or by a beam, if that is what finds the mutant, nothing is found."""
-    found = check(Setup(bounds=bounds), means=Means(eager=True, forget=beam is None, beam=beam))
+    means = Means(eager=True, forget=True)
+    if beam is not None:
+        means = Means(eager=True, beam=beam, workers=WORKERS_OF_BEAM)
+    found = check(Setup(bounds=bounds), means=means)
     assert found.exploration.verdict == ("holds" if beam is None else "inconclusive")
 
 

@@ -20,6 +20,7 @@ from model_check.check import (
 )
 from model_check.explore import Beam, Budget
 from model_check.mutants import MUTANTS
+from model_check.mutants.run import WORKERS_OF_BEAM
 from model_check.raft import Bounds
 from spec.properties import PROPERTY_NAMES
 
@@ -211,6 +212,7 @@ def _mutant(context: click.Context, _option: object, name: str | None) -> str | 
         "properties": mutant.violable,
         "eager": mutant.eager,
         "search": "bfs" if mutant.beam is None else "beam",
+        "workers": None if mutant.beam is None else WORKERS_OF_BEAM,
         "width": None if mutant.beam is None else mutant.beam.width,
         "seed": None if mutant.beam is None else mutant.beam.seed,
     }

@@ -59,7 +59,7 @@ LEADER_AGAIN = Bounds(
 )
 
 
-NARROW = Beam(width=10)
+NARROW = Beam(width=4)
 
 _BECOME_LEADER = election.become_leader
 _HANDLE_APPEND_ENTRIES = replication.handle_append_entries

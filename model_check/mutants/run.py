@@ -18,6 +18,7 @@ MutantVerdict: TypeAlias = Literal["killed", "survived", "equivalent", "control"
 `control`: no property of Figure 3 was, as argued. `inconclusive`: a budget ran out first."""
 
 VERDICTS: tuple[MutantVerdict, ...] = get_args(MutantVerdict)
+WORKERS_OF_BEAM = 2
 AUXILIARY = tuple(name for name in PROPERTY_NAMES if name not in FIGURE_3)
 
 
@@ -93,8 +94,9 @@ def run_mutant(
 
 
 def means_of(mutant: Mutant) -> Means:
-    """How it is explored."""
-    return Means(eager=mutant.eager, beam=mutant.beam)
+    """How it is explored. What a beam finds depends on the number of workers, so that is fixed."""
+    workers = None if mutant.beam is None else WORKERS_OF_BEAM
+    return Means(eager=mutant.eager, beam=mutant.beam, workers=workers)
 
 
 def _verdict(mutant: Mutant, decided: CheckResult) -> MutantVerdict:
