@@ -22,7 +22,6 @@ from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
 from model_check.mutants.run import MutantRun, MutantVerdict, run_mutant
 from model_check.report import SCHEMA_VERSION, Report
-from model_check.study.pages import write_mutants
 from spec.properties import PROPERTY_NAMES
 
 FAILURES: tuple[MutantVerdict, ...] = ("survived", "inconclusive")
@@ -98,6 +97,9 @@ def mutants_command(
         console().print(_table(runs))
         click.echo(_summary(runs))
     if html_path is not None:
+        # Imported here, since not everyone has a use for templates.
+        from model_check.study.pages import write_mutants
+
         with usable(html_path):
             write_mutants(runs, html_path)
     return _exit_code(runs)

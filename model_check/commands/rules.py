@@ -11,7 +11,6 @@ from model_check.commands.options import json_option
 from model_check.commands.output import console, require_writable, usable, write_json
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.report import SCHEMA_VERSION, Report
-from model_check.study.pages import write_rules
 from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 
@@ -51,6 +50,9 @@ def rules_command(*, ids: tuple[str, ...], json_path: Path | None, html_path: Pa
     if str(json_path) != "-":
         console().print(_table(chosen))
     if html_path is not None:
+        # Imported here, since not everyone has a use for templates.
+        from model_check.study.pages import write_rules
+
         with usable(html_path):
             write_rules(html_path)
     return 0
