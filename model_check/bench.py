@@ -36,8 +36,8 @@ class Configuration:
 
     @property
     def is_for_tlc(self) -> bool:
-        """Whether TLC explores it in minutes."""
-        return self.complete_reference is not None
+        """Whether TLC explores it in a minute."""
+        return self.complete_reference == "small"
 
     def is_in(self, size: Size) -> bool:
         """Whether a benchmark of ``size`` has it."""
@@ -236,7 +236,7 @@ class Comparison:
 
 def compare_with_tlc(size: Size) -> Iterator[Comparison]:
     """Explore the configurations of a benchmark of ``size`` with TLC, too: those that it explores
-    in minutes. No properties, since TLC has its own.
+    in a minute. No properties, since TLC has its own.
 
     Raises:
         MeasurementError: if it finds other states or transitions.

@@ -93,8 +93,13 @@ class Bounds:
 
     def _check_script(self, line: str) -> None:
         match line.split():
+            case ["restart", _] if not self.restarts:
+                raise ValueError(f"{line!r} in the script needs restarts")
+            case ["heartbeat", _] if not self.heartbeats:
+                raise ValueError(f"{line!r} in the script needs heartbeats")
             case [word, number] if word in _SCRIPTED.values() and number.isdecimal():
-                if not 1 <= int(number) <= self.servers:
+                # As it is written there, or the event would never be the one in the script.
+                if number not in map(str, range(1, self.servers + 1)):
                     raise ValueError(f"script: there is no server {number}")
             case _:
                 words = ", ".join(_SCRIPTED.values())

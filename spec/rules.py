@@ -191,7 +191,8 @@ def vote_grant_term(step: Conduct) -> Broken | None:
     implemented_by=election.start_election,
 )
 def vote_request_truthful(step: Conduct) -> Broken | None:
-    """Who asks for votes does so in its own term, voted for itself, and claims no longer log."""
+    """Who asks for votes does so in its own term, has voted for itself, and does not overstate its
+    log."""
     after = step.after.state
     own = after.log.last_term, after.log.last_index
     for request in step.sent(RequestVote):

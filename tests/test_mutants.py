@@ -302,6 +302,15 @@ def test_check_takes_the_bounds_of_a_mutant_where_none_are_given(
     assert json.loads(capsys.readouterr().out)["bounds"]["servers"] == 3
 
 
+@pytest.mark.parametrize("elsewhere", [["--network", "fifo"], ["--engine", "reference"]])
+def test_a_mutant_that_is_faster_with_eager_sends_goes_without_where_it_must(
+    elsewhere: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["check", "--mutant", "applied-before-committed", *elsewhere]
+    assert run([*arguments, "--max-seconds", "1", "--json", "-"]) in {1, 4}
+    assert json.loads(capsys.readouterr().out)["reduced"] is False
+
+
 def test_a_run_of_a_mutant_is_replayed_on_the_mutant(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

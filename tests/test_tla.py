@@ -14,6 +14,7 @@ CONFIGURATIONS = [
     Setup(bounds=Bounds(servers=1, max_term=2, max_log=2, restarts=True), properties=()),
     Setup(bounds=Bounds(servers=2, max_term=2, values=1, restarts=True), properties=()),
     Setup(bounds=Bounds(servers=2, max_log=3, values=1, max_entries=2), properties=()),
+    Setup(bounds=Bounds(servers=2, max_term=2, max_log=2, values=1), properties=()),
     Setup(bounds=Bounds(), properties=()),
     Setup(bounds=Bounds(max_log=0, restarts=True), properties=()),
     Setup(bounds=Bounds(servers=2, restarts=True), network="once", properties=()),
@@ -37,7 +38,7 @@ def describe(setup: Setup) -> str:
 @pytest.mark.parametrize("setup", CONFIGURATIONS, ids=describe)
 def test_tlc_finds_as_many_states_and_transitions(setup: Setup) -> None:
     try:
-        found = run_tlc(setup)
+        found = run_tlc(setup, workers=1)  # several report a depth that is not quite exact
     except TlcMissing as missing:
         pytest.skip(str(missing))
     ours = check(setup, means=Means(symmetry=False)).exploration

@@ -20,11 +20,9 @@ from model_check.commands.output import (
 from model_check.explore import Budget
 from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
-from model_check.mutants.run import MutantRun, MutantVerdict, run_mutant
+from model_check.mutants.run import MutantRun, run_mutant
 from model_check.report import SCHEMA_VERSION, Report
 from spec.properties import PROPERTY_NAMES
-
-FAILURES: tuple[MutantVerdict, ...] = ("survived", "inconclusive")
 
 
 def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, ...]:

@@ -372,11 +372,13 @@ def means_from(
         refuse(given(context, _OF_BEAM), "belongs to --search beam")
     elif engine == "reference":
         raise click.UsageError("--search beam belongs to --engine compiled")
+    # If a mutant asks for it, it is for speed alone, and goes where it can.
+    can_reduce = engine != "reference" and context.params["network"] == "replayable"
     return Means(
         engine=engine,
         workers=options["workers"],
         symmetry=symmetry,
-        eager=options["eager"],
+        eager=options["eager"] and can_reduce,
         forget=forget,
         beam=_beam_from(options),
     )

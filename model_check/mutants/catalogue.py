@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from model_check.mutants import commit, controls, election, persistence, replication
-from model_check.mutants.mutant import Function, Mutant
-from spec.rule import Rule
+from model_check.mutants.mutant import Mutant
+from spec.rule import Function, Rule
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {

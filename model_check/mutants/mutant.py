@@ -21,11 +21,11 @@ from model_check.explore import Beam
 from model_check.raft import Bounds
 from raft_ref import Event, NodeState, PersistentState
 from spec.properties import FIGURE_3, PROPERTY_NAMES
+from spec.rule import Function
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Function: TypeAlias = Callable[..., object]
 CrashLeaves: TypeAlias = Callable[[Event, PersistentState, PersistentState], PersistentState]
 """What a crash leaves of a write that an event caused: from the state before, and after it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from model_check.check import CheckResult, Means, Setup, check
 from model_check.explore import UNLIMITED, Budget, Figures, ignore
@@ -17,7 +17,6 @@ MutantVerdict: TypeAlias = Literal["killed", "survived", "equivalent", "control"
 """`killed`: a property was violated. `survived`: none was, within the bounds. `equivalent` and
 `control`: no property of Figure 3 was, as argued. `inconclusive`: a budget ran out first."""
 
-VERDICTS: tuple[MutantVerdict, ...] = get_args(MutantVerdict)
 WORKERS_OF_BEAM = 2
 AUXILIARY = tuple(name for name in PROPERTY_NAMES if name not in FIGURE_3)
 
