@@ -90,11 +90,11 @@ def _moment(
     system: System[S, E, O, M, Q, H], state: State[S, Q, H], action: Action[E, M]
 ) -> Moment[S, E, O, M]:
     match action:
-        case Occur(node, event):
+        case Occur(node, event, choice):
             pass
-        case Deliver(message):
+        case Deliver(message, choice):
             node, event = system.node.arrival(message)
         case Lose():
             return Moment(action, None, None, None)
     before = state.nodes[node - 1]
-    return Moment(action, node, before, attempt(system.node, node, before, event))
+    return Moment(action, node, before, attempt(system.node, node, before, event)[choice])

@@ -83,8 +83,8 @@ class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
         self.state_numbers: Numbering[S] = Numbering()
         self.event_numbers: Numbering[E] = Numbering()
         self.message_numbers: Numbering[M] = Numbering()
-        self.outcomes: dict[tuple[int, int, int], Outcome[S, O, M]] = {}
-        """Every step ever made: the node's own outcome, by node, state and event."""
+        self.original_outcomes: Numbering[Outcome[S, O, M]] = Numbering()
+        self._outcomes = Memo(self._find_outcomes)
         self._enabled: dict[tuple[int, int], tuple[int, ...]] = {}
         self._arrivals: dict[int, tuple[NodeNumber, int]] = {}
 
@@ -102,17 +102,30 @@ class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
             enabled = self._enabled[node, state] = tuple(map(self.event_numbers.number, events))
         return enabled
 
-    def step(self, node: NodeNumber, state: int, event: int) -> Outcome[int, int, int]:
-        key = (node, state, event)
-        if key not in self.outcomes:
-            self.outcomes[key] = attempt(
-                self.node, node, self.state_numbers[state], self.event_numbers[event]
-            )
-        outcome = self.outcomes[key]
+    def outcomes(
+        self, node: NodeNumber, state: int, event: int
+    ) -> tuple[Outcome[int, int, int], ...]:
+        """The node's own, whose numbers are put out."""
+        return self._outcomes[node, state, event]
+
+    @property
+    def calls(self) -> int:
+        """How often the node's own step function was called."""
+        return len(self._outcomes)
+
+    def _find_outcomes(
+        self, key: tuple[NodeNumber, int, int]
+    ) -> tuple[Outcome[int, int, int], ...]:
+        node, state, event = key
+        found = attempt(self.node, node, self.state_numbers[state], self.event_numbers[event])
+        return tuple(map(self._interned, found))
+
+    def _interned(self, outcome: Outcome[S, O, M]) -> Outcome[int, int, int]:
         return Outcome(
             self.state_numbers.number(outcome.state),
-            messages=tuple(map(self.message_numbers.number, outcome.messages)),
-            failure=outcome.failure,
+            (self.original_outcomes.number(outcome),),
+            tuple(map(self.message_numbers.number, outcome.messages)),
+            outcome.failure,
         )
 
     def arrival(self, message: int) -> tuple[NodeNumber, int]:
@@ -200,11 +213,12 @@ class InternedWatch(Watch[int, int, int, int, int], Generic[S, E, O, M, H]):
         self, node: NodeNumber, before: int, event: int, outcome: Outcome[int, int, int]
     ) -> Observation:
         """What the original step gives to see: asked once a step, so nothing is kept here."""
+        (number,) = outcome.outputs
         seen = self._watch.observe(
             node,
             self._node.state_numbers[before],
             self._node.event_numbers[event],
-            self._node.outcomes[node, before, event],
+            self._node.original_outcomes[number],
         )
         fact = None if seen.fact is None else self._facts.number(seen.fact)
         return Observation(fact, seen.violation, seen.reached)
@@ -271,29 +285,31 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
         network = cast("Network[int, Hashable]", system.network)
         super().__init__(node, InternedNetwork(network), InternedWatch(system.watch, node))
         self._interned_node = node
-        self._local_steps: dict[tuple[NodeNumber, int, int], LocalStep[int, int]] = {}
+        self._local_steps: dict[tuple[NodeNumber, int, int], tuple[LocalStep[int, int], ...]] = {}
 
-    def local_step(self, node: NodeNumber, before: int, event: int) -> LocalStep[int, int]:
-        """What the original's step would be, computed once."""
+    def local_steps(
+        self, node: NodeNumber, before: int, event: int
+    ) -> tuple[LocalStep[int, int], ...]:
+        """What the original's steps would be, computed once."""
         key = (node, before, event)
-        local = self._local_steps.get(key)
-        if local is None:
-            local = self._local_steps[key] = super().local_step(node, before, event)
-        return local
+        steps = self._local_steps.get(key)
+        if steps is None:
+            steps = self._local_steps[key] = super().local_steps(node, before, event)
+        return steps
 
     @property
     def core_calls(self) -> int:
         """How often the original's step function was called."""
-        return len(self._interned_node.outcomes)
+        return self._interned_node.calls
 
     def original(self, action: Action[int, int]) -> Action[E, M]:
         """The action of the original system that ``action`` stands for."""
         events, messages = self._interned_node.event_numbers, self._interned_node.message_numbers
         match action:
-            case Occur(node, event):
-                return Occur(node, events[event])
-            case Deliver(message):
-                return Deliver(messages[message])
+            case Occur(node, event, choice):
+                return Occur(node, events[event], choice)
+            case Deliver(message, choice):
+                return Deliver(messages[message], choice)
             case Lose(message):
                 return Lose(messages[message])
 

@@ -7,7 +7,8 @@ events the environment may cause in a state, and a step function. Combine it wit
 
 What can happen in a state is a finite choice of *actions*: the environment causes an event at a
 node, the network delivers a message, or loses one. One action is one step of at most one node,
-which runs to its end: handlers are atomic. Given the action, the next state is determined.
+which runs to its end: handlers are atomic. A node may have a choice of what to make of an event;
+then each choice is an action of its own. Given the action, the next state is determined.
 """
 
 from __future__ import annotations
@@ -64,9 +65,14 @@ class Node(ABC, Generic[S, E, O, M]):
     def events(self, node: NodeNumber, state: S) -> Iterable[E]:
         """What the environment may do to ``node`` now, within bounds, in a fixed order."""
 
-    @abstractmethod
     def step(self, node: NodeNumber, state: S, event: E) -> Outcome[S, O, M]:
         """What ``event`` makes of ``node``. An exception counts as a violation of `TOTALITY`."""
+        raise NotImplementedError(f"{type(self).__name__} gives neither step nor outcomes")
+
+    def outcomes(self, node: NodeNumber, state: S, event: E) -> tuple[Outcome[S, O, M], ...]:
+        """All that ``event`` may make of ``node``, in a fixed order: what `step` says, unless the
+        node has a choice. If there is nothing, the event does not happen."""
+        return (self.step(node, state, event),)
 
     def foresee(self, steps: Iterable[tuple[NodeNumber, S, E]]) -> None:
         """Told which steps are about to be asked for. A node that is slow may take many at once."""
@@ -86,6 +92,14 @@ class Node(ABC, Generic[S, E, O, M]):
         the receiver may ever come to. An explorer that makes use of such claims checks them.
         """
         return False
+
+    def simulates(self, state: S, other: S) -> bool:
+        """Whether a node in ``state`` may do all that one in ``other`` may, and still may then.
+
+        Properties see no difference between the two. An explorer that makes use of such claims
+        believes them.
+        """
+        return state == other
 
     @abstractmethod
     def is_restart(self, event: E) -> bool:
@@ -113,6 +127,8 @@ class Occur(Generic[E]):
 
     node: NodeNumber
     event: E
+    choice: int = 0
+    """Which of the `Node.outcomes` it has."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,8 @@ class Deliver(Generic[M]):
     """The network delivers a message."""
 
     message: M
+    choice: int = 0
+    """Which of the `Node.outcomes` that has."""
 
 
 @dataclass(frozen=True)
@@ -320,21 +338,27 @@ class System(Generic[S, E, O, M, Q, H]):
         nodes, in_flight, memory = state
         for node, before in enumerate(nodes, start=1):
             for event in self.node.events(node, before):
-                local = self.local_step(node, before, event)
-                led = self._combine(state, node, local, in_flight)
-                if led is not None:
-                    yield Occur(node, event), *led
+                for choice, led in self._led(state, node, event, in_flight):
+                    yield Occur(node, event, choice), *led
         for sender, own in enumerate(in_flight, start=1):
             for deliver, left in self.network.deliveries(own):
                 node, event = self.node.arrival(deliver.message)
-                local = self.local_step(node, nodes[node - 1], event)
                 remaining = in_flight if left == own else _with(in_flight, sender, left)
-                led = self._combine(state, node, local, remaining)
-                if led is not None:
-                    yield deliver, *led
+                for choice, led in self._led(state, node, event, remaining):
+                    yield Deliver(deliver.message, choice), *led
         for sender, own in enumerate(in_flight, start=1):
             for lose, left in self.network.losses(own):
                 yield lose, State(nodes, _with(in_flight, sender, left), memory), None, ()
+
+    def _led(
+        self, state: State[S, Q, H], node: NodeNumber, event: E, left: tuple[Q, ...]
+    ) -> Iterator[tuple[int, tuple[State[S, Q, H], Violation | None, tuple[str, ...]]]]:
+        """For each choice that ``node`` has, and that is enabled: where it leads."""
+        before = state.nodes[node - 1]
+        for choice, local in enumerate(self.local_steps(node, before, event)):
+            led = self._combine(state, node, local, left)
+            if led is not None:
+                yield choice, led
 
     def take(
         self, state: State[S, Q, H], action: Action[E, M]
@@ -342,29 +366,37 @@ class System(Generic[S, E, O, M, Q, H]):
         """Where ``action`` leads, what it breaks and reaches; None if it is not enabled."""
         nodes, in_flight, memory = state
         match action:
-            case Occur(node, event):
+            case Occur(node, event, choice):
                 if event not in self.node.events(node, nodes[node - 1]):
                     return None
                 left = in_flight
-            case Deliver(message):
+            case Deliver(message, choice):
                 sender = self.node.sender(message)
                 deliveries = dict(self.network.deliveries(in_flight[sender - 1]))
-                if action not in deliveries:
+                if Deliver(message) not in deliveries:
                     return None
                 node, event = self.node.arrival(message)
-                left = _with(in_flight, sender, deliveries[action])
+                left = _with(in_flight, sender, deliveries[Deliver(message)])
             case Lose(message):
                 sender = self.node.sender(message)
                 losses = dict(self.network.losses(in_flight[sender - 1]))
                 if action not in losses:
                     return None
                 return State(nodes, _with(in_flight, sender, losses[action]), memory), None, ()
-        local = self.local_step(node, nodes[node - 1], event)
-        return self._combine(state, node, local, left)
+        local_steps = self.local_steps(node, nodes[node - 1], event)
+        if choice >= len(local_steps):
+            return None
+        return self._combine(state, node, local_steps[choice], left)
 
-    def local_step(self, node: NodeNumber, before: S, event: E) -> LocalStep[S, M]:
-        """All of a step that does not depend on the network, the other nodes or the past."""
-        outcome = attempt(self.node, node, before, event)
+    def local_steps(self, node: NodeNumber, before: S, event: E) -> tuple[LocalStep[S, M], ...]:
+        """All of a step that does not depend on the network, the other nodes or the past; one step
+        for each choice of the node."""
+        outcomes = attempt(self.node, node, before, event)
+        return tuple(self._local_step(node, before, event, outcome) for outcome in outcomes)
+
+    def _local_step(
+        self, node: NodeNumber, before: S, event: E, outcome: Outcome[S, O, M]
+    ) -> LocalStep[S, M]:
         fact, violation, reached = self.watch.observe(node, before, event, outcome)
         messages = tuple((self.node.arrival(message)[0], message) for message in outcome.messages)
         is_restart = self.node.is_restart(event)
@@ -418,17 +450,21 @@ def _with(values: tuple[T, ...], node: NodeNumber, value: T) -> tuple[T, ...]:
     return (*values[: node - 1], value, *values[node:])
 
 
-def attempt(node: Node[S, E, O, M], number: NodeNumber, before: S, event: E) -> Outcome[S, O, M]:
-    """A step of ``node``; if it raises, a step that changes nothing and says why it failed."""
+def attempt(
+    node: Node[S, E, O, M], number: NodeNumber, before: S, event: E
+) -> tuple[Outcome[S, O, M], ...]:
+    """The outcomes of an event; if there is an exception, a step that changes nothing and says why
+    it failed."""
     try:
-        outcome = node.step(number, before, event)
-        for message in outcome.messages:
-            _check_way(node, number, message)
-        return outcome
+        outcomes = node.outcomes(number, before, event)
+        for outcome in outcomes:
+            for message in outcome.messages:
+                _check_way(node, number, message)
+        return outcomes
     except NotTheNode:
         raise
     except Exception as error:  # whatever it is, it is a finding about the node, not about us
-        return Outcome(before, failure=f"{type(error).__name__}: {error}")
+        return (Outcome(before, failure=f"{type(error).__name__}: {error}"),)
 
 
 def _check_way(node: Node[S, E, O, M], number: NodeNumber, message: M) -> None:

@@ -164,29 +164,33 @@ def derive_received(
     local, box = wide(derived.local[component]), wide(derived.box[component])
     first, noted_before, reached = wide(derived.counts[ENTRIES]), noted, ZERO
     start, length = base.inboxes[inbox, 0], base.inboxes[inbox, 1]
+    transitions = ZERO
     for place in range(length):
         message = wide(base.inbox_messages[start + place])
-        effect = find(base.effect_keys, base.effect_values, local, message)
-        if effect == UNKNOWN:
+        choice = find(base.effect_keys, base.effect_values, local, message)
+        if choice == UNKNOWN:
             noted = note(needs, noted, NEED_EFFECT, local, message)
             continue
-        target, noted = land(base, derived, effect, box, needs, noted)
-        if base.effects[effect, 6] != 0:
-            add_limited(base, derived, effect, target, place)
-            continue
-        fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
-        reached |= base.effects[effect, 5]
-        if not keeps_delivered:
-            add_entry(derived, first, target, fact, rank, place)
-        elif target != component or fact != 0 or rank != NO_VIOLATION:
-            only_sends = base.effects[effect, 0] == local and fact == 0 and rank == NO_VIOLATION
-            add_entry(derived, first, target, fact, rank, EAGER if only_sends else ZERO)
+        transitions += base.choices[choice, 1]
+        for at in range(base.choices[choice, 0], base.choices[choice, 0] + base.choices[choice, 1]):
+            effect = wide(base.choice_effects[at])
+            target, noted = land(base, derived, effect, box, needs, noted)
+            if base.effects[effect, 6] != 0:
+                add_limited(base, derived, effect, target, place)
+                continue
+            fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
+            reached |= base.effects[effect, 5]
+            if not keeps_delivered:
+                add_entry(derived, first, target, fact, rank, place)
+            elif target != component or fact != 0 or rank != NO_VIOLATION:
+                mark = EAGER if base.effects[effect, 7] != 0 else ZERO
+                add_entry(derived, first, target, fact, rank, mark)
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
     slot = find_received(derived.received, component, inbox)
     derived.received[slot, 0] = wide(pair_key(component, inbox))
-    end_list(derived, derived.received[slot], 1, first, length, reached)
+    end_list(derived, derived.received[slot], 1, first, transitions, reached)
     derived.counts[RECEIVED] += 1
     return noted
 
@@ -222,8 +226,7 @@ def derive_internal(
         fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
         reached |= base.effects[effect, 5]
         if target != component or fact != 0 or rank != NO_VIOLATION or cuts:
-            only_sends = base.effects[effect, 0] == local and fact == 0 and rank == NO_VIOLATION
-            place = RESTART if cuts else EAGER if only_sends else ZERO
+            place = RESTART if cuts else EAGER if base.effects[effect, 7] != 0 else ZERO
             add_entry(derived, first, target, fact, rank, place)
     losses = base.box_losses[box, 1]
     for at in range(base.box_losses[box, 0], base.box_losses[box, 0] + losses):

@@ -20,15 +20,17 @@ BEYOND = cast(int, np.int64(-2))
 RESTART = cast(int, np.int64(1 << 30))
 """Marks, in an entry's last column, a step that breaks the node's connections."""
 EAGER = cast(int, np.int64(1 << 29))
-"""Marks there a step that only sends: it changes neither the node nor what is remembered.
+"""Marks there a step that takes nothing away: the node sends something, or comes to a state that
+`Node.simulates` its own, most often itself, and nothing is remembered of it.
 
-Where a message once sent stays in flight, such a step takes nothing away: whatever could happen
-before it can happen after it, and leads to the same but for some more messages in flight. So after
-it nothing can be missed that could be reached without it: the state after it *simulates* the one
-before (P. A. Abdulla, K. Cerans, B. Jonsson and Y.-K. Tsay, "General Decidability Theorems for
+Where a message once sent stays in flight, whatever could happen before such a step can happen after
+it, and leads to the same but for some more messages in flight, and nodes that simulate those. So
+after it nothing can be missed that could be reached without it: the state after it *simulates* the
+one before (P. A. Abdulla, K. Cerans, B. Jonsson and Y.-K. Tsay, "General Decidability Theorems for
 Infinite-State Systems", 1996: transitions are monotonic in what is in flight). Properties see
 nothing of what is in flight. With eager sends, a state with such a step has that one step alone;
-since its box grows by it, this ends. Verdicts are the same; a run to a violation may be longer.
+since each of them adds something, this ends. Verdicts are the same; a run to a violation may be
+longer.
 """
 LIMITED = cast(int, np.int64(1 << 28))
 """Marks there a step that may happen so and so often only. It stands for one transition, and what
@@ -138,9 +140,13 @@ class BaseTables(NamedTuple):
     own_effects: Int32s
     effects: Int64s
     """By effect: the local state after it, what was sent, the fact, the rank, whether it is a
-    restart, a bit for each milestone reached, whether it may happen so and so often only."""
+    restart, a bit for each milestone reached, whether it may happen so and so often only, whether
+    it is eager."""
+    choices: Int32s
+    """By choice of a node: the range of `choice_effects` that it chooses from."""
+    choice_effects: Int32s
     effect_keys: UInt64s
-    """Local state and message: the effect of its delivery."""
+    """Local state and message: the choice that its delivery gives."""
     effect_values: Int32s
     inboxes: Int32s
     """By inbox: the range of `inbox_messages`."""

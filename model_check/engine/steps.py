@@ -7,7 +7,7 @@ is said to be outdated does nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple
+from typing import Generic, NamedTuple, TypeAlias
 
 from model_check.engine.layout import NO_VIOLATION
 from model_check.engine.values import Number, Values
@@ -31,6 +31,13 @@ class Effect(NamedTuple):
     reached: int
     """A bit for each milestone."""
     is_limited: bool
+    is_eager: bool
+    """Whether it leads to what `Node.simulates` the state before, and leaves nothing to remember;
+    see `layout.EAGER`."""
+
+
+Effects: TypeAlias = tuple[Effect, ...]
+"""One for each choice of the node, in ascending order, since names must not decide on it."""
 
 
 class Steps(Generic[S, E, O, M, Q, H]):
@@ -44,7 +51,7 @@ class Steps(Generic[S, E, O, M, Q, H]):
         self._values = values
         self._node = values.system.node
         self.delivered = Memo(self._compute_delivered)
-        """By local state and message: the effect of its delivery."""
+        """By local state and message: the effects of its delivery."""
         self.own = Memo(self._compute_own)
         """By local state: the effects of what the environment can do to it."""
         self.outdated = Memo(self._compute_outdated)
@@ -52,10 +59,19 @@ class Steps(Generic[S, E, O, M, Q, H]):
         self.calls = 0
         """How often the node's own step function was called."""
 
-    def _step(self, node: NodeNumber, state: S, event: E) -> Effect:
+    def _steps(self, node: NodeNumber, state: S, event: E) -> Effects:
         self.calls += 1
+        local_steps = self._values.system.local_steps(node, state, event)
+        return tuple(sorted({self._effect(node, state, step) for step in local_steps}))
+
+    def _effect(self, node: NodeNumber, before: S, local: LocalStep[S, M]) -> Effect:
         values = self._values
-        local: LocalStep[S, M] = values.system.local_step(node, state, event)
+        is_eager = (
+            local.fact is None
+            and local.violation is None
+            and not local.is_restart
+            and self._node.simulates(local.state, before)
+        )
         return Effect(
             values.local(node, local.state),
             values.messages_sent(local.messages),
@@ -64,30 +80,31 @@ class Steps(Generic[S, E, O, M, Q, H]):
             local.is_restart,
             values.milestones_reached(local.reached),
             local.fact is not None and values.system.watch.is_limited(local.fact),
+            is_eager,
         )
 
-    def _deliver(self, local: Number, message: Number) -> Effect:
+    def _deliver(self, local: Number, message: Number) -> Effects:
         node, state = self._values.locals[local]
         _, event = self._node.arrival(self._values.messages[message])
-        return self._step(node, state, event)
+        return self._steps(node, state, event)
 
-    def _occur(self, local: Number) -> dict[E, Effect]:
+    def _occur(self, local: Number) -> dict[E, Effects]:
         node, state = self._values.locals[local]
         events = self._node.events(node, state)
-        return {event: self._step(node, state, event) for event in events}
+        return {event: self._steps(node, state, event) for event in events}
 
-    def _compute_delivered(self, key: tuple[Number, Number]) -> Effect:
-        effect = self.delivered[key] = self._deliver(*key)
+    def _compute_delivered(self, key: tuple[Number, Number]) -> Effects:
+        effects = self.delivered[key] = self._deliver(*key)
         if self._values.is_symmetric:
-            effects = []
+            others = []
             for image in self._images(key):
                 if image not in self.delivered:
                     self.delivered[image] = self._deliver(*image)
-                effects.append(self.delivered[image])
-            self._require_same(key[0], self._values.messages[key[1]], effects)
-        return effect
+                others.append(self.delivered[image])
+            self._require_same(key[0], self._values.messages[key[1]], others)
+        return effects
 
-    def _compute_own(self, local: Number) -> dict[E, Effect]:
+    def _compute_own(self, local: Number) -> dict[E, Effects]:
         effects = self.own[local] = self._occur(local)
         if self._values.is_symmetric:
             images = self._values.local_images[local].tolist()
@@ -102,7 +119,8 @@ class Steps(Generic[S, E, O, M, Q, H]):
                     self._node.rename(event, names) for names in self._values.group.renamings
                 )
                 others = [
-                    self.own[image].get(name) for image, name in zip(images, renamed, strict=True)
+                    self.own[image].get(name, ())
+                    for image, name in zip(images, renamed, strict=True)
                 ]
                 self._require_same(local, event, others)
         return effects
@@ -114,32 +132,34 @@ class Steps(Generic[S, E, O, M, Q, H]):
         messages = self._values.message_images[message].tolist()
         return list(zip(locals_, messages, strict=True))
 
-    def _require_same(self, local: Number, what: object, effects: Sequence[Effect | None]) -> None:
-        """Refuse a step whose ``effects``, by renaming, are not the same under other names."""
+    def _require_same(self, local: Number, what: object, others: Sequence[Effects]) -> None:
+        """Refuse a step whose effects, in ``others`` by renaming, are not the same by any names."""
+        (effects, *_) = others
         values = self._values
-        (effect, *_) = effects
-        assert effect is not None
-        facts = [values.no_fact if other is None else other.fact for other in effects]
-        values.fact_images.enter(facts)
-        afters = values.local_images[effect.after].tolist()
-        for number, other in enumerate(effects):
-            image = effect._replace(
-                after=afters[number],
-                sent=values.sent_image(effect.sent, number),
-                fact=facts[number],
-            )
-            if image != other:
-                node, state = values.locals[local]
-                raise AsymmetryError(
-                    f"node {node} in {state} does not do the same on {what} if the nodes are "
-                    f"called {values.group[number].nodes}"
+        for effect in effects:
+            afters = values.local_images[effect.after].tolist()
+            facts = []
+            for number, renamed in enumerate(others):
+                image = effect._replace(
+                    after=afters[number], sent=values.sent_image(effect.sent, number), fact=0
                 )
+                found = [each.fact for each in renamed if each._replace(fact=0) == image]
+                # What a fact is under other names is not known but from the step that leaves it.
+                if len(renamed) != len(effects) or len(found) != 1:
+                    node, state = values.locals[local]
+                    raise AsymmetryError(
+                        f"node {node} in {state} does not do the same on {what} if the nodes are "
+                        f"called {values.group[number].nodes}"
+                    )
+                facts += found
+            values.fact_images.enter(facts)
 
     # --- what is outdated --------------------------------------------------------------------
 
     def _compute_outdated(self, key: tuple[Number, Number]) -> bool:
         claimed = self._claims(*key)
-        if claimed and self.delivered[key]._replace(reached=0) != self._nothing(key[0]):
+        does = {effect._replace(reached=0) for effect in self.delivered[key]} if claimed else set()
+        if claimed and does != {self._nothing(key[0])}:
             raise MistakenClaim(
                 f"{self._described(*key)} is said to be outdated, and does something all the same"
             )
@@ -156,10 +176,11 @@ class Steps(Generic[S, E, O, M, Q, H]):
             MistakenClaim: if it would have.
         """
         becomes: dict[Number, set[Number]] = {}
-        for (local, _), effect in self.delivered.items():
-            becomes.setdefault(local, set()).add(effect.after)
-        for local, effects in self.own.items():
-            becomes.setdefault(local, set()).update(effect.after for effect in effects.values())
+        for (local, _), effects in self.delivered.items():
+            becomes.setdefault(local, set()).update(effect.after for effect in effects)
+        for local, own in self.own.items():
+            for effects in own.values():
+                becomes.setdefault(local, set()).update(effect.after for effect in effects)
         unseen = [key for key, outdated in self.outdated.items() if outdated]
         seen = set(unseen)
         while unseen:
@@ -179,7 +200,14 @@ class Steps(Generic[S, E, O, M, Q, H]):
         """The effect of what does nothing."""
         sent, fact = self._values.nothing_sent, self._values.no_fact
         return Effect(
-            local, sent, fact, NO_VIOLATION, is_restart=False, reached=0, is_limited=False
+            local,
+            sent,
+            fact,
+            NO_VIOLATION,
+            is_restart=False,
+            reached=0,
+            is_limited=False,
+            is_eager=True,
         )
 
     def _claims(self, local: Number, message: Number) -> bool:

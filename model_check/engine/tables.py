@@ -19,7 +19,7 @@ from model_check.engine.derived import derive, way_of
 from model_check.engine.growing import empty_tables, with_room
 from model_check.engine.judgements import Judgements
 from model_check.engine.layout import BaseTables, KernelTables
-from model_check.engine.steps import Effect, Steps
+from model_check.engine.steps import Effect, Effects, Steps
 from model_check.engine.symmetry import Group
 from model_check.engine.values import Number, Values
 from model_check.interned import Memo, Numbering
@@ -55,7 +55,10 @@ class Tables(Generic[S, E, O, M, Q, H]):
         """The columns of `BaseTables`, by their names there."""
         nodes, renamings = self._node.count, len(self._group)
         self._own, self._own_effects = numbers(2), numbers()
-        self._effects = Column(7, np.int64)
+        self._effects = Column(8, np.int64)
+        self._choices = numbers(2)
+        self._choice_effects = numbers()
+        self._choice_numbers: Numbering[Effects] = Numbering()
         self._effect_numbers: Numbering[Effect] = Numbering()
         self._delivered = Lookup()
         self._inboxes, self._inbox_messages = numbers(2), numbers()
@@ -66,6 +69,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         self._sent, self._restarted, self._forgotten = Lookup(), Lookup(), Lookup()
         self._local_images, self._box_images = numbers(renamings), numbers(renamings)
         self._most_own = self._longest_inbox = 0
+        self._most_choices = 1
         self._inbox(())
 
     @property
@@ -212,14 +216,15 @@ class Tables(Generic[S, E, O, M, Q, H]):
     @property
     def _slack(self) -> int:
         """Rows that one request may add to a table, at most; notes that it may make."""
-        return len(self._group) + self._longest_inbox + self._most_own + 2
+        received = self._longest_inbox * self._most_choices
+        return len(self._group) + received + self._most_own + 2
 
     def _meet(self, kind: int, high: int, low: int) -> None:
         """Find out what a derivation noted that the base lacks."""
         match kind:
             case layout.NEED_EFFECT:
-                effect = self._effect_number(self._steps.delivered[high, low])
-                self._delivered.enter(high, low, effect)
+                choices = self._choices_number(self._steps.delivered[high, low])
+                self._delivered.enter(high, low, choices)
             case layout.NEED_OWN:
                 self._list_own_effects(high)
             case layout.NEED_SENT:
@@ -262,6 +267,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
             own=self._own.array,
             own_effects=self._own_effects.array,
             effects=self._effects.array,
+            choices=self._choices.array,
+            choice_effects=self._choice_effects.array,
             effect_keys=effect_keys,
             effect_values=effect_values,
             inboxes=self._inboxes.array,
@@ -291,14 +298,25 @@ class Tables(Generic[S, E, O, M, Q, H]):
             self._effects.append(effect)
         return number
 
+    def _choices_number(self, effects: Effects) -> Number:
+        known = len(self._choice_numbers)
+        number = self._choice_numbers.number(effects)
+        if number == known:
+            self._most_choices = max(self._most_choices, len(effects))
+            self._choices.append((len(self._choice_effects), len(effects)))
+            for effect in effects:
+                self._choice_effects.append(self._effect_number(effect))
+        return number
+
     def _list_own_effects(self, local: Number) -> None:
-        effects = self._steps.own[local].values()
         first = len(self._own_effects)
-        for effect in effects:
-            self._own_effects.append(self._effect_number(effect))
+        for effects in self._steps.own[local].values():
+            for effect in effects:
+                self._own_effects.append(self._effect_number(effect))
+        count = len(self._own_effects) - first
         self._own.pad(len(self._values.locals))
-        self._own.array[local] = (first, len(effects))
-        self._most_own = max(self._most_own, len(effects))
+        self._own.array[local] = (first, count)
+        self._most_own = max(self._most_own, count)
 
     def _inbox(self, messages: tuple[int, ...]) -> Number:
         known = len(self._inbox_numbers)
