@@ -76,9 +76,8 @@ class Conduct:
 
     @property
     def commits(self) -> bool:
-        """Whether it commits something."""
-        has_risen = self.after.state.commit_index > self.before.state.commit_index
-        return has_risen and not self.is_restart
+        """Whether it commits something; in a restart, too, something may come to light."""
+        return self.after.state.commit_index > self.before.state.commit_index
 
     @property
     def commits_as_leader(self) -> bool:

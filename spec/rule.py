@@ -52,7 +52,8 @@ class Rule:
     statement: str
     citation: str
     observes: frozenset[str]
-    """What of the server's state it looks at; of what arrives and leaves, it sees everything."""
+    """What it looks at: fields of the server's state, and ``outputs``, what leaves it. What arrives
+    at it is always seen."""
     implemented_by: Function
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]

@@ -155,7 +155,7 @@ def vote_up_to_date(step: Conduct) -> Broken | None:
     "VOTE-TRUTHFUL",
     "vote",
     cites="§5.2; Fig. 2, RequestVote results: voteGranted, and Persistent state: votedFor",
-    observes="voted_for",
+    observes="voted_for outputs",
     implemented_by=election.handle_request_vote,
 )
 def vote_truthful(step: Conduct) -> Broken | None:
@@ -171,7 +171,7 @@ def vote_truthful(step: Conduct) -> Broken | None:
     "VOTE-GRANT-TERM",
     "vote",
     cites="§5.1; Fig. 2, RequestVote receiver rule 1, and results: term",
-    observes="current_term",
+    observes="current_term outputs",
     implemented_by=election.handle_request_vote,
 )
 def vote_grant_term(step: Conduct) -> Broken | None:
@@ -187,7 +187,7 @@ def vote_grant_term(step: Conduct) -> Broken | None:
     "VOTE-REQUEST-TRUTHFUL",
     "vote",
     cites="§5.2, §5.4.1; Fig. 2, RequestVote arguments",
-    observes="current_term voted_for log",
+    observes="current_term voted_for log outputs",
     implemented_by=election.start_election,
 )
 def vote_request_truthful(step: Conduct) -> Broken | None:
@@ -387,7 +387,7 @@ def follower_splice_conflict(step: Conduct) -> Broken | None:
     "APPEND-LEADER",
     "append",
     cites="§5.2, §5.3; Fig. 2, AppendEntries: invoked by leader",
-    observes="current_term role",
+    observes="current_term role outputs",
     implemented_by=replication.append_entries_for,
 )
 def append_leader(step: Conduct) -> Broken | None:
@@ -406,7 +406,7 @@ def append_leader(step: Conduct) -> Broken | None:
     "APPEND-TRUTHFUL",
     "append",
     cites="§5.3; Fig. 2, AppendEntries arguments: prevLogIndex, prevLogTerm, entries[]",
-    observes="log",
+    observes="log outputs",
     implemented_by=replication.append_entries_for,
 )
 def append_truthful(step: Conduct) -> Broken | None:
@@ -427,7 +427,7 @@ def append_truthful(step: Conduct) -> Broken | None:
     "APPEND-COMMIT",
     "append",
     cites="§5.3; Fig. 2, AppendEntries arguments: leaderCommit",
-    observes="commit_index",
+    observes="commit_index outputs",
     implemented_by=replication.append_entries_for,
 )
 def append_commit(step: Conduct) -> Broken | None:
@@ -443,7 +443,7 @@ def append_commit(step: Conduct) -> Broken | None:
     "ACK-TERM",
     "acknowledgement",
     cites="§5.1; Fig. 2, AppendEntries results: term",
-    observes="current_term",
+    observes="current_term outputs",
     implemented_by=replication.reply_to,
 )
 def ack_term(step: Conduct) -> Broken | None:
@@ -459,7 +459,7 @@ def ack_term(step: Conduct) -> Broken | None:
     "ACK-CONFIRMED",
     "acknowledgement",
     cites="§5.3; Fig. 2, AppendEntries results: success, and Leaders: matchIndex",
-    observes="current_term log",
+    observes="current_term log outputs",
     implemented_by=replication.reply_to,
 )
 def ack_confirmed(step: Conduct) -> Broken | None:
@@ -549,7 +549,7 @@ def commit_confirmed(step: Conduct) -> Broken | None:
     "COMMIT-CLAIMED",
     "commit",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 5: leaderCommit",
-    observes="current_term role commit_index",
+    observes="current_term role log commit_index",
     implemented_by=commit.follower_commit_index,
 )
 def commit_claimed(step: Conduct) -> Broken | None:
@@ -581,7 +581,7 @@ def commit_stable(step: Conduct) -> Broken | None:
     "APPLY-COMMITTED",
     "commit",
     cites="§5.3; Fig. 2, All servers: if commitIndex > lastApplied",
-    observes="log commit_index",
+    observes="log commit_index outputs",
     implemented_by=commit.apply_committed,
 )
 def apply_committed(step: Conduct) -> Broken | None:
@@ -654,7 +654,7 @@ def restart_log(step: Conduct) -> Broken | None:
     "MESSAGE-WELL-FORMED",
     "message",
     cites="Fig. 2, arguments and results of both RPCs",
-    observes="",
+    observes="outputs",
     implemented_by=wellformed.check_message,
 )
 def message_well_formed(step: Conduct) -> Broken | None:

@@ -1,0 +1,122 @@
+"""Clusters of the freest server (`spec.freest`), as closed systems to explore.
+
+The judge's evidence is part of a server's state, as it is in `model_check.judged`. More evidence
+never forbids anything: a server that knows more simulates one that knows less. Explorers may make
+use of that, and let evidence arrive at once (`model_check.engine.layout.EAGER`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TypeAlias, cast
+
+from model_check.judged import Judged, judged
+from model_check.network import Replayable
+from model_check.renaming import rename_event, rename_evidence, rename_message, rename_state
+from model_check.system import Network, Node, Outcome, System, T
+from model_check.watch import Memory, PropertyWatch
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    Event,
+    Message,
+    NodeId,
+    NodeState,
+    Output,
+    Receive,
+    RequestVote,
+    RequestVoteReply,
+    Restart,
+    Send,
+)
+from spec.forms import Property, Renaming
+from spec.freest import GUARDS, Freest, Universe
+from spec.rule import Rule
+from spec.shadow import Evidence, Shadow
+
+FreestSystem: TypeAlias = System[NodeState, Event, Output, Message, Hashable, Memory]
+
+
+class FreestNode(Node[NodeState, Event, Output, Message]):
+    """Servers that do whatever the rules allow."""
+
+    def __init__(self, universe: Universe, guards: Iterable[Rule] = GUARDS) -> None:
+        self.universe = universe
+        self._freest = Freest(universe, guards)
+        self._servers = frozenset(range(1, universe.servers + 1))
+
+    @property
+    def count(self) -> int:
+        return self.universe.servers
+
+    def initial(self, node: NodeId) -> NodeState:
+        return judged(NodeState())
+
+    def events(self, node: NodeId, state: NodeState) -> Iterator[Event]:
+        return self._freest.events(state)
+
+    def outcomes(
+        self, node: NodeId, state: NodeState, event: Event
+    ) -> tuple[Outcome[NodeState, Output, Message], ...]:
+        own = cast(Judged, state)
+        before = Shadow(node, self._servers, own.server, own.evidence)
+        return tuple(
+            Outcome(
+                judged(choice.after.state, choice.after.evidence),
+                choice.outputs,
+                tuple(output.message for output in choice.outputs if isinstance(output, Send)),
+            )
+            for choice in self._freest.choices(before, event)
+        )
+
+    def simulates(self, state: NodeState, other: NodeState) -> bool:
+        own, less = cast(Judged, state), cast(Judged, other)
+        return own.server == less.server and _includes(own.evidence, less.evidence)
+
+    def arrival(self, message: Message) -> tuple[NodeId, Event]:
+        return message.destination, Receive(message)
+
+    def sender(self, message: Message) -> NodeId:
+        return message.source
+
+    def is_restart(self, event: Event) -> bool:
+        return isinstance(event, Restart)
+
+    def renamings(self) -> Iterator[Renaming]:
+        """Neither servers, but for those that alone may stand, nor commands mean anything."""
+        special = set(self.universe.candidates)
+        for renaming in Renaming.all_of(self.count, self.universe.commands):
+            if all(renaming.node(server) == server for server in special):
+                yield renaming
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        match value:
+            case Judged(server=server, evidence=evidence):
+                renamed = rename_state(server, renaming), rename_evidence(evidence, renaming)
+                return cast(T, judged(*renamed))
+            case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
+                return cast(T, rename_message(value, renaming))
+            case _:
+                return cast(T, rename_event(cast(Event, value), renaming))
+
+
+def freest_system(
+    universe: Universe, properties: Iterable[Property], guards: Iterable[Rule] = GUARDS
+) -> FreestSystem:
+    """Freest servers that obey ``guards``, on a network that keeps all it carries."""
+    watch: PropertyWatch[NodeState, Event, Output, Message] = PropertyWatch(properties)
+    network = cast("Network[Message, Hashable]", Replayable())
+    return System(FreestNode(universe, guards), network, watch)
+
+
+def _includes(evidence: Evidence, less: Evidence) -> bool:
+    """Whether all of ``less`` is known, too."""
+    return (
+        evidence.grants >= less.grants
+        and evidence.confirmed >= less.confirmed
+        and evidence.claimed >= less.claimed
+        and all(
+            evidence.acknowledged.get(server, 0) >= index
+            for server, index in less.acknowledged.items()
+        )
+    )
