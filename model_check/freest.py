@@ -58,8 +58,7 @@ class FreestNode(Node[NodeState, Event, Output, Message]):
     def outcomes(
         self, node: NodeId, state: NodeState, event: Event
     ) -> tuple[Outcome[NodeState, Output, Message], ...]:
-        own = cast(Judged, state)
-        before = Shadow(node, self._servers, own.server, own.evidence)
+        before = self._shadow(node, state)
         return tuple(
             Outcome(
                 judged(choice.after.state, choice.after.evidence),
@@ -68,6 +67,9 @@ class FreestNode(Node[NodeState, Event, Output, Message]):
             )
             for choice in self._freest.choices(before, event)
         )
+
+    def is_outdated(self, state: NodeState, message: Message) -> bool:
+        return self._freest.is_outdated(self._shadow(message.destination, state), message)
 
     def simulates(self, state: NodeState, other: NodeState) -> bool:
         own, less = cast(Judged, state), cast(Judged, other)
@@ -83,11 +85,18 @@ class FreestNode(Node[NodeState, Event, Output, Message]):
         return isinstance(event, Restart)
 
     def renamings(self) -> Iterator[Renaming]:
-        """Neither servers, but for those that alone may stand, nor commands mean anything."""
-        special = set(self.universe.candidates)
+        """Neither servers nor commands mean anything, but for what the universe says of them."""
+        candidates, participants = self.universe.candidates, self.universe.participants
         for renaming in Renaming.all_of(self.count, self.universe.commands):
-            if all(renaming.node(server) == server for server in special):
+            if all(renaming.node(server) == server for server in candidates) and all(
+                frozenset(map(renaming.node, servers)) == frozenset(servers)
+                for servers in participants
+            ):
                 yield renaming
+
+    def _shadow(self, node: NodeId, state: NodeState) -> Shadow:
+        own = cast(Judged, state)
+        return Shadow(node, self._servers, own.server, own.evidence)
 
     def rename(self, value: T, renaming: Renaming) -> T:
         match value:

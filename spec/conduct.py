@@ -60,8 +60,10 @@ class Conduct:
 
     @property
     def comes_to_power(self) -> bool:
-        """Whether the server becomes leader of a term."""
-        return isinstance(self.after.state.role, Leader) and not self.leads
+        """Whether a server becomes leader that was none. (If it was one of another term, see
+        TERM-STEP-DOWN.)"""
+        was_leader = isinstance(self.before.state.role, Leader)
+        return isinstance(self.after.state.role, Leader) and not was_leader
 
     @property
     def changes_log(self) -> bool:

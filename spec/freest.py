@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import cache
+from itertools import chain, product
 
 from raft_ref.events import (
     Apply,
@@ -54,13 +55,14 @@ from raft_ref.types import (
     Log,
     NodeId,
     NodeState,
+    PersistentState,
     Role,
     Term,
 )
 from spec.conduct import Conduct, watch
 from spec.rule import Rule
 from spec.rules import RULES, commit_stable
-from spec.shadow import Shadow
+from spec.shadow import Evidence, Shadow, learn
 
 GUARDS: tuple[Rule, ...] = tuple(rule for rule in RULES if rule is not commit_stable)
 """The rules that the freest server obeys. COMMIT-STABLE follows from them, and is a property: as a
@@ -87,8 +89,9 @@ class Universe:
     values: int = 1
     restarts: bool = True
     candidates: tuple[NodeId, ...] = ()
-    """Who alone may stand in term 1, in term 2, ...: in all others, and if this is empty in all,
-    everyone may."""
+    """Who alone may stand in term 1, in term 2, ...; in all further terms, everyone may."""
+    participants: tuple[tuple[NodeId, ...], ...] = ()
+    """Which servers alone may come to term 1, to term 2, ...; to all further terms, all may."""
 
     def __post_init__(self) -> None:
         minimums = {"servers": 1, "max_term": 1, "max_log": 0, "values": 1}
@@ -96,9 +99,9 @@ class Universe:
             if getattr(self, bound) < minimum:
                 value = getattr(self, bound)
                 raise ValueError(f"{bound} must be at least {minimum}, not {value}")
-        for server in self.candidates:
+        for server in chain(self.candidates, *self.participants):
             if not 1 <= server <= self.servers:
-                raise ValueError(f"candidates: there is no server {server}")
+                raise ValueError(f"there is no server {server}")
 
     @property
     def terms(self) -> range:
@@ -122,6 +125,12 @@ class Universe:
         lengths = range(self.max_log + 1)
         return tuple(Log(log) for length in lengths for log in product(self.entries, repeat=length))
 
+    def may_enter(self, server: NodeId, term: Term) -> bool:
+        """Whether a server may come to a term."""
+        if not 1 <= term <= len(self.participants):
+            return True
+        return server in self.participants[term - 1]
+
     def may_stand(self, server: NodeId, term: Term) -> bool:
         """Whether a server may be candidate, and leader, of a term."""
         if not 1 <= term <= len(self.candidates):
@@ -144,12 +153,16 @@ class Freest:
         self.universe = universe
         guards = tuple(guards)
         self._rules = frozenset(rule.id for rule in guards)
-        self._logs = universe.logs
+        self._all_logs = universe.logs
         self._of_outputs = [rule for rule in guards if "outputs" in rule.observes]
         of_states = [rule for rule in guards if "outputs" not in rule.observes]
+        self._sendable = cache(self._find_sendable)
+        self._by_itself = cache(self._find_by_itself)
         self._stages = [
-            (field, [rule for rule in of_states if _settled_by(rule) == number])
-            for number, field in enumerate(FIELDS)
+            (with_each, [rule for rule in of_states if _settled_by(rule) == number])
+            for number, with_each in enumerate(
+                (self._terms, self._votes, self._roles, self._logs, self._commits)
+            )
         ]
 
     def events(self, state: NodeState) -> Iterator[Event]:
@@ -162,54 +175,97 @@ class Freest:
             yield Restart()
 
     def choices(self, before: Shadow, event: Event) -> tuple[Choice, ...]:
-        """All that the server may do when ``event`` happens, each with all that it may send."""
+        """All that the server may do when ``event`` happens, each with all that it may send.
+
+        When it receives something, it may take note of it, and no more; or do what it might not do
+        by itself then.
+        """
+        if not isinstance(event, Receive):
+            return self._called_for(before, event)
+        noted = watch(before, event, before.state, ())
+        # No rule lets a reply do what an election timeout may not.
+        is_reply = isinstance(event.message, RequestVoteReply | AppendEntriesReply)
+        by_itself = self._by_itself(noted.after)
+        allowed = () if is_reply else self._states(before, event)
+        states = [state for state in allowed if state not in by_itself]
+        more = self._put_out(watch(before, event, state, ()) for state in states)
+        if noted.after == before:  # and all that may be sent was sent
+            return (Choice(before, ()), *more)
+        return (*self._put_out([noted]), *more)
+
+    def _called_for(self, before: Shadow, event: Event) -> tuple[Choice, ...]:
+        conducts = (watch(before, event, state, ()) for state in self._states(before, event))
+        return tuple(self._put_out(conduct for conduct in conducts if _is_called_for(conduct)))
+
+    def _find_by_itself(self, before: Shadow) -> frozenset[NodeState]:
+        """The states that a server may come to by itself."""
+        return frozenset(
+            state
+            for event in (HeartbeatTimeout(), ElectionTimeout())
+            for state in self._states(before, event)
+        )
+
+    def _states(self, before: Shadow, event: Event) -> tuple[NodeState, ...]:
+        """All states that the rules allow after ``event``."""
         states = [before.state]
-        for field, guards in self._stages:
+        for with_each, guards in self._stages:
             states = [
                 state
                 for chosen in states
-                for state in self._with_each(field, chosen, before, event)
+                for state in with_each(chosen, before, event)
                 if _is_allowed(guards, watch(before, event, state, ()))
             ]
-        return tuple(
-            Choice(conduct.after, conduct.outputs)
-            for state in states
-            for conduct in self._put_out(watch(before, event, state, ()))
-            if _is_called_for(conduct)
-        )
+        return tuple(states)
+
+    def is_outdated(self, before: Shadow, message: Message) -> bool:
+        """Whether a message to the server can never again make it do or note anything: it is of an
+        old term, asks for a vote that is given, or tells what is noted already."""
+        state = before.state
+        if not self._rules >= _RULES_OF_THE_OUTDATED or message.term > state.current_term:
+            return False
+        if message.term < state.current_term:
+            return True
+        match message:
+            case RequestVote():
+                return state.voted_for is not None
+            case RequestVoteReply() | AppendEntriesReply():
+                return learn(before, Receive(message), state) == before.evidence
+            case AppendEntries():
+                return False
 
     # --- states ------------------------------------------------------------------------------
 
-    def _with_each(
-        self, field: str, chosen: NodeState, before: Shadow, event: Event
-    ) -> Iterator[NodeState]:
-        """A state of which some fields are chosen, with each value of the next one."""
-        persistent = chosen.persistent
-        match field:
-            case "current_term":
-                for term in self.universe.terms:
-                    yield replace(chosen, persistent=replace(persistent, current_term=term))
-            case "voted_for":
-                for server in (None, *sorted(before.servers)):
-                    if server != before.id or self._may_stand(before, chosen):
-                        yield replace(chosen, persistent=replace(persistent, voted_for=server))
-            case "role":
-                for role in ROLES if self._may_stand(before, chosen) else ROLES[:1]:
-                    yield replace(chosen, role=role)
-            case "log":
-                for log in self._logs_from(chosen, before, event):
-                    yield replace(chosen, persistent=replace(persistent, log=log))
-            case "commit_index":
-                for index in range(self.universe.max_log + 1):
-                    yield replace(chosen, commit_index=index)
+    def _terms(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
+        vote, log = chosen.voted_for, chosen.log
+        for term in self.universe.terms:
+            if self.universe.may_enter(before.id, term):
+                persistent = PersistentState(term, vote, log)
+                yield NodeState(persistent, chosen.role, chosen.commit_index)
 
-    def _may_stand(self, before: Shadow, chosen: NodeState) -> bool:
-        return self.universe.may_stand(before.id, chosen.current_term)
+    def _votes(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
+        term, log = chosen.current_term, chosen.log
+        for vote in (None, *sorted(before.servers)):
+            if vote != before.id or self.universe.may_stand(before.id, term):
+                yield NodeState(PersistentState(term, vote, log), chosen.role, chosen.commit_index)
+
+    def _roles(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
+        may_stand = self.universe.may_stand(before.id, chosen.current_term)
+        for role in ROLES if may_stand else ROLES[:1]:
+            yield NodeState(chosen.persistent, role, chosen.commit_index)
+
+    def _logs(self, chosen: NodeState, before: Shadow, event: Event) -> Iterator[NodeState]:
+        term, vote = chosen.current_term, chosen.voted_for
+        for log in self._logs_from(chosen, before, event):
+            yield NodeState(PersistentState(term, vote, log), chosen.role, chosen.commit_index)
+
+    def _commits(self, chosen: NodeState, _before: Shadow, _event: Event) -> Iterator[NodeState]:
+        for index in range(self.universe.max_log + 1):
+            yield NodeState(chosen.persistent, chosen.role, index)
 
     def _logs_from(self, chosen: NodeState, before: Shadow, event: Event) -> Iterable[Log]:
         """All logs that the rules may allow; all there are, where one of these rules is not there."""
         if not self._rules >= _RULES_OF_LOGS:
-            return self._logs
+            return self._all_logs
         own = before.state.log
         logs = {own: None}
         match event:
@@ -231,11 +287,12 @@ class Freest:
 
     # --- outputs -----------------------------------------------------------------------------
 
-    def _put_out(self, conduct: Conduct) -> Iterator[Conduct]:
-        """A step that puts nothing out, with all that it may send, and whatever it may apply."""
-        messages = tuple(map(Send, self.messages(conduct.after)))
-        for applied in self._applied(conduct):
-            yield replace(conduct, outputs=(*applied, *messages))
+    def _put_out(self, conducts: Iterable[Conduct]) -> Iterator[Choice]:
+        """Steps, with all that they may send, and whatever they may apply."""
+        for conduct in conducts:
+            messages = tuple(map(Send, self.messages(conduct.after)))
+            for applied in self._applied(conduct):
+                yield Choice(conduct.after, (*applied, *messages))
 
     def _applied(self, conduct: Conduct) -> Iterator[tuple[Apply, ...]]:
         """What a step may apply: all that it commits; or anything, where no rule is against it."""
@@ -253,6 +310,10 @@ class Freest:
 
     def messages(self, after: Shadow) -> tuple[Message, ...]:
         """All that a server in this state may send, but for what says less than another."""
+        confirmed = Evidence(confirmed=after.evidence.confirmed)  # no rule on outputs sees the rest
+        return self._sendable(replace(after, evidence=confirmed))
+
+    def _find_sendable(self, after: Shadow) -> tuple[Message, ...]:
         allowed = [
             message
             for peer in sorted(after.servers - {after.id})
@@ -333,6 +394,20 @@ _RULES_OF_LOGS = frozenset(
 """With all of these, a log changes as `Freest._logs_from` says, or less."""
 
 
+_RULES_OF_THE_OUTDATED = frozenset(
+    {
+        "TERM-MONOTONIC",
+        "RESTART-TERM",
+        "VOTE-ONCE",
+        "VOTE-REQUESTED",
+        "RESTART-VOTE",
+        "LOG-SOURCE",
+        "FOLLOWER-CURRENT-TERM",
+    }
+)
+"""On these rests `Freest.is_outdated`."""
+
+
 def _settled_by(rule: Rule) -> int:
     """The number of the last field that a rule observes."""
     return max(FIELDS.index(field) for field in rule.observes)
@@ -360,7 +435,7 @@ def _is_called_for(conduct: Conduct) -> bool:
         case ClientRequest(command):
             return conduct.leads and new is not None and new.command == command
         case ElectionTimeout():
-            return has_new_term or conduct.comes_to_power
+            return has_new_term
         case HeartbeatTimeout():
             return not (conduct.leads and new is not None)
     return True

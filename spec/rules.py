@@ -187,19 +187,16 @@ def vote_grant_term(step: Conduct) -> Broken | None:
     "VOTE-REQUEST-TRUTHFUL",
     "vote",
     cites="§5.2, §5.4.1; Fig. 2, RequestVote arguments",
-    observes="current_term voted_for log outputs",
+    observes="current_term log outputs",
     implemented_by=election.start_election,
 )
 def vote_request_truthful(step: Conduct) -> Broken | None:
-    """Who asks for votes does so in its own term, has voted for itself, and does not overstate its
-    log."""
+    """Who asks for votes does so in its own term, and does not overstate its log."""
     after = step.after.state
     own = after.log.last_term, after.log.last_index
     for request in step.sent(RequestVote):
         if request.term != after.current_term:
             return Broken("the request's term", str(after.current_term), str(request.term))
-        if after.voted_for != step.after.id:
-            return Broken("the own vote", f"for S{step.after.id}", _vote(after))
         theirs = request.last_log_term, request.last_log_index
         if theirs > own:
             return Broken("the last entry it claims", f"at most {_last(*own)}", _last(*theirs))
@@ -213,16 +210,16 @@ def vote_request_truthful(step: Conduct) -> Broken | None:
     "ELECT-QUORUM",
     "election",
     cites="§5.2; Fig. 2, Candidates: votes received from majority of servers",
-    observes="current_term voted_for role",
+    observes="current_term role",
     implemented_by=election.count_votes,
 )
 def elect_quorum(step: Conduct) -> Broken | None:
-    """A server becomes leader only with votes of a majority, granted in its term."""
+    """A server becomes leader only with votes of a majority, its own among them, the others granted
+    in its term."""
     if not step.comes_to_power:
         return None
     after = step.after
-    own = frozenset({after.id}) if after.state.voted_for == after.id else frozenset()
-    votes = after.evidence.grants | own
+    votes = after.evidence.grants | {after.id}
     if after.is_majority(votes):
         return None
     return Broken("a new leader's votes", "those of a majority", _servers(votes))
@@ -236,10 +233,11 @@ def elect_quorum(step: Conduct) -> Broken | None:
     implemented_by=election.handle_request_vote_reply,
 )
 def elect_candidate(step: Conduct) -> Broken | None:
-    """Only a candidate of the term becomes its leader."""
+    """Only a candidate of the term becomes its leader, unless it is a majority by itself."""
     before, after = step.before.state, step.after.state
     was_candidate = isinstance(before.role, Candidate) and step.keeps_term
-    if not step.comes_to_power or was_candidate or isinstance(step.event, ElectionTimeout):
+    is_alone = step.after.is_majority(frozenset({step.after.id}))
+    if not step.comes_to_power or was_candidate or is_alone:
         return None
     was = f"a {type(before.role).__name__.lower()} of term {before.current_term}"
     return Broken("what the new leader was", f"a candidate of term {after.current_term}", was)

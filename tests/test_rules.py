@@ -144,10 +144,6 @@ BREACHES: list[tuple[str, Conduct]] = [
     ),
     (
         "VOTE-REQUEST-TRUTHFUL",
-        step(server(0), ElectionTimeout(), server(1, None), request_vote(1, source=1)),
-    ),
-    (
-        "VOTE-REQUEST-TRUTHFUL",
         step(
             server(1, log=(A,)),
             ElectionTimeout(),
