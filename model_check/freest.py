@@ -8,6 +8,7 @@ use of that, and let evidence arrive at once (`model_check.engine.layout.EAGER`)
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from model_check.judged import Judged, judged
@@ -30,14 +31,26 @@ from raft_ref import (
     Send,
 )
 from spec.forms import Property, Renaming
-from spec.freest import GUARDS, Freest, Universe
+from spec.freest import GUARDS, Freest
 from spec.rule import Rule
 from spec.shadow import Evidence, Shadow
+from spec.universe import Universe
 
-FreestSystem: TypeAlias = System[NodeState, Event, Output, Message, Hashable, Memory]
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """A message in another server's name."""
+
+    sender: NodeId
+    """Who really sent it."""
+    message: Message
 
 
-class FreestNode(Node[NodeState, Event, Output, Message]):
+Sent: TypeAlias = Message | Forged
+FreestSystem: TypeAlias = System[NodeState, Event, Output, Sent, Hashable, Memory]
+
+
+class FreestNode(Node[NodeState, Event, Output, Sent]):
     """Servers that do whatever the rules allow."""
 
     def __init__(self, universe: Universe, guards: Iterable[Rule] = GUARDS) -> None:
@@ -57,29 +70,35 @@ class FreestNode(Node[NodeState, Event, Output, Message]):
 
     def outcomes(
         self, node: NodeId, state: NodeState, event: Event
-    ) -> tuple[Outcome[NodeState, Output, Message], ...]:
+    ) -> tuple[Outcome[NodeState, Output, Sent], ...]:
         before = self._shadow(node, state)
         return tuple(
             Outcome(
                 judged(choice.after.state, choice.after.evidence),
                 choice.outputs,
-                tuple(output.message for output in choice.outputs if isinstance(output, Send)),
+                tuple(
+                    _sent(node, output.message)
+                    for output in choice.outputs
+                    if isinstance(output, Send)
+                ),
             )
             for choice in self._freest.choices(before, event)
         )
 
-    def is_outdated(self, state: NodeState, message: Message) -> bool:
-        return self._freest.is_outdated(self._shadow(message.destination, state), message)
+    def is_outdated(self, state: NodeState, message: Sent) -> bool:
+        said = _said(message)
+        return self._freest.is_outdated(self._shadow(said.destination, state), said)
 
     def simulates(self, state: NodeState, other: NodeState) -> bool:
         own, less = cast(Judged, state), cast(Judged, other)
         return own.server == less.server and _includes(own.evidence, less.evidence)
 
-    def arrival(self, message: Message) -> tuple[NodeId, Event]:
-        return message.destination, Receive(message)
+    def arrival(self, message: Sent) -> tuple[NodeId, Event]:
+        said = _said(message)
+        return said.destination, Receive(said)
 
-    def sender(self, message: Message) -> NodeId:
-        return message.source
+    def sender(self, message: Sent) -> NodeId:
+        return message.sender if isinstance(message, Forged) else message.source
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)
@@ -103,6 +122,9 @@ class FreestNode(Node[NodeState, Event, Output, Message]):
             case Judged(server=server, evidence=evidence):
                 renamed = rename_state(server, renaming), rename_evidence(evidence, renaming)
                 return cast(T, judged(*renamed))
+            case Forged(sender, message):
+                forged = Forged(renaming.node(sender), rename_message(message, renaming))
+                return cast(T, forged)
             case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
                 return cast(T, rename_message(value, renaming))
             case _:
@@ -113,9 +135,17 @@ def freest_system(
     universe: Universe, properties: Iterable[Property], guards: Iterable[Rule] = GUARDS
 ) -> FreestSystem:
     """Freest servers that obey ``guards``, on a network that keeps all it carries."""
-    watch: PropertyWatch[NodeState, Event, Output, Message] = PropertyWatch(properties)
-    network = cast("Network[Message, Hashable]", Replayable())
+    watch: PropertyWatch[NodeState, Event, Output, Sent] = PropertyWatch(properties)
+    network = cast("Network[Sent, Hashable]", Replayable())
     return System(FreestNode(universe, guards), network, watch)
+
+
+def _sent(node: NodeId, message: Message) -> Sent:
+    return message if message.source == node else Forged(node, message)
+
+
+def _said(message: Sent) -> Message:
+    return message.message if isinstance(message, Forged) else message
 
 
 def _includes(evidence: Evidence, less: Evidence) -> bool:

@@ -151,6 +151,7 @@ class InternedNetwork(Network[int, int], Generic[Q]):
     def __init__(self, network: Network[int, Q]) -> None:
         self.contents: Numbering[Q] = Numbering()
         self.keeps_delivered = network.keeps_delivered
+        self.keeps_order = network.keeps_order
         self.breaks_on_restart = network.breaks_on_restart
         self._network = network
         self._sent = lru_cache(LATEST)(self._send)

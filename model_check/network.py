@@ -39,6 +39,7 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
     """
 
     keeps_delivered = True
+    keeps_order = False
     breaks_on_restart = False
 
     def empty(self) -> Messages[M]:
@@ -102,6 +103,7 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
     """
 
     keeps_delivered = False
+    keeps_order = True
     breaks_on_restart = True
 
     capacity: int = 2

@@ -158,6 +158,8 @@ class Network(ABC, Generic[M, Q]):
 
     keeps_delivered: bool
     """Whether a message that was delivered is in flight as before."""
+    keeps_order: bool
+    """Whether it means anything which of the messages to one node was sent first."""
     breaks_on_restart: bool
     """Whether a restart of a node loses messages of its own or to it."""
 

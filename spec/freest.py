@@ -1,31 +1,33 @@
-"""The freest server: in each step it does whatever the rules allow, and in no way more than that.
+"""The freest server: in each step it does whatever the rules allow, and nothing but that.
 
-A server that obeys the rules does, in each step, something that the freest one may do, too. So what
-holds of clusters of the freest holds of every cluster that obeys (*sufficiency*); and whether a rule
-is needed shows if it is taken away from the freest (*necessity*).
+Whatever a server does that obeys the rules, the freest one may do, too. So what holds of clusters
+of the freest holds of every cluster that obeys (*sufficiency*); and whether a rule is needed shows
+if it is taken away from the freest (*necessity*).
 
 Nothing is computed here that Raft computes. An outcome is found by trying: each field of the state
-takes each value of a small universe, in the order of `FIELDS`, and every rule is asked as soon as
-all it observes is settled. Where trying everything would be hopeless, only what may pass is tried
-(`_logs`, `_messages`); the rules are asked all the same.
+takes each value of a small `Universe`, in the order of `FIELDS`, and every rule is asked as soon as
+all that it observes is settled. Where trying everything would be hopeless, only what may pass is
+tried (`Freest._logs_from`, and `spec.speech`); the rules are asked all the same.
 
-Three things are left out, since nothing is lost by it:
+Four things are left out, since nothing is lost by it:
 
 - *Silence.* A message that may be sent in a state is sent when the state is entered: on a network
   that keeps all and delivers what it likes, it need not arrive.
-- *Weaker messages.* Of two messages that differ in how much of the log, of the term's entries or of
-  commitments they claim, only the stronger is sent: all that a rule lets a receiver do upon the
-  weaker, it lets it do upon the stronger.
+- *Weaker messages.* Of two messages that differ in how much of a log, or of what is committed, they
+  claim, only the stronger is sent: all that a rule lets a receiver do upon the weaker, it lets it
+  do upon the stronger.
 - *Denials.* A vote or an append refused tells nothing but a term, and to take a later term is
   allowed at an `ElectionTimeout` anyway.
+- *Haste.* Upon a message, a server takes note of it, or does what the message alone allows. What it
+  could do by itself once it knows, it does by itself, in a step of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from itertools import chain, product
+from itertools import product
 
 from raft_ref.events import (
     Apply,
@@ -47,22 +49,20 @@ from raft_ref.messages import (
 )
 from raft_ref.types import (
     Candidate,
-    Command,
-    Entry,
     Follower,
     IndexMap,
     Leader,
     Log,
-    NodeId,
     NodeState,
     PersistentState,
     Role,
-    Term,
 )
 from spec.conduct import Conduct, watch
 from spec.rule import Rule
 from spec.rules import RULES, commit_stable
-from spec.shadow import Evidence, Shadow, learn
+from spec.shadow import Shadow, learn
+from spec.speech import Speech
+from spec.universe import Universe
 
 GUARDS: tuple[Rule, ...] = tuple(rule for rule in RULES if rule is not commit_stable)
 """The rules that the freest server obeys. COMMIT-STABLE follows from them, and is a property: as a
@@ -73,69 +73,6 @@ FIELDS = ("current_term", "voted_for", "role", "log", "commit_index")
 
 ROLES: tuple[Role, ...] = (Follower(), Candidate(frozenset()), Leader(IndexMap(), IndexMap()))
 """What roles remember is the judge's to know, not the server's: see `spec.shadow.Evidence`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Universe:
-    """All terms, logs and so on that there are.
-
-    Raises:
-        ValueError: if a bound is below its minimum, or a candidate no server.
-    """
-
-    servers: int = 3
-    max_term: int = 2
-    max_log: int = 1
-    values: int = 1
-    restarts: bool = True
-    candidates: tuple[NodeId, ...] = ()
-    """Who alone may stand in term 1, in term 2, ...; in all further terms, everyone may."""
-    participants: tuple[tuple[NodeId, ...], ...] = ()
-    """Which servers alone may come to term 1, to term 2, ...; to all further terms, all may."""
-
-    def __post_init__(self) -> None:
-        minimums = {"servers": 1, "max_term": 1, "max_log": 0, "values": 1}
-        for bound, minimum in minimums.items():
-            if getattr(self, bound) < minimum:
-                value = getattr(self, bound)
-                raise ValueError(f"{bound} must be at least {minimum}, not {value}")
-        for server in chain(self.candidates, *self.participants):
-            if not 1 <= server <= self.servers:
-                raise ValueError(f"there is no server {server}")
-
-    @property
-    def terms(self) -> range:
-        """All terms, that before the first election included."""
-        return range(self.max_term + 1)
-
-    @property
-    def commands(self) -> tuple[Command, ...]:
-        """``v1``, ``v2``, ..."""
-        return tuple(f"v{number}" for number in range(1, self.values + 1))
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """All entries."""
-        pairs = product(self.terms[1:], self.commands)
-        return tuple(Entry(term, command) for term, command in pairs)
-
-    @property
-    def logs(self) -> tuple[Log, ...]:
-        """All logs, of whatever entries in whatever order."""
-        lengths = range(self.max_log + 1)
-        return tuple(Log(log) for length in lengths for log in product(self.entries, repeat=length))
-
-    def may_enter(self, server: NodeId, term: Term) -> bool:
-        """Whether a server may come to a term."""
-        if not 1 <= term <= len(self.participants):
-            return True
-        return server in self.participants[term - 1]
-
-    def may_stand(self, server: NodeId, term: Term) -> bool:
-        """Whether a server may be candidate, and leader, of a term."""
-        if not 1 <= term <= len(self.candidates):
-            return True
-        return self.candidates[term - 1] == server
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +91,8 @@ class Freest:
         guards = tuple(guards)
         self._rules = frozenset(rule.id for rule in guards)
         self._all_logs = universe.logs
-        self._of_outputs = [rule for rule in guards if "outputs" in rule.observes]
+        self._speech = Speech(universe, guards)
         of_states = [rule for rule in guards if "outputs" not in rule.observes]
-        self._sendable = cache(self._find_sendable)
         self._by_itself = cache(self._find_by_itself)
         self._stages = [
             (with_each, [rule for rule in of_states if _settled_by(rule) == number])
@@ -263,7 +199,7 @@ class Freest:
             yield NodeState(chosen.persistent, chosen.role, index)
 
     def _logs_from(self, chosen: NodeState, before: Shadow, event: Event) -> Iterable[Log]:
-        """All logs that the rules may allow; all there are, where one of these rules is not there."""
+        """All logs that the rules may allow; all there are, where one of these is not there."""
         if not self._rules >= _RULES_OF_LOGS:
             return self._all_logs
         own = before.state.log
@@ -290,7 +226,7 @@ class Freest:
     def _put_out(self, conducts: Iterable[Conduct]) -> Iterator[Choice]:
         """Steps, with all that they may send, and whatever they may apply."""
         for conduct in conducts:
-            messages = tuple(map(Send, self.messages(conduct.after)))
+            messages = tuple(map(Send, self._speech.messages(conduct.after)))
             for applied in self._applied(conduct):
                 yield Choice(conduct.after, (*applied, *messages))
 
@@ -307,78 +243,6 @@ class Freest:
             for index in range(1, self.universe.max_log + 1):
                 for entry in self.universe.entries:
                     yield (Apply(index, entry),)
-
-    def messages(self, after: Shadow) -> tuple[Message, ...]:
-        """All that a server in this state may send, but for what says less than another."""
-        confirmed = Evidence(confirmed=after.evidence.confirmed)  # no rule on outputs sees the rest
-        return self._sendable(replace(after, evidence=confirmed))
-
-    def _find_sendable(self, after: Shadow) -> tuple[Message, ...]:
-        allowed = [
-            message
-            for peer in sorted(after.servers - {after.id})
-            for message in self._messages(after, peer)
-            if _may_put_out(self._of_outputs, after, Send(message))
-        ]
-        return tuple(
-            message
-            for message in allowed
-            if not any(_says_less(message, other) for other in allowed)
-        )
-
-    def _messages(self, after: Shadow, peer: NodeId) -> Iterator[Message]:
-        """All messages to a peer that the rules may allow; all there are, where a rule is not there
-        that says something of a field."""
-        source, destination, universe = after.id, peer, self.universe
-        terms = universe.terms[1:]
-        indexes = range(universe.max_log + 1)
-        positions = [(0, 0), *product(indexes[1:], terms)]
-        log = after.state.log
-
-        def terms_by(rule: str) -> Iterable[Term]:
-            return terms if rule not in self._rules else [after.state.current_term]
-
-        for term in terms_by("VOTE-REQUEST-TRUTHFUL"):
-            if universe.may_stand(source, term):
-                for index, last_term in positions:
-                    yield RequestVote(
-                        source=source,
-                        destination=destination,
-                        term=term,
-                        last_log_index=index,
-                        last_log_term=last_term,
-                    )
-        for term in terms_by("VOTE-GRANT-TERM"):
-            yield RequestVoteReply(
-                source=source, destination=destination, term=term, vote_granted=True
-            )
-        for term in terms_by("ACK-TERM"):
-            for index in indexes[1:]:
-                yield AppendEntriesReply(
-                    source=source,
-                    destination=destination,
-                    term=term,
-                    success=True,
-                    match_index=index,
-                )
-        if "APPEND-TRUTHFUL" in self._rules:
-            places = [(index, log.term_at(index) or 0) for index in range(log.last_index + 1)]
-            pieces = [*((entry,) for entry in log.entries), ()]
-        else:
-            places, pieces = positions, [*((entry,) for entry in universe.entries), ()]
-        if "APPEND-LEADER" in self._rules and not isinstance(after.state.role, Leader):
-            return
-        for term in terms_by("APPEND-LEADER"):
-            for (index, last_term), entries, commit in product(places, pieces, indexes):
-                yield AppendEntries(
-                    source=source,
-                    destination=destination,
-                    term=term,
-                    prev_log_index=index,
-                    prev_log_term=last_term,
-                    entries=entries,
-                    leader_commit=commit,
-                )
 
 
 _RULES_OF_LOGS = frozenset(
@@ -417,11 +281,6 @@ def _is_allowed(guards: Iterable[Rule], conduct: Conduct) -> bool:
     return all(rule.predicate(conduct) is None for rule in guards)
 
 
-def _may_put_out(guards: Iterable[Rule], after: Shadow, output: Output) -> bool:
-    """Whether a server may put something out in a state, however it came to it."""
-    return _is_allowed(guards, Conduct(after, HeartbeatTimeout(), after, (output,)))
-
-
 def _is_called_for(conduct: Conduct) -> bool:
     """Whether a step belongs to its event: each thing that a server does by itself does to one.
 
@@ -439,20 +298,3 @@ def _is_called_for(conduct: Conduct) -> bool:
         case HeartbeatTimeout():
             return not (conduct.leads and new is not None)
     return True
-
-
-def _says_less(message: Message, other: Message) -> bool:
-    """Whether all that the rules let a receiver do upon ``message``, they let it do upon ``other``,
-    which is another message to the same receiver."""
-    if message == other or message.destination != other.destination or message.term != other.term:
-        return False
-    match message, other:
-        case RequestVote(), RequestVote():
-            last = message.last_log_term, message.last_log_index
-            return last < (other.last_log_term, other.last_log_index)
-        case AppendEntries(), AppendEntries():
-            is_same = replace(message, leader_commit=other.leader_commit) == other
-            return is_same and message.leader_commit < other.leader_commit
-        case AppendEntriesReply(), AppendEntriesReply():
-            return message.match_index < other.match_index
-    return False

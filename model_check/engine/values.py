@@ -79,7 +79,7 @@ class Values(Generic[S, E, O, M, Q, H]):
     def messages_sent(self, messages: Iterable[Addressed[M]]) -> Number:
         """The number of what a step sends."""
         addressed = ((receiver, self.messages.number(message)) for receiver, message in messages)
-        return self.sent.number(_by_receiver(addressed))
+        return self._sent(addressed)
 
     def memory(self, memory: H) -> Number:
         """The number of what the properties remember."""
@@ -124,16 +124,20 @@ class Values(Generic[S, E, O, M, Q, H]):
             self._seen_as.append(local)
         return number
 
+    def _sent(self, addressed: Iterable[Addressed[int]]) -> Number:
+        """Messages by receiver: if anything, only the order of those to the same one matters."""
+        if self.network.keeps_order:
+            return self.sent.number(tuple(sorted(addressed, key=lambda item: item[0])))
+        return self.sent.number(tuple(sorted(addressed)))
+
     # --- other names -------------------------------------------------------------------------
 
     def sent_image(self, sent: Number, renaming: int) -> Number:
         """What is sent, under other names."""
         node = self.group[renaming].node
-        return self.sent.number(
-            _by_receiver(
-                (node(receiver), int(self.message_images[message][renaming]))
-                for receiver, message in self.sent[sent]
-            )
+        return self._sent(
+            (node(receiver), int(self.message_images[message][renaming]))
+            for receiver, message in self.sent[sent]
         )
 
     def _rename_local(self, local: Number, renaming: int) -> Number:
@@ -168,8 +172,3 @@ class Values(Generic[S, E, O, M, Q, H]):
 
 def _unknown_fact(fact: Number, renaming: int) -> Number:
     raise AssertionError(f"fact {fact} is of no step, under renaming {renaming}")
-
-
-def _by_receiver(addressed: Iterable[Addressed[int]]) -> tuple[Addressed[int], ...]:
-    """Messages by receiver: only the order of those to the same receiver means anything."""
-    return tuple(sorted(addressed, key=lambda item: item[0]))
