@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+from model_check.counterexample import Replay
 from model_check.judged import Judged, judged
 from model_check.network import Replayable
 from model_check.renaming import rename_event, rename_evidence, rename_message, rename_state
@@ -45,8 +46,19 @@ class Forged:
     """Who really sent it."""
     message: Message
 
+    @property
+    def source(self) -> NodeId:
+        """Whom it names as its sender."""
+        return self.message.source
+
+    @property
+    def destination(self) -> NodeId:
+        """To whom it goes."""
+        return self.message.destination
+
 
 Sent: TypeAlias = Message | Forged
+FreestRun: TypeAlias = Replay[NodeState, Event, Output, Sent]
 FreestSystem: TypeAlias = System[NodeState, Event, Output, Sent, Hashable, Memory]
 
 

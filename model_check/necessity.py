@@ -17,10 +17,9 @@ from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
 from model_check.check import Means, explore_system, replayed
-from model_check.counterexample import Replay
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
-from model_check.freest import Sent, freest_system
-from raft_ref import Event, NodeState, Output
+from model_check.freest import FreestRun, Sent, freest_system
+from raft_ref import Event
 from spec.forms import Property
 from spec.freest import GUARDS
 from spec.properties import PROPERTIES
@@ -28,7 +27,6 @@ from spec.rule import Rule
 from spec.rules import commit_stable
 from spec.universe import Universe
 
-FreestRun: TypeAlias = Replay[NodeState, Event, Output, Sent]
 Need: TypeAlias = Literal["needed", "hygiene", "inconclusive"]
 """`needed`: a property breaks without the rule. `hygiene`: none did, where it was searched.
 `inconclusive`: a budget ran out first."""

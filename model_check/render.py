@@ -24,10 +24,13 @@ from model_check.conformance.observed import (
     ForeignMessage,
     ForeignOutput,
     ObservedState,
-    Sent,
     understood,
 )
+from model_check.conformance.observed import (
+    Sent as ForeignSent,
+)
 from model_check.counterexample import Moment, Replay
+from model_check.freest import Forged, FreestRun, Sent
 from model_check.system import Action, Deliver, Lose, Occur
 from raft_ref import (
     Appended,
@@ -57,14 +60,17 @@ from raft_ref import (
 )
 
 AnyEvent: TypeAlias = Event | ForeignEvent
-AnyMessage: TypeAlias = Message | ForeignMessage
-AnyAction: TypeAlias = Action[Event, Message] | Action[ForeignEvent, ForeignMessage]
+AnyMessage: TypeAlias = Message | Forged | ForeignMessage
+AnyAction: TypeAlias = (
+    Action[Event, Message] | Action[Event, Sent] | Action[ForeignEvent, ForeignMessage]
+)
 AnyMoment: TypeAlias = (
     Moment[NodeState, Event, Output, Message]
+    | Moment[NodeState, Event, Output, Sent]
     | Moment[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
 )
 AnyReplay: TypeAlias = (
-    RaftReplay | Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+    RaftReplay | FreestRun | Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
 )
 
 
@@ -96,6 +102,8 @@ def describe_message(message: AnyMessage) -> str:
             fields += f"leader_commit={message.leader_commit}"
         case AppendEntriesReply():
             fields = f"success={message.success}, match_index={message.match_index}"
+        case Forged(sender, forged):
+            return f"{describe_message(forged)}, which {server_name(sender)} forged,"
         case ForeignMessage(kind=kind):
             understood_message = understood(message)
             if understood_message is not None:
@@ -186,7 +194,7 @@ def _role_fields(before: Role, after: Role) -> Iterator[tuple[str, str, str]]:
 def describe_output(output: Output | ForeignOutput) -> str:
     """What a server puts out; nothing for what is no news to a reader."""
     match output:
-        case Send(message) | Sent(message):
+        case Send(message) | ForeignSent(message):
             return f"to {server_name(message.destination)}: {describe_message(message)}"
         case Apply(index, entry):
             return f"applies {entry.term}:{entry.command} at index {index}"
