@@ -7,9 +7,23 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from model_check.commands.options import json_option
+from model_check.commands.claims import (
+    exit_code_of,
+    exit_code_of_needs,
+    explore_needs,
+    explore_sufficiency,
+    known_need,
+    necessity_report,
+    necessity_table,
+    run_lines,
+    sufficiency_report,
+    sufficiency_table,
+)
+from model_check.commands.options import json_option, refuse
 from model_check.commands.output import console, require_writable, usable, write_json
+from model_check.explore import Budget
 from model_check.mutants.catalogue import breaking, name_of
+from model_check.necessity import NECESSITY
 from model_check.report import SCHEMA_VERSION, Report
 from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
@@ -26,6 +40,21 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
 @click.option(
     "--id", "ids", multiple=True, callback=_ids, help="Only this one; may be given several times."
 )
+@click.option(
+    "--sufficient",
+    is_flag=True,
+    help="Explore the freest server, which does whatever the rules allow: do all properties hold?",
+)
+@click.option(
+    "--necessary",
+    is_flag=True,
+    help="Take away one rule at a time: what breaks? With --id, also show the run.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Give up on an exploration after so many seconds.",
+)
 @json_option
 @click.option(
     "--html",
@@ -34,21 +63,34 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     help="Also write a page of all rules, rules.html, into this directory; best into that of "
     "raft-ref mutants --html.",
 )
-def rules_command(*, ids: tuple[str, ...], json_path: Path | None, html_path: Path | None) -> int:
+def rules_command(
+    *,
+    ids: tuple[str, ...],
+    sufficient: bool,
+    necessary: bool,
+    max_seconds: float | None,
+    json_path: Path | None,
+    html_path: Path | None,
+) -> int:
     """Show the rules of Raft: what one server owes in one step, whatever else it does.
 
-    Each with where the paper says so, which function of the core obeys it, and which mutants break
-    it before any other. raft-ref check --rules holds every step of the core against them.
+    Each with where the paper says so, which function of the core obeys it, which mutants break it
+    before any other, and what breaks without it. raft-ref check --rules holds every step of the
+    core against them.
 
-    Exit codes: 0, or 2 usage.
+    Exit codes: 0; 1 something breaks with --sufficient, or with --necessary something else than is
+    known; 2 usage; 4 inconclusive: a budget ran out.
     """
+    _refuse_what_does_not_belong(ids, sufficient, necessary, max_seconds, html_path)
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
     chosen = [RULES_BY_ID[each] for each in ids] or list(RULES)
-    if json_path is not None:
-        write_json(_report(chosen), json_path)
-    if str(json_path) != "-":
-        console().print(_table(chosen))
+    budget = Budget(max_seconds=max_seconds)
+    if sufficient:
+        return _sufficient(budget, json_path)
+    if necessary:
+        return _necessary(chosen, budget, json_path, shows_runs=bool(ids))
+    _show(_table(chosen), json_path, _report(chosen))
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
         from model_check.study.pages import write_rules
@@ -58,6 +100,46 @@ def rules_command(*, ids: tuple[str, ...], json_path: Path | None, html_path: Pa
     return 0
 
 
+def _refuse_what_does_not_belong(
+    ids: tuple[str, ...],
+    sufficient: bool,
+    necessary: bool,
+    max_seconds: float | None,
+    html_path: Path | None,
+) -> None:
+    if sufficient:
+        refuse(["--necessary"] * necessary + ["--id"] * bool(ids), "does not go with --sufficient")
+    if sufficient or necessary:
+        refuse(["--html"] * (html_path is not None), "goes with the table of rules alone")
+    elif max_seconds is not None:
+        refuse(["--max-seconds"], "belongs to --sufficient or --necessary")
+
+
+def _show(table: Table, json_path: Path | None, report: Report) -> None:
+    if json_path is not None:
+        write_json(report, json_path)
+    if str(json_path) != "-":
+        console().print(table)
+
+
+def _sufficient(budget: Budget, json_path: Path | None) -> int:
+    explored = list(explore_sufficiency(budget))
+    _show(sufficiency_table(explored), json_path, sufficiency_report(explored))
+    return exit_code_of(explored)
+
+
+def _necessary(
+    chosen: list[Rule], budget: Budget, json_path: Path | None, *, shows_runs: bool
+) -> int:
+    runs = list(explore_needs(chosen, budget))
+    _show(necessity_table(runs), json_path, necessity_report(runs))
+    if shows_runs and str(json_path) != "-":
+        for run in runs:
+            for line in run_lines(run):
+                click.echo(line)
+    return exit_code_of_needs(runs)
+
+
 def _table(chosen: list[Rule]) -> Table:
     table = Table(show_lines=True)
     table.add_column("rule", no_wrap=True)
@@ -65,9 +147,11 @@ def _table(chosen: list[Rule]) -> Table:
     table.add_column("cites", ratio=3)
     table.add_column("obeyed by", ratio=3, overflow="fold")
     table.add_column("mutants that break it first", ratio=3, overflow="fold")
+    table.add_column("what breaks without it", ratio=3)
     for rule in chosen:
         mutants = ", ".join(breaking(rule))
-        table.add_row(rule.id, rule.statement, rule.citation, name_of(rule.implemented_by), mutants)
+        where, need = name_of(rule.implemented_by), str(NECESSITY[rule.id])
+        table.add_row(rule.id, rule.statement, rule.citation, where, mutants, need)
     return table
 
 
@@ -84,6 +168,7 @@ def _report(chosen: list[Rule]) -> Report:
                 "observes": sorted(rule.observes),
                 "implemented_by": name_of(rule.implemented_by),
                 "mutants": breaking(rule),
+                "necessity": known_need(rule),
             }
             for rule in chosen
         ],

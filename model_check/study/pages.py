@@ -16,6 +16,7 @@ from model_check.check import RaftReplay
 from model_check.commands.summary import describe_bounds
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.mutants.run import MutantRun
+from model_check.necessity import NECESSITY
 from model_check.render import describe_entries, describe_role, server_name
 from model_check.study.diagram import diagram
 from raft_ref import Candidate, Follower, IndexMap, Leader, NodeState, Role
@@ -63,6 +64,8 @@ class RuleRow(NamedTuple):
     where: str
     mutants: list[tuple[str, str | None]]
     """Those that break it first, each with its page, if there is one."""
+    need: str
+    """What breaks without it."""
 
     @property
     def group(self) -> str:
@@ -83,6 +86,7 @@ def write_rules(directory: Path) -> None:
             rule,
             name_of(rule.implemented_by),
             [(mutant, _page_of(mutant, directory)) for mutant in breaking(rule)],
+            str(NECESSITY[rule.id]),
         )
         for number, rule in enumerate(RULES)
     ]
