@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -63,7 +64,8 @@ def all_states() -> Iterator[NodeState]:
         yield NodeState(PersistentState(term, vote, log), role, commit)
 
 
-BEFORE = [state for number, state in enumerate(all_states()) if number % 7 == 0]
+EVERY = list(all_states())
+BEFORE = EVERY[::7]
 KNOWING = [
     Evidence(),
     Evidence(frozenset({2}), IndexMap(((2, 1),)), confirmed=1, claimed=1),
@@ -165,7 +167,9 @@ def sent() -> tuple[Send, ...]:
 def test_a_rule_looks_at_nothing_but_what_it_says(rule: Rule) -> None:
     """Two steps that differ in nothing that it observes are the same to it."""
     hidden = set(FIELDS) - rule.observes
-    for before, after, other in product(BEFORE[::5], BEFORE[::5], BEFORE[1::17]):
+    chosen = Random(rule.id)  # noqa: S311 - a sample, always the same
+    for _ in range(2000):
+        before, after, other = chosen.choices(EVERY, k=3)
         for event in events():
             seen = watch(Shadow(1, SERVERS, before, KNOWING[1]), event, after, ())
             unlike = watch(
