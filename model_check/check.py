@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, cast, get_args
 from model_check.counterexample import Replay, replay, shorten
 from model_check.explore import UNLIMITED, Beam, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
-from model_check.judged import JudgedNode, obeyed_rules
+from model_check.judged import judged_system, obeyed_rules
 from model_check.mutants import MUTANTS
 from model_check.mutants.node import MutantNode
 from model_check.network import Fifo, Once, Replayable
@@ -78,8 +78,8 @@ class Setup:
         node = self._node()
         if not self.rules:
             return raft_system(node, self.network_object(), self.chosen_properties)
-        properties = (*self.chosen_properties, *obeyed_rules(self.bounds))
-        return raft_system(JudgedNode(node), self.network_object(), properties)
+        properties = (*self.chosen_properties, *obeyed_rules(self.bounds.servers))
+        return judged_system(node, self.network_object(), properties)
 
     def _node(self) -> RaftNode:
         """The core, or the mutant of it."""

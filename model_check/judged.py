@@ -11,21 +11,29 @@ here, too. A rule looks at nothing but what happens at one server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from model_check.counterexample import Moment
-from model_check.raft import Bounds, RaftNode
+from model_check.raft import RaftNode
 from model_check.renaming import rename_evidence
-from model_check.system import Deliver, Lose, Occur, Outcome, T
+from model_check.system import Deliver, Lose, M, Network, Node, Occur, Outcome, Q, System, T
+from model_check.watch import Memory, PropertyWatch
 from raft_ref import Event, Message, NodeId, NodeState, Output, Receive
-from spec.conduct import watch
-from spec.forms import Renaming, StepProperty
+from spec.conduct import Conduct, watch
+from spec.forms import E, O, Property, Renaming, S, Step, StepProperty
+from spec.judge import Judge, single_steps
+from spec.milestones import MILESTONES
 from spec.properties import RaftStep
-from spec.rule import Broken, Rule
+from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
-from spec.shadow import NO_EVIDENCE, Evidence, Shadow, learn
+from spec.shadow import NO_EVIDENCE, Evidence, Shadow, Witnessed, learn
+
+X = TypeVar("X", bound=Hashable)
+
+STRICT = Judge()
+"""Who sees all, and tolerates nothing."""
 
 _NOBODY_YET = NodeState()
 
@@ -51,30 +59,58 @@ def judged(server: NodeState, evidence: Evidence = NO_EVIDENCE) -> Judged:
     )
 
 
-class JudgedNode(RaftNode):
+class JudgedNode(Node[NodeState, E, O, M]):
     """The servers of ``node``, judged."""
 
-    def __init__(self, node: RaftNode) -> None:
-        super().__init__(node.bounds)
+    def __init__(self, node: Node[NodeState, E, O, M], witness: Callable[[E], Witnessed]) -> None:
+        """``witness`` says what the judge sees of an event."""
         self._node = node
+        self._witness = witness
         self._servers = frozenset(range(1, node.count + 1))
+
+    @property
+    def count(self) -> int:
+        return self._node.count
 
     def initial(self, node: NodeId) -> NodeState:
         return judged(self._node.initial(node))
 
-    def step(
-        self, node: NodeId, state: NodeState, event: Event
-    ) -> Outcome[NodeState, Output, Message]:
-        before = cast(Judged, state)
-        outcome = self._node.step(node, before.server, event)
-        evidence = learn(self._shadow(node, before), event, outcome.state)
-        return replace(outcome, state=judged(outcome.state, evidence))
+    def events(self, node: NodeId, state: NodeState) -> Iterable[E]:
+        return self._node.events(node, server_of(state))
 
-    def is_outdated(self, state: NodeState, message: Message) -> bool:
+    def outcomes(
+        self, node: NodeId, state: NodeState, event: E
+    ) -> tuple[Outcome[NodeState, O, M], ...]:
+        shadow, witnessed = self._shadow(node, state), self._witness(event)
+        return tuple(
+            replace(
+                outcome,
+                state=judged(outcome.state, learn(shadow, witnessed, outcome.state)),
+            )
+            for outcome in self._node.outcomes(node, server_of(state), event)
+        )
+
+    def foresee(self, steps: Iterable[tuple[NodeId, NodeState, E]]) -> None:
+        self._node.foresee((node, server_of(state), event) for node, state, event in steps)
+
+    def arrival(self, message: M) -> tuple[NodeId, E]:
+        return self._node.arrival(message)
+
+    def sender(self, message: M) -> NodeId:
+        return self._node.sender(message)
+
+    def is_outdated(self, state: NodeState, message: M) -> bool:
         """What is to the server, and is no news to the judge either."""
-        own = cast(Judged, state)
-        is_known = learn(self._shadow(0, own), Receive(message), own) == own.evidence
-        return is_known and self._node.is_outdated(own.server, message)
+        node, event = self._node.arrival(message)
+        shadow = self._shadow(node, state)
+        is_known = learn(shadow, self._witness(event), state) == shadow.evidence
+        return is_known and self._node.is_outdated(server_of(state), message)
+
+    def is_restart(self, event: E) -> bool:
+        return self._node.is_restart(event)
+
+    def renamings(self) -> Iterable[Renaming]:
+        return self._node.renamings()
 
     def rename(self, value: T, renaming: Renaming) -> T:
         if isinstance(value, Judged):
@@ -82,16 +118,21 @@ class JudgedNode(RaftNode):
             return cast(T, judged(server, rename_evidence(value.evidence, renaming)))
         return self._node.rename(value, renaming)
 
-    def _shadow(self, node: NodeId, state: Judged) -> Shadow:
-        return Shadow(node, self._servers, state, state.evidence)
+    def _shadow(self, node: NodeId, state: NodeState) -> Shadow:
+        return Shadow(node, self._servers, state, cast(Judged, state).evidence)
+
+
+def server_of(state: NodeState) -> NodeState:
+    """A server without its judge."""
+    return cast(Judged, state).server
 
 
 class Obeyed(StepProperty[NodeState, Event, Output]):
     """A rule as a property of the steps of a `JudgedNode`."""
 
-    def __init__(self, rule: Rule, servers: int) -> None:
+    def __init__(self, rule: Rule, bench: Bench) -> None:
         self._rule = rule
-        self._servers = frozenset(range(1, servers + 1))
+        self._bench = bench
 
     @property
     def name(self) -> str:
@@ -104,14 +145,43 @@ class Obeyed(StepProperty[NodeState, Event, Output]):
         return self._rule.statement
 
     def violation(self, step: RaftStep) -> str | None:
-        before = Shadow(step.node, self._servers, step.before, cast(Judged, step.before).evidence)
-        verdict = self._rule.judge(watch(before, step.event, step.after, step.outputs))
+        verdict = self._bench.verdict(self._rule, step)
         return f"S{step.node}: {verdict}" if isinstance(verdict, Broken) else None
 
 
-def obeyed_rules(bounds: Bounds) -> tuple[Obeyed, ...]:
-    """All rules, for as many servers."""
-    return tuple(Obeyed(rule, bounds.servers) for rule in RULES)
+class Bench:
+    """A judge, before whom one step after the other is held against many rules."""
+
+    def __init__(self, servers: int, judge: Judge = STRICT) -> None:
+        self._servers = frozenset(range(1, servers + 1))
+        self._judge = judge
+        self._step: RaftStep | None = None
+        self._conduct: tuple[Conduct, ...] = ()
+
+    def verdict(self, rule: Rule, step: RaftStep) -> Broken | NotDecidable | None:
+        """Whether a step of a `JudgedNode` breaks ``rule``."""
+        if step is not self._step:
+            evidence = cast(Judged, step.before).evidence
+            before = Shadow(step.node, self._servers, step.before, evidence)
+            conduct = watch(before, step.event, step.after, step.outputs)
+            self._step, self._conduct = step, tuple(single_steps(conduct))
+        return self._judge.judge(rule, self._conduct)
+
+
+def obeyed_rules(servers: int, judge: Judge = STRICT) -> tuple[Obeyed, ...]:
+    """All rules, for so many servers."""
+    bench = Bench(servers, judge)
+    return tuple(Obeyed(rule, bench) for rule in RULES)
+
+
+def judged_system(
+    node: RaftNode, network: Network[Message, Q], properties: Iterable[Property]
+) -> System[NodeState, Event, Output, Message, Q, Memory]:
+    """The servers of ``node``, judged, within its bounds on ``network``."""
+    watching: PropertyWatch[NodeState, Event, Output, Message] = PropertyWatch(
+        properties, MILESTONES, node.bounds.limits
+    )
+    return System(JudgedNode(node, lambda event: event), network, watching)
 
 
 class Breach(NamedTuple):
@@ -125,29 +195,46 @@ class Breach(NamedTuple):
 
 
 def breaches(
-    initial: tuple[NodeState, ...], moments: Iterable[Moment[NodeState, Event, Output, Message]]
+    initial: tuple[NodeState, ...],
+    steps: Iterable[Step[NodeState, Witnessed, Output] | None],
+    judge: Judge = STRICT,
 ) -> Iterator[Breach]:
-    """Every rule that is broken in a run, in the order in which they are."""
+    """Every rule that is broken in a run, in the order in which they are.
+
+    There is a step for each action, or None where no server had any part in it.
+    """
     servers = frozenset(range(1, len(initial) + 1))
     shadows = {node: Shadow(node, servers, state) for node, state in enumerate(initial, start=1)}
-    for number, moment in enumerate(moments, start=1):
-        if moment.node is None or moment.outcome is None:
+    for number, step in enumerate(steps, start=1):
+        if step is None:
             continue
-        event = _event(moment)
-        outcome = moment.outcome
-        conduct = watch(shadows[moment.node], event, outcome.state, outcome.outputs)
-        shadows[moment.node] = conduct.after
+        conduct = watch(shadows[step.node], step.event, step.after, step.outputs)
+        shadows[step.node] = conduct.after
+        single = tuple(single_steps(conduct))
         for rule in RULES:
-            verdict = rule.judge(conduct)
+            verdict = judge.judge(rule, single)
             if isinstance(verdict, Broken):
-                yield Breach(number, moment.node, rule, verdict)
+                yield Breach(number, step.node, rule, verdict)
 
 
-def _event(moment: Moment[NodeState, Event, Output, Message]) -> Event:
-    match moment.action:
-        case Deliver(message):
-            return Receive(message)
-        case Occur(event=event):
-            return event
-        case Lose():
-            raise AssertionError("a message that is lost is no step")
+def core_steps(
+    moments: Iterable[Moment[NodeState, Event, Output, Message]],
+) -> Iterator[Step[NodeState, Witnessed, Output] | None]:
+    """The steps of a run of the core."""
+    for moment in moments:
+        match moment.action:
+            case Deliver(message):
+                yield step_of(moment, Receive(message))
+            case Occur(event=event):
+                yield step_of(moment, event)
+            case Lose():
+                yield None
+
+
+def step_of(moment: Moment[S, E, O, M], event: X) -> Step[S, X, O]:
+    """The step of a moment in which a server had a part, its event called otherwise."""
+    assert moment.node is not None
+    assert moment.before is not None
+    assert moment.outcome is not None
+    state, outputs = moment.outcome.state, moment.outcome.outputs
+    return Step(moment.node, moment.before, event, state, outputs)

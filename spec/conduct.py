@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from raft_ref.events import Event, Output, Receive, Restart, Send
+from raft_ref.events import Output, Receive, Restart, Send
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Index, Leader, Log, NodeId, NodeState
-from spec.shadow import Shadow, learn
+from spec.shadow import Shadow, Witnessed, learn
 
 M = TypeVar("M", RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply)
 
@@ -19,7 +19,7 @@ class Conduct:
     """A step of a server: what it was, what happened, what it became and put out."""
 
     before: Shadow
-    event: Event
+    event: Witnessed
     after: Shadow
     outputs: tuple[Output, ...]
 
@@ -105,7 +105,9 @@ class Conduct:
         return [index for index in indexes if self.after.is_majority(self.holders(index))]
 
 
-def watch(before: Shadow, event: Event, state: NodeState, outputs: tuple[Output, ...]) -> Conduct:
+def watch(
+    before: Shadow, event: Witnessed, state: NodeState, outputs: tuple[Output, ...]
+) -> Conduct:
     """The step from ``before`` to ``state``, with what the judge has learnt from it."""
     evidence = learn(before, event, state)
     return Conduct(before, event, replace(before, state=state, evidence=evidence), outputs)

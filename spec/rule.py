@@ -37,7 +37,8 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class NotDecidable:
-    """A rule cannot be judged, since something of the server cannot be observed."""
+    """A rule cannot be judged, since something cannot be observed: fields of the server's state, or
+    messages of these kinds, which might have allowed the step."""
 
     unobserved: tuple[str, ...]
 
@@ -52,8 +53,9 @@ class Rule:
     statement: str
     citation: str
     observes: frozenset[str]
-    """What it looks at: fields of the server's state, and ``outputs``, what leaves it. What arrives
-    at it is always seen."""
+    """What it looks at: fields of the server's state, and ``outputs``, what leaves it."""
+    allowed_by_messages: bool
+    """Whether a message that has arrived may allow what is forbidden otherwise."""
     implemented_by: Function
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]
@@ -63,12 +65,17 @@ class Rule:
     ) -> Broken | NotDecidable | None:
         """How the step breaks the rule; None if it obeys it.
 
-        Where the rule looks at something ``unobserved``, it is not decidable, never obeyed.
+        Where the rule looks at something ``unobserved``, it is not decidable, never obeyed. A
+        message that could not be read does no harm to what is obeyed without it.
         """
         hidden = self.observes & unobserved
         if hidden:
             return NotDecidable(tuple(sorted(hidden)))
-        return self.predicate(conduct)
+        broken = self.predicate(conduct)
+        unread = conduct.after.evidence.unread
+        if broken is not None and self.allowed_by_messages and unread:
+            return NotDecidable(tuple(sorted(unread)))
+        return broken
 
 
 def rule(
@@ -77,13 +84,22 @@ def rule(
     *,
     cites: str,
     observes: str,
+    allowed_by_messages: bool = False,
     implemented_by: Function,
 ) -> Callable[[Callable[[Conduct], Broken | None]], Rule]:
     """A decorator that makes a rule of its predicate, whose docstring is the statement."""
 
     def make(predicate: Callable[[Conduct], Broken | None]) -> Rule:
         statement = " ".join((getdoc(predicate) or "").split())
-        fields = frozenset(observes.split())
-        return Rule(id, group, statement, cites, fields, implemented_by, predicate)
+        return Rule(
+            id=id,
+            group=group,
+            statement=statement,
+            citation=cites,
+            observes=frozenset(observes.split()),
+            allowed_by_messages=allowed_by_messages,
+            implemented_by=implemented_by,
+            predicate=predicate,
+        )
 
     return make

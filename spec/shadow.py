@@ -13,12 +13,24 @@ confirmed, it confirmed to somebody else (§5.1).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from raft_ref.events import Event, Receive
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVoteReply
 from raft_ref.types import Index, IndexMap, Log, NodeId, NodeState
 
 _NOBODY = IndexMap()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message has arrived that the judge cannot read, of this kind."""
+
+    kind: str
+
+
+Witnessed: TypeAlias = Event | Unread
+"""What happens to a server, as a judge sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class Evidence:
     """Up to where requests of this term have confirmed its log."""
     claimed: Index = 0
     """The highest ``leaderCommit`` in a request of this term."""
+    unread: frozenset[str] = frozenset()
+    """Kinds of messages that the judge could not read: there may be more evidence than this."""
 
 
 NO_EVIDENCE = Evidence()
@@ -53,16 +67,18 @@ class Shadow:
         return 2 * len(servers & self.servers) > len(self.servers)
 
 
-def learn(before: Shadow, event: Event, after: NodeState) -> Evidence:
+def learn(before: Shadow, event: Witnessed, after: NodeState) -> Evidence:
     """The evidence once ``event`` has happened, and made ``after`` of the server.
 
-    Only a message of the term in which the server then is counts.
+    Only a message of the term in which the server then is counts; one that cannot be read may be.
     """
     same_term = before.state.current_term == after.current_term
     evidence = before.evidence if same_term else NO_EVIDENCE
     match event:
         case Receive(message) if message.term == after.current_term:
             pass
+        case Unread(kind):
+            return replace(evidence, unread=evidence.unread | {kind})
         case _:
             return evidence
     match message:

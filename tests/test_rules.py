@@ -13,10 +13,10 @@ import spec
 from model_check.check import Means, Setup, check
 from model_check.cli import run
 from model_check.engine import explorer
-from model_check.judged import JudgedNode, Obeyed
+from model_check.judged import Bench, Obeyed, judged_system
 from model_check.mutants.catalogue import name_of
 from model_check.network import Replayable
-from model_check.raft import Bounds, RaftNode, raft_system
+from model_check.raft import Bounds, RaftNode
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
@@ -354,8 +354,7 @@ def test_a_rule_of_each_group_is_tried_stricter() -> None:
 def test_a_rule_that_is_stricter_than_raft_is_broken_by_the_core(rule_id: str) -> None:
     rule = replace(RULES_BY_ID[rule_id], predicate=STRICTER[rule_id])
     bounds = Bounds(values=1, restarts=rule.group == "restart")
-    node = JudgedNode(RaftNode(bounds))
-    system = raft_system(node, Replayable(), [Obeyed(rule, bounds.servers)])
+    system = judged_system(RaftNode(bounds), Replayable(), [Obeyed(rule, Bench(bounds.servers))])
     found = explorer.explore(system, options=explorer.Options(eager=True))
     assert found.violation is not None
     assert found.violation.property == rule_id

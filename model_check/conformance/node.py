@@ -14,9 +14,9 @@ from model_check.conformance.observed import (
     ForeignOutput,
     ObservedState,
     Sent,
-    as_core_event,
     as_core_output,
     newly_committed,
+    witnessed,
 )
 from model_check.conformance.protocol import EventName
 from model_check.conformance.table import LocalEvent, kind_of_failure
@@ -26,13 +26,13 @@ from model_check.watch import PropertyWatch
 from raft_ref import (
     ClientRequest,
     ElectionTimeout,
-    Event,
     HeartbeatTimeout,
     NodeId,
     Output,
     Restart,
 )
 from spec.forms import Step
+from spec.shadow import Witnessed
 
 
 class ForeignNode(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]):
@@ -127,8 +127,8 @@ class ForeignWatch(PropertyWatch[ObservedState, ForeignEvent, ForeignOutput, For
         """The step in the terms of the core, without the messages that are not understood."""
         outputs = (as_core_output(output) for output in step.outputs)
         translated = replace(
-            cast("Step[ObservedState, Event, Output]", step),
-            event=as_core_event(step.event),
+            cast("Step[ObservedState, Witnessed, Output]", step),
+            event=witnessed(step.event),
             outputs=tuple(output for output in outputs if output is not None),
         )
         return cast("Step[ObservedState, ForeignEvent, ForeignOutput]", translated)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -35,7 +35,6 @@ from raft_ref import (
     ClientRequest,
     ElectionTimeout,
     Entry,
-    Event,
     Follower,
     HeartbeatTimeout,
     IndexMap,
@@ -53,6 +52,7 @@ from raft_ref import (
     Role,
     Send,
 )
+from spec.shadow import Unread, Witnessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +214,12 @@ _APPEND_ENTRIES = msgspec.json.Decoder(AppendEntriesFields)
 _APPEND_ENTRIES_REPLY = msgspec.json.Decoder(AppendEntriesReplyFields)
 
 
-def as_core_event(event: ForeignEvent) -> Event:
-    """``event`` as the core's; an arrival of what is not understood stays one, and no rule knows
-    it."""
+def witnessed(event: ForeignEvent) -> Witnessed:
+    """``event`` as a judge sees it."""
     if not isinstance(event, Arrival):
         return event
     message = understood(event.message)
-    return cast(Event, event) if message is None else Receive(message)
+    return Unread(event.message.kind) if message is None else Receive(message)
 
 
 def as_core_output(output: ForeignOutput) -> Output | None:

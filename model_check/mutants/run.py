@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from model_check.check import CheckResult, Means, Setup, check
 from model_check.explore import UNLIMITED, Budget, Figures, ignore
-from model_check.judged import Breach, breaches
+from model_check.judged import Breach, breaches, core_steps
 from model_check.mutants.mutant import Mutant
 from spec.properties import FIGURE_3, PROPERTY_NAMES
 
@@ -44,7 +44,9 @@ class MutantRun:
     def first_breach(self) -> Breach | None:
         """The first rule that its run breaks: that is the diagnosis."""
         run = self.result.counterexample
-        return None if run is None else next(breaches(run.initial, run.moments), None)
+        if run is None:
+            return None
+        return next(breaches(run.initial, core_steps(run.moments)), None)
 
     @property
     def is_as_expected(self) -> bool:

@@ -111,6 +111,14 @@ func describe(m raftpb.Message) (string, map[string]interface{}) {
 		return "AppendEntriesReply", fields{
 			"term": m.Term, "success": !m.Reject, "match_index": match,
 		}
+	case raftpb.MsgHeartbeat:
+		// It compares nothing: everyone has the same before the first entry.
+		return "AppendEntries", fields{
+			"term": m.Term, "prev_log_index": 0, "prev_log_term": 0,
+			"entries": []entry{}, "leader_commit": m.Commit,
+		}
+	case raftpb.MsgHeartbeatResp:
+		return "AppendEntriesReply", fields{"term": m.Term, "success": true, "match_index": 0}
 	}
 	return m.Type.String(), fields{
 		"term": m.Term, "index": m.Index, "log_term": m.LogTerm, "commit": m.Commit,

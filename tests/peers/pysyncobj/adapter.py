@@ -179,7 +179,8 @@ class PySyncObjServer(Server):
 
     def _collect(self) -> list[Json]:
         sent, self._outbox.sent = self._outbox.sent, []
-        return [_encode(self._node, to, message) for to, message in sent]
+        term = self._get("raftCurrentTerm")
+        return [_encode(self._node, to, message, term) for to, message in sent]
 
 
 PRIVATE = "_SyncObj__"
@@ -237,14 +238,14 @@ def _command(data: bytes) -> str:
     return str(call[1][0])
 
 
-def _encode(node: int, to: int, message: Json) -> Json:
-    kind, fields = _describe(message)
+def _encode(node: int, to: int, message: Json, term: int) -> Json:
+    kind, fields = _describe(message, term)
     return {"from": node, "to": to, "kind": kind, "fields": fields, "payload": repr(message)}
 
 
-def _describe(message: Json) -> tuple[str, Json]:
-    """By the paper's names what is the same there. Answers to entries carry no term, and a vote is
-    refused by silence."""
+def _describe(message: Json, term: int) -> tuple[str, Json]:
+    """By the paper's names what is the same there. A vote is refused by silence. Answers to entries
+    carry no term: they are given the one in which they were sent."""
     match message["type"]:
         case "request_vote":
             names = ("term", "last_log_index", "last_log_term")
@@ -259,6 +260,12 @@ def _describe(message: Json) -> tuple[str, Json]:
                 "entries": _entries(message["entries"]),
                 "leader_commit": message["commit_index"],
             }
+        case "next_node_idx":
+            is_success = message["success"]
+            match_index = message["next_node_idx"] - 1 if is_success else 0
+            return "AppendEntriesReply", {
+                "term": term, "success": is_success, "match_index": match_index,
+            }  # fmt: skip
         case kind:
             fields = {name: repr(message[name]) for name in message if name != "type"}
             return str(kind), fields

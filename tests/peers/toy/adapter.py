@@ -125,20 +125,37 @@ def start(node: int) -> None:
     servers[node] = ToyRaft(node, ids, disks[node], bug)
 
 
+def describe(m: Json) -> tuple[str, Json]:
+    """A message by the paper's names, so that it can be judged."""
+    match m["kind"]:
+        case "ask":
+            return "RequestVote", {"last_log_term": m["last"][0], "last_log_index": m["last"][1]}
+        case "answer":
+            return "RequestVoteReply", {"vote_granted": m["grant"]}
+        case "append":
+            return "AppendEntries", {
+                "prev_log_index": m["prev"], "prev_log_term": m["prev_term"],
+                "entries": in_words(m["entries"]), "leader_commit": m["commit"]}  # fmt: skip
+    return "AppendEntriesReply", {"success": m["ok"], "match_index": m["match"]}
+
+
+def in_words(log: list[Any]) -> list[Json]:
+    return [{"term": term, "command": command} for term, command in log]
+
+
 def view(node: int) -> Json:
     """What the server did, and what it is like now; its disk is written before anything leaves."""
     server = servers[node]
     server.save()
-    messages = [
-        {"from": m["from"], "to": m["to"], "kind": m["kind"], "payload": json.dumps(m),
-         "fields": {name: m[name] for name in m if name not in ("from", "to", "kind")}}
-        for m in server.outbox
-    ]  # fmt: skip
+    messages = []
+    for m in server.outbox:
+        kind, fields = describe(m)
+        messages.append({"from": m["from"], "to": m["to"], "kind": kind,
+                         "fields": {"term": m["term"], **fields}, "payload": json.dumps(m)})  # fmt: skip
     server.outbox = []
     everything = [server.role, sorted(server.votes), sorted(server.match.items()), server.commit]
-    log = [{"term": term, "command": command} for term, command in server.log]
     state = {"current_term": server.term, "voted_for": server.vote, "role": server.role,
-             "log": log, "commit_index": server.commit}  # fmt: skip
+             "log": in_words(server.log), "commit_index": server.commit}  # fmt: skip
     fingerprint = json.dumps([everything, server.vote, server.disk])
     return {"messages": messages, "state": state, "fingerprint": fingerprint}
 

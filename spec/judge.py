@@ -1,0 +1,64 @@
+"""A rule held against what an implementation did, which may be several steps of Raft at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from raft_ref.events import ClientRequest
+from raft_ref.types import NodeState
+from spec.conduct import Conduct
+from spec.profiles import PAPER, Profile
+from spec.rule import Broken, NotDecidable, Rule
+from spec.shadow import Shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Whoever holds rules against steps."""
+
+    profile: Profile = PAPER
+    unobserved: frozenset[str] = frozenset()
+    """The fields of a server's state that cannot be observed."""
+
+    def judge(self, rule: Rule, steps: Iterable[Conduct]) -> Broken | NotDecidable | None:
+        """How a step, given as its `single_steps`, breaks ``rule``; None if it obeys it, or the
+        profile tolerates it."""
+        undecided = None
+        for step in steps:
+            verdict = rule.judge(step, self.unobserved)
+            if isinstance(verdict, Broken) and not self.profile.tolerates(rule, step):
+                return verdict
+            if isinstance(verdict, NotDecidable):
+                undecided = verdict
+        return undecided
+
+
+def single_steps(conduct: Conduct) -> Iterator[Conduct]:
+    """The steps of Raft that a step is made of.
+
+    It is more than one where a new leader at once appends an entry of its own (§8), and commits it
+    if it is alone: first it is elected, then it appends, and puts out what it does as a leader.
+    """
+    before, after = conduct.before.state, conduct.after.state
+    if not conduct.comes_to_power or after.log == before.log:
+        yield conduct
+        return
+    elected = Shadow(
+        conduct.after.id,
+        conduct.after.servers,
+        _as_elected(before, after),
+        conduct.after.evidence,
+    )
+    yield Conduct(conduct.before, conduct.event, elected, ())
+    yield Conduct(elected, ClientRequest(""), conduct.after, conduct.outputs)
+
+
+def _as_elected(before: NodeState, after: NodeState) -> NodeState:
+    """A new leader that has not yet done anything else."""
+    return replace(
+        after,
+        persistent=replace(after.persistent, log=before.log),
+        commit_index=before.commit_index,
+        last_applied=before.last_applied,
+    )
