@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from model_check.counterexample import Moment
 from model_check.raft import RaftNode
@@ -31,6 +31,9 @@ from spec.rules import RULES
 from spec.shadow import NO_EVIDENCE, Evidence, Shadow, Witnessed, learn
 
 X = TypeVar("X", bound=Hashable)
+WitnessedStep: TypeAlias = Step[NodeState, Witnessed, Output]
+
+ALL_EVIDENCE = frozenset({"grants", "acknowledged", "confirmed", "claimed"})
 
 STRICT = Judge()
 """Who sees all, and tolerates nothing."""
@@ -62,10 +65,16 @@ def judged(server: NodeState, evidence: Evidence = NO_EVIDENCE) -> Judged:
 class JudgedNode(Node[NodeState, E, O, M]):
     """The servers of ``node``, judged."""
 
-    def __init__(self, node: Node[NodeState, E, O, M], witness: Callable[[E], Witnessed]) -> None:
-        """``witness`` says what the judge sees of an event."""
+    def __init__(
+        self,
+        node: Node[NodeState, E, O, M],
+        witness: Callable[[E], Witnessed],
+        evidence: frozenset[str] = ALL_EVIDENCE,
+    ) -> None:
+        """``witness`` says what the judge sees of an event, ``evidence`` what he keeps of it."""
         self._node = node
         self._witness = witness
+        self._kept = evidence
         self._servers = frozenset(range(1, node.count + 1))
 
     @property
@@ -82,11 +91,12 @@ class JudgedNode(Node[NodeState, E, O, M]):
         self, node: NodeId, state: NodeState, event: E
     ) -> tuple[Outcome[NodeState, O, M], ...]:
         shadow, witnessed = self._shadow(node, state), self._witness(event)
+
+        def kept(after: NodeState) -> Evidence:
+            return learn(shadow, witnessed, after).only(self._kept)
+
         return tuple(
-            replace(
-                outcome,
-                state=judged(outcome.state, learn(shadow, witnessed, outcome.state)),
-            )
+            replace(outcome, state=judged(outcome.state, kept(outcome.state)))
             for outcome in self._node.outcomes(node, server_of(state), event)
         )
 
@@ -103,7 +113,8 @@ class JudgedNode(Node[NodeState, E, O, M]):
         """What is to the server, and is no news to the judge either."""
         node, event = self._node.arrival(message)
         shadow = self._shadow(node, state)
-        is_known = learn(shadow, self._witness(event), state) == shadow.evidence
+        learnt = learn(shadow, self._witness(event), state).only(self._kept)
+        is_known = learnt == shadow.evidence
         return is_known and self._node.is_outdated(server_of(state), message)
 
     def is_restart(self, event: E) -> bool:
@@ -145,7 +156,7 @@ class Obeyed(StepProperty[NodeState, Event, Output]):
         return self._rule.statement
 
     def violation(self, step: RaftStep) -> str | None:
-        verdict = self._bench.verdict(self._rule, step)
+        verdict = self._bench.verdict(self._rule, cast("WitnessedStep", step))
         return f"S{step.node}: {verdict}" if isinstance(verdict, Broken) else None
 
 
@@ -155,10 +166,10 @@ class Bench:
     def __init__(self, servers: int, judge: Judge = STRICT) -> None:
         self._servers = frozenset(range(1, servers + 1))
         self._judge = judge
-        self._step: RaftStep | None = None
+        self._step: WitnessedStep | None = None
         self._conduct: tuple[Conduct, ...] = ()
 
-    def verdict(self, rule: Rule, step: RaftStep) -> Broken | NotDecidable | None:
+    def verdict(self, rule: Rule, step: WitnessedStep) -> Broken | NotDecidable | None:
         """Whether a step of a `JudgedNode` breaks ``rule``."""
         if step is not self._step:
             evidence = cast(Judged, step.before).evidence
@@ -196,7 +207,7 @@ class Breach(NamedTuple):
 
 def breaches(
     initial: tuple[NodeState, ...],
-    steps: Iterable[Step[NodeState, Witnessed, Output] | None],
+    steps: Iterable[WitnessedStep | None],
     judge: Judge = STRICT,
 ) -> Iterator[Breach]:
     """Every rule that is broken in a run, in the order in which they are.
@@ -219,7 +230,7 @@ def breaches(
 
 def core_steps(
     moments: Iterable[Moment[NodeState, Event, Output, Message]],
-) -> Iterator[Step[NodeState, Witnessed, Output] | None]:
+) -> Iterator[WitnessedStep | None]:
     """The steps of a run of the core."""
     for moment in moments:
         match moment.action:

@@ -54,8 +54,9 @@ class Rule:
     citation: str
     observes: frozenset[str]
     """What it looks at: fields of the server's state, and ``outputs``, what leaves it."""
-    allowed_by_messages: bool
-    """Whether a message that has arrived may allow what is forbidden otherwise."""
+    allowed_by: frozenset[str]
+    """By what messages may allow what is forbidden otherwise: ``arrival``, the one that has just
+    arrived, or fields of the evidence of earlier ones."""
     implemented_by: Function
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]
@@ -73,7 +74,7 @@ class Rule:
             return NotDecidable(tuple(sorted(hidden)))
         broken = self.predicate(conduct)
         unread = conduct.after.evidence.unread
-        if broken is not None and self.allowed_by_messages and unread:
+        if broken is not None and self.allowed_by and unread:
             return NotDecidable(tuple(sorted(unread)))
         return broken
 
@@ -84,7 +85,7 @@ def rule(
     *,
     cites: str,
     observes: str,
-    allowed_by_messages: bool = False,
+    allowed_by: str = "",
     implemented_by: Function,
 ) -> Callable[[Callable[[Conduct], Broken | None]], Rule]:
     """A decorator that makes a rule of its predicate, whose docstring is the statement."""
@@ -97,7 +98,7 @@ def rule(
             statement=statement,
             citation=cites,
             observes=frozenset(observes.split()),
-            allowed_by_messages=allowed_by_messages,
+            allowed_by=frozenset(allowed_by.split()),
             implemented_by=implemented_by,
             predicate=predicate,
         )

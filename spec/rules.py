@@ -40,7 +40,7 @@ def term_monotonic(step: Conduct) -> Broken | None:
     "term",
     cites="§5.1, §5.2; Fig. 2, All servers, and Candidates: increment currentTerm",
     observes="current_term",
-    allowed_by_messages=True,
+    allowed_by="arrival",
     implemented_by=election.adopt_term,
 )
 def term_adopt(step: Conduct) -> Broken | None:
@@ -112,7 +112,7 @@ def vote_self(step: Conduct) -> Broken | None:
     "vote",
     cites="§5.2; Fig. 2, RequestVote receiver",
     observes="current_term voted_for",
-    allowed_by_messages=True,
+    allowed_by="arrival",
     implemented_by=election.handle_request_vote,
 )
 def vote_requested(step: Conduct) -> Broken | None:
@@ -213,7 +213,7 @@ def vote_request_truthful(step: Conduct) -> Broken | None:
     "election",
     cites="§5.2; Fig. 2, Candidates: votes received from majority of servers",
     observes="current_term role",
-    allowed_by_messages=True,
+    allowed_by="grants",
     implemented_by=election.count_votes,
 )
 def elect_quorum(step: Conduct) -> Broken | None:
@@ -289,7 +289,7 @@ def leader_entry_term(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 2, Leaders: append entry to local log, and AppendEntries receiver",
     observes="current_term role log",
-    allowed_by_messages=True,
+    allowed_by="arrival",
     implemented_by=node.receive,
 )
 def log_source(step: Conduct) -> Broken | None:
@@ -462,7 +462,7 @@ def ack_term(step: Conduct) -> Broken | None:
     "acknowledgement",
     cites="§5.3; Fig. 2, AppendEntries results: success, and Leaders: matchIndex",
     observes="current_term log outputs",
-    allowed_by_messages=True,
+    allowed_by="confirmed",
     implemented_by=replication.reply_to,
 )
 def ack_confirmed(step: Conduct) -> Broken | None:
@@ -498,7 +498,7 @@ def commit_monotonic(step: Conduct) -> Broken | None:
     "commit",
     cites="§5.3; Fig. 2, Leaders: a majority of matchIndex[i] >= N",
     observes="role log commit_index",
-    allowed_by_messages=True,
+    allowed_by="acknowledged",
     implemented_by=commit.has_majority,
 )
 def commit_quorum(step: Conduct) -> Broken | None:
@@ -520,7 +520,7 @@ def commit_quorum(step: Conduct) -> Broken | None:
     "commit",
     cites="§5.4.2 and Fig. 8; Fig. 2, Leaders: log[N].term == currentTerm",
     observes="current_term role log commit_index",
-    allowed_by_messages=True,
+    allowed_by="acknowledged",
     implemented_by=commit.may_commit_by_counting,
 )
 def commit_current_term(step: Conduct) -> Broken | None:
@@ -539,7 +539,7 @@ def commit_current_term(step: Conduct) -> Broken | None:
     "commit",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 5: index of last new entry",
     observes="current_term role log commit_index",
-    allowed_by_messages=True,
+    allowed_by="confirmed",
     implemented_by=commit.follower_commit_index,
 )
 def commit_confirmed(step: Conduct) -> Broken | None:
@@ -556,7 +556,7 @@ def commit_confirmed(step: Conduct) -> Broken | None:
     "commit",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 5: leaderCommit",
     observes="current_term role log commit_index",
-    allowed_by_messages=True,
+    allowed_by="claimed",
     implemented_by=commit.follower_commit_index,
 )
 def commit_claimed(step: Conduct) -> Broken | None:

@@ -48,6 +48,16 @@ class Evidence:
     unread: frozenset[str] = frozenset()
     """Kinds of messages that the judge could not read: there may be more evidence than this."""
 
+    def only(self, names: frozenset[str]) -> Evidence:
+        """As much of it as stands in the fields of these names, and what could not be read."""
+        return Evidence(
+            grants=self.grants if "grants" in names else frozenset(),
+            acknowledged=self.acknowledged if "acknowledged" in names else _NOBODY,
+            confirmed=self.confirmed if "confirmed" in names else 0,
+            claimed=self.claimed if "claimed" in names else 0,
+            unread=self.unread,
+        )
+
 
 NO_EVIDENCE = Evidence()
 

@@ -195,11 +195,10 @@ def test_an_adapter_that_does_not_start_is_told_so() -> None:
 def test_a_server_that_fails_each_time_is_a_finding(fault: str, how: str) -> None:
     result = misbehave(fault, step_timeout=1.0)
     assert result.verdict == "failed-step"
-    (run,) = result.findings
-    assert run.violation is not None
-    assert (run.violation.property, len(run.moments)) == ("Totality", 2)
-    assert run.violation.explanation.startswith(how)
-    assert fault != "dies" or "about to die" in run.violation.explanation
+    (finding,) = result.findings
+    assert (finding.violation.property, len(finding.run.moments)) == ("Totality", 2)
+    assert finding.violation.explanation.startswith(how)
+    assert fault != "dies" or "about to die" in finding.violation.explanation
 
 
 def test_a_server_that_fails_once_is_the_adapters_fault(tmp_path: Path) -> None:

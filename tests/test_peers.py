@@ -69,9 +69,7 @@ def explore(
 def broken(result: Conformance) -> str:
     """The property that is violated; the run was done again on a fresh process."""
     assert result.verdict == "violates"
-    violation = result.findings[0].violation
-    assert violation is not None
-    return violation.property
+    return result.findings[0].violation.property
 
 
 FIGURE_3 = ("ElectionSafety", "LogMatching", "LeaderCompleteness", "StateMachineSafety")
@@ -118,7 +116,7 @@ def test_etcd_without_a_rule_is_caught(
     one_entry_a_message = (("max_size_per_msg", "0"),)
     result = explore(build("etcd", mutant), bounds, eager=True, options=one_entry_a_message)
     assert broken(result) == violated
-    assert len(result.findings[0].moments) <= 20
+    assert len(result.findings[0].run.moments) <= 20
 
 
 # --- canonical raft --------------------------------------------------------------------------
@@ -141,7 +139,7 @@ def test_canonical_raft_counts_what_it_never_compared(build: Build) -> None:
     )
     result = explore(build("canonical_raft"), bounds, eager=True)
     assert broken(result) == "LeaderCompleteness"
-    assert len(result.findings[0].moments) == 13
+    assert len(result.findings[0].run.moments) == 13
 
 
 # --- in Python -------------------------------------------------------------------------------
@@ -180,5 +178,5 @@ def test_raftos_counts_votes_of_old_terms_and_does_not_survive_its_own_refusal(
     bounds = Bounds(max_term=2, max_log=2, values=1, heartbeats=False)
     result = explore(build("raftos"), bounds, properties=FIGURE_3, eager=True)
     assert broken(result) == "ElectionSafety"
-    explanations = [run.violation.explanation for run in result.findings if run.violation]
+    explanations = [finding.violation.explanation for finding in result.findings]
     assert "KeyError: 'request_id'" in explanations

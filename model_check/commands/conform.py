@@ -44,7 +44,7 @@ from model_check.commands.summary import (
 )
 from model_check.conformance.explore import (
     Conformance,
-    ForeignReplay,
+    Finding,
     ForeignSetup,
     Judgement,
     conform,
@@ -52,14 +52,17 @@ from model_check.conformance.explore import (
     schedule_of,
 )
 from model_check.conformance.learner import Adapter
+from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
 from model_check.conformance.protocol import ProtocolError
 from model_check.conformance.report import conform_replay_report, conform_report, failure_report
 from model_check.conformance.schedule import Schedule, parse_schedule, write_schedule
 from model_check.conformance.table import TableError
+from model_check.judged import Breach
 from model_check.raft import Bounds
-from model_check.render import as_foreign_pytest, as_mermaid, as_table, describe_action
-from model_check.system import TOTALITY
+from model_check.render import as_foreign_pytest, as_mermaid, as_table, describe_action, server_name
+from spec.profiles import PAPER, PROFILES
+from spec.rules import RULES
 
 EXIT_CODES: dict[Judgement, int] = {
     "conforms": 0,
@@ -77,7 +80,7 @@ class ConformOptions(SpaceOptions, MeansOptions, BudgetOptions):
 
 OF_REPLAY = (
     *("replay_path", "json_path", "show", "adapter_options", "step_timeout", "command"),
-    "properties",
+    *("properties", "rules", "profile"),
 )
 """All else that one can be told of a run stands in its schedule."""
 
@@ -130,6 +133,19 @@ def _adapter_options(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the run to what was found to this file, for --replay.",
 )
+@click.option(
+    "--rules/--no-rules",
+    default=True,
+    show_default=True,
+    help="Hold every step against the rules, too (see raft-ref rules).",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(sorted(PROFILES)),
+    default=PAPER.name,
+    show_default=True,
+    help="Whose departures from the rules to tolerate (see raft-ref rules --profiles).",
+)
 @show_option
 @json_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -143,6 +159,8 @@ def conform_command(
     step_timeout: float,
     table_path: Path | None,
     schedule_path: Path | None,
+    rules: bool,
+    profile: str,
     show: Rendering,
     json_path: Path | None,
     command: tuple[str, ...],
@@ -162,24 +180,24 @@ def conform_command(
     for path in (json_path, schedule_path):
         if path is not None and str(path) != "-":
             require_writable(path)
-    space = setup_from(options, context)
+    space = setup_from(options, context, rules=rules)
     adapter = Adapter(
         command=command,
         servers=space.bounds.servers,
         options=adapter_options,
         step_timeout=step_timeout,
     )
+    setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
     try:
         if replay_path is not None:
             others = [name for name in context.params if name not in OF_REPLAY]
             refuse(given(context, others), "does not go with --replay: the schedule says it")
-            return _replay(replay_path, space, adapter, show, json_path)
+            return _replay(replay_path, setup, show, json_path)
         means, budget = (
             means_from(options, context, symmetry=False, forget=False),
             budget_from(options),
         )
         with live_progress(STARTING[means.chosen_engine]) as on_progress:
-            setup = ForeignSetup(adapter=adapter, space=space)
             result = conform(setup, budget, means, table_path, on_progress)
     except AdapterFailed as failed:
         return _adapter_failed(failed, replay_path, json_path)
@@ -191,7 +209,7 @@ def conform_command(
         _show(result, show)
     if schedule_path is not None and result.findings:
         with usable(schedule_path):
-            schedule = schedule_of(setup, result.findings[0])
+            schedule = schedule_of(setup, result.findings[0].run)
             schedule_path.write_text(write_schedule(schedule), "utf-8")
     return EXIT_CODES[result.verdict]
 
@@ -204,13 +222,13 @@ def _show(result: Conformance, rendering: Rendering) -> None:
         ("explored", describe_figures(found)),
         ("by", _describe_means(result)),
         ("properties", ", ".join(item.name for item in result.judged)),
+        ("rules", _describe_rules(result)),
         *reached_rows(found),
     ]
     click.echo("\n".join([_headline(result), *as_rows(rows), *_warnings(result)]))
-    for number, run in enumerate(result.findings):
-        assert run.violation is not None
-        click.echo("" if number == 0 else f"\n{_describe_finding(run)}")
-        _show_run(result.setup, run, rendering)
+    for number, finding in enumerate(result.findings):
+        click.echo("" if number == 0 else f"\n{_describe_finding(finding)}")
+        _show_run(result.setup, finding.run, rendering)
 
 
 def _headline(result: Conformance) -> str:
@@ -218,15 +236,24 @@ def _headline(result: Conformance) -> str:
         case "conforms":
             return "conforms: everything within the bounds was explored, and nothing is violated"
         case "inconclusive":
-            return "inconclusive: " + describe_stop(result.exploration)
+            return _describe_doubt(result)
     return _describe_finding(result.findings[0])
 
 
-def _describe_finding(run: ForeignReplay) -> str:
-    assert run.violation is not None
-    if run.violation.property == TOTALITY:
-        return f"failed-step: after {len(run.moments)} actions: {run.violation.explanation}"
-    return f"violates: {describe_violation(run.violation, len(run.moments))}"
+def _describe_finding(finding: Finding) -> str:
+    violation, actions = finding.violation, len(finding.run.moments)
+    if finding.is_failure:
+        words = f"failed-step: after {actions} actions: {violation.explanation}"
+    else:
+        words = f"violates: {describe_violation(violation, actions)}"
+    breach = finding.breach
+    if breach is None or breach.rule.id == violation.property:
+        return words
+    return (
+        f"{words}\n  {'broken first':<12} {breach.rule.id} by action {breach.action}: "
+        f"{server_name(breach.node)}: {breach.broken}\n"
+        f"  {'':<12} {breach.rule.statement} ({breach.rule.citation})"
+    )
 
 
 def _describe_means(result: Conformance) -> str:
@@ -240,11 +267,34 @@ def _describe_means(result: Conformance) -> str:
     return ", ".join(parts)
 
 
+def _describe_rules(result: Conformance) -> str:
+    if not result.setup.space.rules:
+        return ""
+    profile = result.setup.profile.name
+    return f"all {len(RULES)}, on {result.steps_judged:,} steps; profile {profile}"
+
+
+def _describe_doubt(result: Conformance) -> str:
+    if result.exploration.stopped_by is not None:
+        return "inconclusive: " + describe_stop(result.exploration)
+    doubt = result.unresolved[0]
+    suspicion = doubt.suspicion
+    return (
+        f"inconclusive: {server_name(suspicion.node)} would break {suspicion.rule.id} "
+        f"({suspicion.broken}), if a run of the cluster can bring it there; "
+        f"looking for one was stopped by {doubt.stopped_by}"
+    )
+
+
 def _warnings(result: Conformance) -> list[str]:
     lines = [
-        f"not judged: {name}, since {', '.join(fields)} cannot be observed"
-        for name, fields in result.unjudged.items()
+        f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
+        for name, lacking in result.unjudged.items()
     ]
+    if result.suspected:
+        lines.append(
+            f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
+        )
     if result.other_failures:
         lines.append(f"note: {result.other_failures} more kinds of failed steps are not shown")
     return [*lines, *warnings(result.exploration, result.vacuous)]
@@ -261,17 +311,15 @@ def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> 
             click.echo(as_foreign_pytest(run, schedule, setup.adapter.command), nl=False)
 
 
-def _replay(
-    path: Path, space: Setup, adapter: Adapter, rendering: Rendering, json_path: Path | None
-) -> int:
+def _replay(path: Path, given: ForeignSetup, rendering: Rendering, json_path: Path | None) -> int:
     """Do a schedule again; 1 if it still leads to a finding."""
-    setup = _setup_of(_read_schedule(path), space, adapter)
     schedule = _read_schedule(path)
-    run = replay_schedule(setup, schedule)
+    setup = _setup_of(schedule, given)
+    run, breach = replay_schedule(setup, schedule)
     if json_path is not None:
-        write_json(conform_replay_report(run), json_path)
+        write_json(conform_replay_report(run, breach), json_path)
     if str(json_path) != "-":
-        _show_replay(setup, run, rendering)
+        _show_replay(setup, run, breach, rendering)
     return 0 if run.violation is None else EXIT_CODES["violates"]
 
 
@@ -284,9 +332,9 @@ def _read_schedule(path: Path) -> Schedule:
         raise click.ClickException(f"{path} is no schedule: {error}") from None
 
 
-def _setup_of(schedule: Schedule, space: Setup, adapter: Adapter) -> ForeignSetup:
+def _setup_of(schedule: Schedule, given: ForeignSetup) -> ForeignSetup:
     """What a schedule is to be done on: the options given override its own."""
-    network = schedule.network
+    network, adapter, space = schedule.network, given.adapter, given.space
     return ForeignSetup(
         adapter=Adapter(
             command=adapter.command,
@@ -300,13 +348,17 @@ def _setup_of(schedule: Schedule, space: Setup, adapter: Adapter) -> ForeignSetu
             max_in_flight=network.max_in_flight,
             loss=network.loss,
             properties=space.properties,
+            rules=space.rules,
         ),
+        profile=given.profile,
     )
 
 
-def _show_replay(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
+def _show_replay(
+    setup: ForeignSetup, run: ForeignReplay, breach: Breach | None, rendering: Rendering
+) -> None:
     if run.violation is not None:
-        click.echo(f"{_describe_finding(run)}\n")
+        click.echo(f"{_describe_finding(Finding(run, breach))}\n")
         _show_run(setup, run, rendering)
     elif run.not_enabled is not None:
         click.echo(

@@ -5,34 +5,33 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
 from model_check.conformance.confirm import confirm
 from model_check.conformance.learner import Adapter, Learner
-from model_check.conformance.node import ForeignNode, ForeignWatch, ScheduledNode
-from model_check.conformance.observed import (
-    ForeignEvent,
-    ForeignMessage,
-    ForeignOutput,
-    ObservedState,
-    understood,
+from model_check.conformance.node import (
+    ForeignNode,
+    ForeignReplay,
+    ForeignSystem,
+    ScheduledNode,
+    foreign_system,
 )
+from model_check.conformance.observed import ForeignEvent, ForeignMessage, understood
 from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import NetworkPart, Schedule
-from model_check.counterexample import Replay, replay
+from model_check.conformance.suspicion import Hearing, hear
+from model_check.conformance.witness import Explore, Testimony, first_breach, testify, until
+from model_check.counterexample import replay
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
-from model_check.system import Network, System
-from model_check.watch import Memory
-from spec.forms import Milestone, Property
-from spec.milestones import MILESTONES
+from model_check.judged import Breach
+from model_check.system import TOTALITY, Violation
+from spec.forms import Property
+from spec.judge import Judge
+from spec.profiles import PAPER, Profile
 
-ForeignSystem: TypeAlias = System[
-    ObservedState, ForeignEvent, ForeignOutput, ForeignMessage, object, Memory
-]
-ForeignReplay: TypeAlias = Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
-ForeignMilestone: TypeAlias = Milestone[ObservedState, ForeignEvent, ForeignOutput]
 ForeignExploration: TypeAlias = Exploration[ForeignEvent, ForeignMessage]
 
 Judgement: TypeAlias = Literal[
@@ -48,6 +47,8 @@ STEPS = 50
 found."""
 MOST_FAILURES = 5
 """So many kinds of failed steps get a run each; more are only counted."""
+MOST_BREACHES = 5
+"""So many rules that are suspected to be broken get a run each; more are only named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,27 @@ class ForeignSetup:
     adapter: Adapter
     space: Setup
     """Of its bounds, ``max_entries`` means nothing: that is the implementation's business."""
+    profile: Profile = PAPER
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A run, done again on a fresh process, to something that should not be."""
+
+    run: ForeignReplay
+    breach: Breach | None
+    """The first rule that is broken in it: the diagnosis."""
+
+    @property
+    def violation(self) -> Violation:
+        """What is violated at its end: a property, a rule, or that a server survives."""
+        assert self.run.violation is not None
+        return self.run.violation
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a server failed on a step."""
+        return self.violation.property == TOTALITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +90,18 @@ class Conformance:
     name: str
     """What the adapter calls it."""
     judged: tuple[Property, ...]
-    unjudged: dict[str, tuple[StateField, ...]]
-    """The properties that could not be judged, and what cannot be observed."""
+    unjudged: dict[str, tuple[str, ...]]
+    """The properties and rules that could not be judged, and for want of what."""
     exploration: ForeignExploration
-    findings: tuple[ForeignReplay, ...] = ()
-    """Runs to a violation, then to a failed step, the shortest of each; all done again."""
+    steps_judged: int = 0
+    """Steps that were held against the rules, each in every light in which it may stand."""
+    findings: tuple[Finding, ...] = ()
+    """To the violation of a property, then to those of further rules, then to failed steps; the
+    shortest of each."""
+    unresolved: tuple[Testimony, ...] = ()
+    """Suspicions of which it is not known whether there is anything in them."""
+    suspected: tuple[str, ...] = ()
+    """Further rules that are suspected to be broken, and were not looked into."""
     other_failures: int = 0
     """How many more kinds of failed steps there are."""
     local_states: int
@@ -82,11 +111,12 @@ class Conformance:
     @property
     def verdict(self) -> Judgement:
         """What it comes to."""
-        if self.exploration.violation is not None:
+        if any(not finding.is_failure for finding in self.findings):
             return "violates"
         if self.findings:
             return "failed-step"
-        return "conforms" if self.exploration.verdict == "holds" else "inconclusive"
+        is_known = self.exploration.verdict == "holds" and not self.unresolved
+        return "conforms" if is_known else "inconclusive"
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:
@@ -120,52 +150,65 @@ def _explore(
     means: Means,
     on_progress: Callable[[Figures], None],
 ) -> Conformance:
-    hidden = learner.table.unobservable
-    chosen = setup.space.chosen_properties
-    unjudged = {
-        item.name: tuple(sorted(item.observes & hidden))
-        for item in chosen
-        if item.observes & hidden
-    }
-    judged = tuple(item for item in chosen if item.name not in unjudged)
-    node = ForeignNode(learner, setup.space.bounds)
-    lacking = [field for field in NEEDED if field in hidden]
-    findings: Sequence[ForeignReplay] = ()
+    table, space = learner.table, setup.space
+    node = ForeignNode(learner, space.bounds)
+    judged, unjudged = _judgeable(space.chosen_properties, table.unobservable)
+    result = partial(
+        Conformance,
+        setup=setup,
+        engine=means.chosen_engine,
+        name=table.init.name,
+        judged=judged,
+    )
+    lacking = [field for field in NEEDED if field in table.unobservable]
     if lacking:
         stopped_by = f"{', '.join(lacking)}, which bounds the exploration and is not observable"
         found = ForeignExploration(stopped_by=stopped_by)
-    else:
-        system = _system(node, setup.space, judged)
-        found = explore_system(system, budget, means, on_progress)
-        if found.violation is not None:
-            findings = [replayed(system, found)]
-        kinds = list(node.failures)
-        findings = [*findings, *_failures(node, setup.space, kinds[:MOST_FAILURES], budget, means)]
-        for run in findings or _walks(_system(node, setup.space, ())):
-            confirm(setup.adapter, learner.table, run)
-        found.notes += _notes(learner)
-    return Conformance(
-        setup=setup,
-        engine=means.chosen_engine,
-        name=learner.table.init.name,
-        judged=judged,
-        unjudged=cast("dict[str, tuple[StateField, ...]]", unjudged),
+        return result(exploration=found, unjudged=unjudged, local_states=0, adapter_calls=0)
+
+    def explore(system: ForeignSystem) -> ForeignExploration:
+        return explore_system(system, budget, means, on_progress)
+
+    system = foreign_system(node, space, judged)
+    found = explore(system)
+    runs = [] if found.violation is None else [replayed(system, found)]
+    judge = Judge(setup.profile, table.unobservable)
+    hearing = hear(node, table, judge) if space.rules else Hearing()
+    diagnosed = {breach.rule for run in runs if (breach := first_breach(run, judge))}
+    suspicions = [each for each in hearing.suspicions if each.rule not in diagnosed]
+    testimonies = [
+        testify(suspicion, node, space, judge, explore) for suspicion in suspicions[:MOST_BREACHES]
+    ]
+    runs += [each.run for each in testimonies if each.run is not None]
+    failures = list(node.failures)
+    runs += _failures(node, space, failures[:MOST_FAILURES], explore)
+    for run in runs or _walks(foreign_system(node, space, ())):
+        confirm(setup.adapter, table, run)
+    found.notes += _notes(learner)
+    return result(
+        unjudged=unjudged | hearing.undecided,
         exploration=found,
-        findings=tuple(findings),
-        other_failures=max(len(node.failures) - MOST_FAILURES, 0),
-        local_states=learner.table.states,
+        steps_judged=hearing.steps,
+        findings=tuple(Finding(run, first_breach(run, judge)) for run in runs),
+        unresolved=tuple(each for each in testimonies if each.stopped_by is not None),
+        suspected=tuple(each.rule.id for each in suspicions[MOST_BREACHES:]),
+        other_failures=len(failures[MOST_FAILURES:]),
+        local_states=table.states,
         adapter_calls=learner.calls,
     )
 
 
-def _system(node: ForeignNode, space: Setup, properties: Iterable[Property]) -> ForeignSystem:
-    network = cast("Network[ForeignMessage, object]", space.network_object())
-    milestones = cast("tuple[ForeignMilestone, ...]", MILESTONES)  # of what the watch translates
-    return System(node, network, ForeignWatch(properties, milestones, space.bounds.limits))
+def _judgeable(
+    properties: Iterable[Property], hidden: frozenset[StateField]
+) -> tuple[tuple[Property, ...], dict[str, tuple[str, ...]]]:
+    """The properties that can be judged, and what the others lack."""
+    lacking = {item: tuple(sorted(item.observes & hidden)) for item in properties}
+    judged = tuple(item for item, fields in lacking.items() if not fields)
+    return judged, {item.name: fields for item, fields in lacking.items() if fields}
 
 
 def _failures(
-    node: ForeignNode, space: Setup, kinds: Sequence[str], budget: Budget, means: Means
+    node: ForeignNode, space: Setup, kinds: Sequence[str], explore: Explore
 ) -> list[ForeignReplay]:
     """For each kind of failed step the shortest run to one.
 
@@ -175,8 +218,8 @@ def _failures(
     runs = []
     for kind in kinds:
         node.failing = kind
-        system = _system(node, space, ())
-        found = explore_system(system, budget, means)
+        system = foreign_system(node, space, ())
+        found = explore(system)
         if found.violation is not None:
             runs.append(replayed(system, found))
     node.failing = None
@@ -222,16 +265,20 @@ def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:
     )
 
 
-def replay_schedule(setup: ForeignSetup, schedule: Schedule) -> ForeignReplay:
-    """``schedule`` done again, judged by all properties that the observations allow.
+def replay_schedule(setup: ForeignSetup, schedule: Schedule) -> tuple[ForeignReplay, Breach | None]:
+    """``schedule`` done again, judged by all that the observations allow, and the first rule that
+    is broken. If no property is violated, the run ends there.
 
     Raises:
         AdapterFailed: if the adapter is at fault.
     """
     with Learner(setup.adapter, workers=1) as learner:
         hidden = learner.table.unobservable
-        judged = [item for item in setup.space.chosen_properties if not item.observes & hidden]
+        judged, _ = _judgeable(setup.space.chosen_properties, hidden)
         node = ScheduledNode(learner, setup.space.bounds, schedule.actions)
-        run = replay(_system(node, setup.space, judged), schedule.actions)
+        run = replay(foreign_system(node, setup.space, judged), schedule.actions)
         confirm(setup.adapter, learner.table, run)
-        return run
+        breach = first_breach(run, Judge(setup.profile, hidden)) if setup.space.rules else None
+        if run.violation is None and breach is not None:
+            run = until(run, breach)
+        return run, breach

@@ -75,12 +75,15 @@ class Adapter:
 
 
 class StepFailed(Exception):
-    """A server did not survive an event: how, and at which position of the history."""
+    """A server did not survive an event: how, and at which position of the history; before it, at
+    -1, if it was a reset."""
 
     def __init__(self, position: int, how: str, *, is_alive: bool) -> None:
         super().__init__(how)
         self.position = position
         self.how = how
+        self.is_early = False
+        """Whether it did on something that it had survived before."""
         self.is_alive = is_alive
         """Whether the process is: it can be reset."""
 
@@ -141,10 +144,6 @@ class Cluster:
         try:
             replies = self._process.exchange(requests)
         except Unanswered as unanswered:
-            if positions[unanswered.position] < 0:
-                raise AdapterFailed(
-                    f"{unanswered.how}, at a reset", stderr=unanswered.stderr
-                ) from None
             said = "".join(f"\n  {line}" for line in unanswered.stderr[-5:])
             raise StepFailed(
                 positions[unanswered.position], unanswered.how + said, is_alive=False
@@ -283,15 +282,20 @@ class _Pupil:
         # Chance, or the adapter's fault? A fresh process tells.
         self._start_again()
         try:
-            self._perform(table, key)
+            reply = self._perform(table, key)
         except StepFailed as failed:
+            if failed.is_early:
+                raise AdapterFailed(_early(key[0], failed)) from None
             if not failed.is_alive:
                 self._start_again()
             return failed.how
-        raise AdapterFailed(
-            f"server {key[0]} failed on an event, and did not when a fresh process did the same: "
-            f"{first.how}"
-        )
+        if not first.is_early:
+            raise AdapterFailed(
+                f"server {key[0]} failed on an event, and did not when a fresh process did the "
+                f"same: {first.how}"
+            )
+        # Something that was done before left its mark on the process, not on the server.
+        return reply
 
     def _start_again(self) -> None:
         self._cluster.close()
@@ -305,12 +309,8 @@ class _Pupil:
         try:
             *replies, reply = self._cluster.perform(node, events, from_start=not in_place)
         except StepFailed as failed:
-            if failed.position == len(history):
-                raise
-            raise AdapterFailed(
-                f"server {node} failed on event {failed.position + 1} of its history, which it "
-                f"survived before: {failed.how}"
-            ) from None
+            failed.is_early = failed.position < len(history)
+            raise
         expected = [] if in_place else [LearntStep(table.initial[node - 1])]
         expected += [step for _, step in history]
         try:
@@ -326,3 +326,12 @@ class _Pupil:
         except ProtocolError as error:
             raise self._cluster.failed(str(error), node, reply) from None
         return reply
+
+
+def _early(node: NodeId, failed: StepFailed) -> str:
+    if failed.position < 0:
+        return f"{failed.how}, at a reset"
+    return (
+        f"server {node} failed on event {failed.position + 1} of its history, which it survived "
+        f"before: {failed.how}"
+    )

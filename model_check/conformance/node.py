@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
+from model_check.check import Setup
 from model_check.conformance.learner import Learner
 from model_check.conformance.observed import (
     Arrival,
@@ -20,9 +21,10 @@ from model_check.conformance.observed import (
 )
 from model_check.conformance.protocol import EventName
 from model_check.conformance.table import LocalEvent, kind_of_failure
+from model_check.counterexample import Replay
 from model_check.raft import Bounds, environment_events
-from model_check.system import Action, Node, Occur, Outcome
-from model_check.watch import PropertyWatch
+from model_check.system import Action, Network, Node, Occur, Outcome, System
+from model_check.watch import Memory, PropertyWatch
 from raft_ref import (
     ClientRequest,
     ElectionTimeout,
@@ -31,8 +33,15 @@ from raft_ref import (
     Output,
     Restart,
 )
-from spec.forms import Step
+from spec.forms import Milestone, Property, S, Step
+from spec.milestones import MILESTONES
 from spec.shadow import Witnessed
+
+ForeignSystem: TypeAlias = System[
+    ObservedState, ForeignEvent, ForeignOutput, ForeignMessage, object, Memory
+]
+ForeignReplay: TypeAlias = Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+ForeignMilestone: TypeAlias = Milestone[ObservedState, ForeignEvent, ForeignOutput]
 
 
 class ForeignNode(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]):
@@ -124,11 +133,23 @@ class ForeignWatch(PropertyWatch[ObservedState, ForeignEvent, ForeignOutput, For
     def seen(
         self, step: Step[ObservedState, ForeignEvent, ForeignOutput]
     ) -> Step[ObservedState, ForeignEvent, ForeignOutput]:
-        """The step in the terms of the core, without the messages that are not understood."""
-        outputs = (as_core_output(output) for output in step.outputs)
-        translated = replace(
-            cast("Step[ObservedState, Witnessed, Output]", step),
-            event=witnessed(step.event),
-            outputs=tuple(output for output in outputs if output is not None),
-        )
-        return cast("Step[ObservedState, ForeignEvent, ForeignOutput]", translated)
+        """The step in the terms of the core."""
+        return cast("Step[ObservedState, ForeignEvent, ForeignOutput]", in_core_terms(step))
+
+
+def in_core_terms(step: Step[S, ForeignEvent, ForeignOutput]) -> Step[S, Witnessed, Output]:
+    """A step of a foreign server as one of ours, without the messages that are not understood."""
+    outputs = (as_core_output(output) for output in step.outputs)
+    understood = tuple(output for output in outputs if output is not None)
+    return Step(step.node, step.before, witnessed(step.event), step.after, understood)
+
+
+def foreign_system(
+    node: Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage],
+    space: Setup,
+    properties: Iterable[Property],
+) -> ForeignSystem:
+    """Foreign servers within the bounds of ``space``, on its network; ``properties`` must hold."""
+    network = cast("Network[ForeignMessage, object]", space.network_object())
+    milestones = cast("tuple[ForeignMilestone, ...]", MILESTONES)  # of what the watch translates
+    return System(node, network, ForeignWatch(properties, milestones, space.bounds.limits))

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import msgspec
 
-from model_check.conformance.explore import Conformance, ForeignReplay
+from model_check.conformance.explore import Conformance, Finding
+from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.schedule import encode_action
+from model_check.judged import Breach
 from model_check.report import SCHEMA_VERSION, Report, figures
 
 
@@ -32,18 +34,22 @@ def conform_report(result: Conformance) -> Report:
         "properties": [item.name for item in result.judged],
         "unjudged": {name: list(fields) for name, fields in result.unjudged.items()},
         "vacuous": {name: list(lacking) for name, lacking in result.vacuous.items()},
-        "findings": [_finding(run) for run in result.findings],
+        "profile": setup.profile.name if space.rules else None,
+        "steps_judged": result.steps_judged,
+        "findings": [_finding(finding) for finding in result.findings],
+        "unresolved": {each.suspicion.rule.id: each.stopped_by for each in result.unresolved},
+        "suspected": list(result.suspected),
         "other_failures": result.other_failures,
     }
 
 
-def conform_replay_report(run: ForeignReplay) -> Report:
+def conform_replay_report(run: ForeignReplay, breach: Breach | None) -> Report:
     """What became of a schedule that was done again."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "conform --replay",
         "verdict": "violates" if run.violation is not None else "not_reproduced",
-        "finding": None if run.violation is None else _finding(run),
+        "finding": None if run.violation is None else _finding(Finding(run, breach)),
         "actions_taken": len(run.moments),
         "not_enabled": None
         if run.not_enabled is None
@@ -64,14 +70,26 @@ def failure_report(command: str, failed: AdapterFailed) -> Report:
     }
 
 
-def _finding(run: ForeignReplay) -> Report:
-    assert run.violation is not None
+def _finding(finding: Finding) -> Report:
+    moments, breach = finding.run.moments, finding.breach
     return {
-        "property": run.violation.property,
-        "explanation": run.violation.explanation,
-        "depth": len(run.moments),
+        "property": finding.violation.property,
+        "explanation": finding.violation.explanation,
+        "depth": len(moments),
+        "first_breach": None if breach is None else _breach(breach),
         "actions": [
             msgspec.json.decode(msgspec.json.encode(encode_action(moment.action)))
-            for moment in run.moments
+            for moment in moments
         ],
+    }
+
+
+def _breach(breach: Breach) -> Report:
+    return {
+        "rule": breach.rule.id,
+        "action": breach.action,
+        "node": breach.node,
+        "conjunct": breach.broken.conjunct,
+        "expected": breach.broken.expected,
+        "seen": breach.broken.seen,
     }
