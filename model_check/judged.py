@@ -205,6 +205,27 @@ class Breach(NamedTuple):
     broken: Broken
 
 
+class Docket:
+    """What a judge knows of every server, as a run goes on."""
+
+    def __init__(self, initial: tuple[NodeState, ...], judge: Judge = STRICT) -> None:
+        servers = frozenset(range(1, len(initial) + 1))
+        self._judge = judge
+        self._shadows = {
+            node: Shadow(node, servers, state) for node, state in enumerate(initial, start=1)
+        }
+
+    def hear(self, step: WitnessedStep) -> Iterator[tuple[Rule, Broken]]:
+        """The next step, and the rules that it breaks, in their order."""
+        conduct = watch(self._shadows[step.node], step.event, step.after, step.outputs)
+        self._shadows[step.node] = conduct.after
+        single = tuple(single_steps(conduct))
+        for rule in RULES:
+            verdict = self._judge.judge(rule, single)
+            if isinstance(verdict, Broken):
+                yield rule, verdict
+
+
 def breaches(
     initial: tuple[NodeState, ...],
     steps: Iterable[WitnessedStep | None],
@@ -214,18 +235,11 @@ def breaches(
 
     There is a step for each action, or None where no server had any part in it.
     """
-    servers = frozenset(range(1, len(initial) + 1))
-    shadows = {node: Shadow(node, servers, state) for node, state in enumerate(initial, start=1)}
+    docket = Docket(initial, judge)
     for number, step in enumerate(steps, start=1):
-        if step is None:
-            continue
-        conduct = watch(shadows[step.node], step.event, step.after, step.outputs)
-        shadows[step.node] = conduct.after
-        single = tuple(single_steps(conduct))
-        for rule in RULES:
-            verdict = judge.judge(rule, single)
-            if isinstance(verdict, Broken):
-                yield Breach(number, step.node, rule, verdict)
+        if step is not None:
+            for rule, broken in docket.hear(step):
+                yield Breach(number, step.node, rule, broken)
 
 
 def core_steps(

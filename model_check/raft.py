@@ -73,7 +73,8 @@ class Bounds:
     max_restarts: int | None = None
     script: tuple[str, ...] = ()
     """All that the environment does, and in which order: ``timeout 1``, ``request 1``, ``heartbeat
-    1``, ``restart 1``. Only the network is free then. Anything, if this is empty."""
+    1``, ``restart 1``. Only the network is free then; with the line ``heartbeats`` anywhere in it,
+    so are they. Anything, if this is empty."""
 
     def __post_init__(self) -> None:
         minimums = {"servers": 1, "max_term": 0, "max_log": 0, "values": 1, "max_entries": 1}
@@ -93,6 +94,9 @@ class Bounds:
 
     def _check_script(self, line: str) -> None:
         match line.split():
+            case [word] if word == _FREE_HEARTBEATS:
+                if not self.heartbeats:
+                    raise ValueError(f"{line!r} in the script needs heartbeats")
             case ["restart", _] if not self.restarts:
                 raise ValueError(f"{line!r} in the script needs restarts")
             case ["heartbeat", _] if not self.heartbeats:
@@ -103,7 +107,10 @@ class Bounds:
                     raise ValueError(f"script: there is no server {number}")
             case _:
                 words = ", ".join(_SCRIPTED.values())
-                raise ValueError(f"{line!r} in the script is none of {words}, and a server")
+                raise ValueError(
+                    f"{line!r} in the script is none of {words}, and a server; nor is it "
+                    f"{_FREE_HEARTBEATS}"
+                )
 
     @property
     def limits(self) -> tuple[Limit[Hashable], ...]:
@@ -113,7 +120,11 @@ class Bounds:
             for name, kind in _LIMITED.items()
             if (most := getattr(self, name)) is not None
         )
-        return (*at_most, *([InOrder(self.script, _scripted)] if self.script else []))
+        if not self.script:
+            return tuple(at_most)
+        ordered = tuple(line for line in self.script if line != _FREE_HEARTBEATS)
+        label = scripted if ordered == self.script else _scripted_but_heartbeats
+        return (*at_most, InOrder(ordered, label))
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -129,6 +140,8 @@ _LIMITED: dict[str, type] = {
 }
 
 
+_FREE_HEARTBEATS = "heartbeats"
+
 _SCRIPTED: dict[type, str] = {
     ElectionTimeout: "timeout",
     HeartbeatTimeout: "heartbeat",
@@ -137,10 +150,15 @@ _SCRIPTED: dict[type, str] = {
 }
 
 
-def _scripted(node: NodeId, event: Hashable) -> str | None:
+def scripted(node: NodeId, event: Hashable) -> str | None:
     """How a script calls an event at a server."""
     word = _SCRIPTED.get(type(event))
     return None if word is None else f"{word} {node}"
+
+
+def _scripted_but_heartbeats(node: NodeId, event: Hashable) -> str | None:
+    """Likewise, where they may come at any time."""
+    return None if isinstance(event, HeartbeatTimeout) else scripted(node, event)
 
 
 def _is_of(kind: type, event: Hashable) -> bool:
@@ -222,7 +240,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
     def renamings(self) -> Iterator[Renaming]:
         """Raft does not tell one server, or one command, from another; bounds may."""
         special = frozenset(self.bounds.only_timeout)
-        scripted = {int(line.split()[1]) for line in self.bounds.script}
+        scripted = {int(line.split()[1]) for line in self.bounds.script if " " in line}
         return (
             renaming
             for renaming in Renaming.all_of(self.count, self.bounds.commands)

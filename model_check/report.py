@@ -39,7 +39,7 @@ def report(result: CheckResult) -> Report:
             "property": found.violation.property,
             "explanation": found.violation.explanation,
             "depth": found.depth,
-            "actions": [_encode_action(action) for action in found.actions],
+            "actions": [encode_action(action) for action in found.actions],
         }
     return {
         "schema_version": SCHEMA_VERSION,
@@ -83,7 +83,7 @@ def figures(found: Exploration[E, M]) -> dict[str, object]:
 def replay_report(run: RaftReplay) -> Report:
     """What became of a counterexample that was replayed."""
     violation = run.violation
-    not_enabled = None if run.not_enabled is None else _encode_action(run.not_enabled)
+    not_enabled = None if run.not_enabled is None else encode_action(run.not_enabled)
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "check --replay",
@@ -112,7 +112,7 @@ def parse_report(text: str) -> tuple[Setup, list[RaftAction]]:
         raise ReportError("it reports no violation, so there is nothing to replay")
     setup = _decode_setup(data)
     return setup, [
-        _decode_action(action, f"$.violation.actions[{position}]", setup.bounds.servers)
+        decode_action(action, f"$.violation.actions[{position}]", setup.bounds.servers)
         for position, action in enumerate(data["violation"]["actions"])
     ]
 
@@ -123,7 +123,8 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema))
 
 
-def _encode_action(action: RaftAction) -> JSON:
+def encode_action(action: RaftAction) -> JSON:
+    """``action`` as JSON data."""
     match action:
         case Occur(node, event):
             return {"action": "occur", "node": node, "event": encode(event)}
@@ -133,8 +134,12 @@ def _encode_action(action: RaftAction) -> JSON:
             return {"action": "lose", "message": encode(message)}
 
 
-def _decode_action(data: Any, path: str, servers: int) -> RaftAction:
-    """An action of a report whose schema has been checked."""
+def decode_action(data: Any, path: str, servers: int) -> RaftAction:
+    """The action that ``data`` describes, found at ``path`` of something whose schema was checked.
+
+    Raises:
+        ReportError: if it happens to a server that there is not, or has no such message or event.
+    """
     try:
         match data["action"]:
             case "occur":

@@ -8,9 +8,10 @@ leaders in one term are two leaders.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from raft_ref.messages import AppendEntriesReply
+from raft_ref.events import Send
+from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVote
 from spec import rules
 from spec.conduct import Conduct
 from spec.rule import Rule
@@ -55,6 +56,25 @@ def _replaces_what_follows(step: Conduct) -> bool:
     return log.last_index == request.prev_log_index + len(request.entries)
 
 
+def _starts_in_term_0(step: Conduct) -> bool:
+    """Whether the messages would be well-formed, if what is of term 0 were of term 1."""
+    messages = (output.message for output in step.outputs if isinstance(output, Send))
+    outputs = tuple(Send(_in_term_1(message)) for message in messages)
+    return rules.message_well_formed.predicate(replace(step, outputs=outputs)) is None
+
+
+def _in_term_1(message: Message) -> Message:
+    match message:
+        case RequestVote(last_log_index=index, last_log_term=0) if index > 0:
+            return replace(message, last_log_term=1)
+        case AppendEntries(prev_log_index=index):
+            entries = (replace(entry, term=max(entry.term, 1)) for entry in message.entries)
+            term = max(message.prev_log_term, 1) if index > 0 else message.prev_log_term
+            return replace(message, prev_log_term=term, entries=tuple(entries))
+        case _:
+            return message
+
+
 ACKNOWLEDGES_COMMITTED = Departure(
     "acknowledges-what-is-committed",
     rules.ack_confirmed,
@@ -73,8 +93,15 @@ TRUNCATES_MATCHING = Departure(
     _replaces_what_follows,
 )
 
+STARTS_IN_TERM_0 = Departure(
+    "starts-in-term-0",
+    rules.message_well_formed,
+    "Every log begins with an entry of term 0, the same for all, which no leader has appended.",
+    _starts_in_term_0,
+)
+
 PAPER = Profile("paper")
 ETCD = Profile("etcd", (ACKNOWLEDGES_COMMITTED,))
-PYSYNCOBJ = Profile("pysyncobj", (TRUNCATES_MATCHING,))
+PYSYNCOBJ = Profile("pysyncobj", (TRUNCATES_MATCHING, STARTS_IN_TERM_0))
 
 PROFILES = {profile.name: profile for profile in (PAPER, ETCD, PYSYNCOBJ)}

@@ -279,8 +279,8 @@ def test_the_command_conforms(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("show", "shown"),
     [
-        ("table", "S3 receives ask(term=1"),
-        ("mermaid", "S1->>S2: ask(term=1"),
+        ("table", "S3 receives RequestVote(term=1"),
+        ("mermaid", "S1->>S2: RequestVote(term=1"),
         ("pytest", "def test_vote_once_per_term(tmp_path"),
     ],
 )

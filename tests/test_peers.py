@@ -15,6 +15,7 @@ from model_check.check import Means, NetworkName, Setup
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
 from model_check.raft import Bounds
+from spec.profiles import PROFILES
 from spec.properties import PROPERTY_NAMES
 
 pytestmark = pytest.mark.peers
@@ -52,9 +53,14 @@ def explore(
     eager: bool = False,
     max_in_flight: int = 2,
     options: tuple[tuple[str, str], ...] = (),
+    profile: str = "paper",
 ) -> Conformance:
     space = Setup(
-        bounds=bounds, network=network, max_in_flight=max_in_flight, properties=properties
+        bounds=bounds,
+        network=network,
+        max_in_flight=max_in_flight,
+        properties=properties,
+        rules=True,
     )
     adapter = Adapter(
         command=command,
@@ -62,14 +68,24 @@ def explore(
         options=options,
         step_timeout=10.0,
     )
-    setup = ForeignSetup(adapter=adapter, space=space)
+    setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
     return conform(setup, means=Means(eager=eager))
 
 
-def broken(result: Conformance) -> str:
-    """The property that is violated; the run was done again on a fresh process."""
+def broken(result: Conformance) -> tuple[str, str]:
+    """The property that is violated, and the first rule that is broken on the way; the run was done
+    again on a fresh process."""
     assert result.verdict == "violates"
-    return result.findings[0].violation.property
+    return found(result)[0]
+
+
+def found(result: Conformance) -> list[tuple[str, str]]:
+    """The property, or rule, and the first rule broken of each finding that is no failed step."""
+    return [
+        (finding.violation.property, finding.breach.rule.id)
+        for finding in result.findings
+        if finding.breach is not None
+    ]
 
 
 FIGURE_3 = ("ElectionSafety", "LogMatching", "LeaderCompleteness", "StateMachineSafety")
@@ -101,21 +117,21 @@ FOUR_TERMS = Bounds(max_term=4, max_log=0, values=1, heartbeats=False, only_time
 
 
 @pytest.mark.parametrize(
-    ("mutant", "bounds", "violated"),
+    ("mutant", "bounds", "violated", "rule"),
     [
-        ("vote-without-log-check", TWO_TERMS, "LeaderCompleteness"),
-        ("vote-not-persisted", RESTART, "VoteOncePerTerm"),
-        ("prev-term-not-checked", THREE_TERMS, "LogMatching"),
-        ("conflict-keeps-old-entry", TWO_TERMS, "StateMachineSafety"),
-        ("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness"),
+        ("vote-without-log-check", TWO_TERMS, "LeaderCompleteness", "VOTE-UP-TO-DATE"),
+        ("vote-not-persisted", RESTART, "VoteOncePerTerm", "RESTART-VOTE"),
+        ("prev-term-not-checked", THREE_TERMS, "LogMatching", "FOLLOWER-PREV-MATCH"),
+        ("conflict-keeps-old-entry", TWO_TERMS, "StateMachineSafety", "ACK-CONFIRMED"),
+        ("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness", "COMMIT-CURRENT-TERM"),
     ],
 )
 def test_etcd_without_a_rule_is_caught(
-    mutant: str, bounds: Bounds, violated: str, build: Build
+    mutant: str, bounds: Bounds, violated: str, rule: str, build: Build
 ) -> None:
     one_entry_a_message = (("max_size_per_msg", "0"),)
     result = explore(build("etcd", mutant), bounds, eager=True, options=one_entry_a_message)
-    assert broken(result) == violated
+    assert broken(result) == (violated, rule)
     assert len(result.findings[0].run.moments) <= 20
 
 
@@ -138,37 +154,60 @@ def test_canonical_raft_counts_what_it_never_compared(build: Build) -> None:
         max_client_requests=2,
     )
     result = explore(build("canonical_raft"), bounds, eager=True)
-    assert broken(result) == "LeaderCompleteness"
+    assert broken(result) == ("LeaderCompleteness", "ACK-CONFIRMED")
     assert len(result.findings[0].run.moments) == 13
+
+
+def test_canonical_raft_commits_entries_of_older_terms_by_counting(build: Build) -> None:
+    """In three terms nothing is lost yet, but two rules are broken; what comes of each is found in
+    four and five."""
+    bounds = Bounds(max_term=3, max_log=2, values=1, heartbeats=False)
+    result = explore(build("canonical_raft"), bounds, eager=True)
+    assert result.exploration.verdict == "holds"
+    assert found(result) == [
+        ("LeaderCompleteness", "ACK-CONFIRMED"),
+        ("LeaderCompleteness", "COMMIT-CURRENT-TERM"),
+        ("ACK-CONFIRMED", "ACK-CONFIRMED"),
+        ("COMMIT-CURRENT-TERM", "COMMIT-CURRENT-TERM"),
+    ]
+    assert [len(each.run.moments) for each in result.findings[2:]] == [8, 14]
 
 
 # --- in Python -------------------------------------------------------------------------------
 
 
 def test_pysyncobj_forgets_its_vote(build: Build) -> None:
-    result = explore(build("pysyncobj", "0.3.11"), RESTART, network="fifo", properties=FIGURE_3)
-    assert broken(result) == "ElectionSafety"
+    result = explore(
+        build("pysyncobj", "0.3.11"),
+        RESTART,
+        network="fifo",
+        properties=FIGURE_3,
+        profile="pysyncobj",
+    )
+    assert broken(result) == ("ElectionSafety", "RESTART-TERM")
 
 
 def test_pysyncobj_remembers_its_vote_by_now(build: Build) -> None:
-    result = explore(build("pysyncobj"), RESTART, network="fifo", max_in_flight=1)
+    result = explore(
+        build("pysyncobj"), RESTART, network="fifo", max_in_flight=1, profile="pysyncobj"
+    )
     assert result.verdict == "conforms"
 
 
 def test_pyraftlog_commits_what_nobody_else_holds(build: Build) -> None:
     bounds = Bounds(max_term=2, values=1, heartbeats=False)
     result = explore(build("pyraftlog"), bounds, properties=FIGURE_3, eager=True)
-    assert broken(result) == "LeaderCompleteness"
+    assert broken(result) == ("LeaderCompleteness", "COMMIT-QUORUM")
 
 
 def test_pyraftlog_forgets_its_vote(build: Build) -> None:
     result = explore(build("pyraftlog"), RESTART, properties=FIGURE_3, eager=True)
-    assert broken(result) == "ElectionSafety"
+    assert broken(result) == ("ElectionSafety", "RESTART-TERM")
 
 
 def test_raftos_forgets_its_vote(build: Build) -> None:
     result = explore(build("raftos"), RESTART, properties=FIGURE_3)
-    assert broken(result) == "ElectionSafety"
+    assert broken(result) == ("ElectionSafety", "RESTART-VOTE")
 
 
 @pytest.mark.slow

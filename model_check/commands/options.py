@@ -133,7 +133,8 @@ _SPACE_OPTIONS = (
         callback=_script,
         metavar="EVENTS",
         help="All that the environment does, in this order, such as 'timeout 1, request 1, "
-        "heartbeat 1, restart 1': then only the network is free.",
+        "heartbeat 1, restart 1': then only the network is free. With 'heartbeats' among them, "
+        "those come at any time.",
     ),
     click.option(
         "--network",

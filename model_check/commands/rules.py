@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from model_check.explore import Budget
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.necessity import NECESSITY
 from model_check.report import SCHEMA_VERSION, Report
+from spec.profiles import PROFILES
 from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 
@@ -51,6 +53,11 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     help="Take away one rule at a time: what breaks? With --id, also show the run.",
 )
 @click.option(
+    "--profiles",
+    is_flag=True,
+    help="Show instead what implementations do otherwise on purpose, and may be allowed to.",
+)
+@click.option(
     "--max-seconds",
     type=click.FloatRange(0, min_open=True),
     help="Give up on an exploration after so many seconds.",
@@ -68,6 +75,7 @@ def rules_command(
     ids: tuple[str, ...],
     sufficient: bool,
     necessary: bool,
+    profiles: bool,
     max_seconds: float | None,
     json_path: Path | None,
     html_path: Path | None,
@@ -81,9 +89,19 @@ def rules_command(
     Exit codes: 0; 1 something breaks with --sufficient, or with --necessary something else than is
     known; 2 usage; 4 inconclusive: a budget ran out.
     """
-    _refuse_what_does_not_belong(ids, sufficient, necessary, max_seconds, html_path)
+    _refuse_what_does_not_belong(
+        [("--sufficient", sufficient), ("--necessary", necessary), ("--profiles", profiles)],
+        [
+            ("--id", bool(ids)),
+            ("--max-seconds", max_seconds is not None),
+            ("--html", bool(html_path)),
+        ],
+    )
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
+    if profiles:
+        _show(_profiles_table(), json_path, _profiles_report())
+        return 0
     chosen = [RULES_BY_ID[each] for each in ids] or list(RULES)
     budget = Budget(max_seconds=max_seconds)
     if sufficient:
@@ -100,19 +118,23 @@ def rules_command(
     return 0
 
 
+_BELONGING = {
+    "--sufficient": ["--max-seconds"],
+    "--necessary": ["--max-seconds", "--id"],
+    "--profiles": [],
+    "the table of rules": ["--id", "--html"],
+}
+"""What goes with each of the things that the command can do."""
+
+
 def _refuse_what_does_not_belong(
-    ids: tuple[str, ...],
-    sufficient: bool,
-    necessary: bool,
-    max_seconds: float | None,
-    html_path: Path | None,
+    tasks: Iterable[tuple[str, bool]], others: Iterable[tuple[str, bool]]
 ) -> None:
-    if sufficient:
-        refuse(["--necessary"] * necessary + ["--id"] * bool(ids), "does not go with --sufficient")
-    if sufficient or necessary:
-        refuse(["--html"] * (html_path is not None), "goes with the table of rules alone")
-    elif max_seconds is not None:
-        refuse(["--max-seconds"], "belongs to --sufficient or --necessary")
+    chosen = [name for name, is_given in tasks if is_given]
+    refuse(chosen[1:], f"does not go with {''.join(chosen[:1])}")
+    task = chosen[0] if chosen else "the table of rules"
+    strange = [name for name, is_given in others if is_given and name not in _BELONGING[task]]
+    refuse(strange, f"does not go with {task}")
 
 
 def _show(table: Table, json_path: Path | None, report: Report) -> None:
@@ -153,6 +175,33 @@ def _table(chosen: list[Rule]) -> Table:
         where, need = name_of(rule.implemented_by), str(NECESSITY[rule.id])
         table.add_row(rule.id, rule.statement, rule.citation, where, mutants, need)
     return table
+
+
+def _profiles_table() -> Table:
+    table = Table(show_lines=True)
+    for name in ("profile", "departure", "from the rule"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("what is tolerated, and why")
+    for profile in PROFILES.values():
+        for each in profile.departures:
+            table.add_row(profile.name, each.id, each.rule.id, each.statement)
+        if not profile.departures:
+            table.add_row(profile.name, "none", "", "")
+    return table
+
+
+def _profiles_report() -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "rules --profiles",
+        "profiles": {
+            profile.name: [
+                {"id": each.id, "rule": each.rule.id, "statement": each.statement}
+                for each in profile.departures
+            ]
+            for profile in PROFILES.values()
+        },
+    }
 
 
 def _report(chosen: list[Rule]) -> Report:

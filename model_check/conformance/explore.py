@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
 from model_check.conformance.confirm import confirm
+from model_check.conformance.consequence import consequence
 from model_check.conformance.learner import Adapter, Learner
 from model_check.conformance.node import (
     ForeignNode,
@@ -23,7 +24,7 @@ from model_check.conformance.observed import ForeignEvent, ForeignMessage, under
 from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import NetworkPart, Schedule
 from model_check.conformance.suspicion import Hearing, hear
-from model_check.conformance.witness import Explore, Testimony, first_breach, testify, until
+from model_check.conformance.witness import Explore, Testimony, first_breach, follow_up, until
 from model_check.counterexample import replay
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
 from model_check.judged import Breach
@@ -166,8 +167,10 @@ def _explore(
         found = ForeignExploration(stopped_by=stopped_by)
         return result(exploration=found, unjudged=unjudged, local_states=0, adapter_calls=0)
 
-    def explore(system: ForeignSystem) -> ForeignExploration:
-        return explore_system(system, budget, means, on_progress)
+    def explore(system: ForeignSystem, max_states: int | None = None) -> ForeignExploration:
+        most = [limit for limit in (budget.max_states, max_states) if limit is not None]
+        limited = replace(budget, max_states=min(most, default=None))
+        return explore_system(system, limited, means, on_progress)
 
     system = foreign_system(node, space, judged)
     found = explore(system)
@@ -177,8 +180,16 @@ def _explore(
     diagnosed = {breach.rule for run in runs if (breach := first_breach(run, judge))}
     suspicions = [each for each in hearing.suspicions if each.rule not in diagnosed]
     testimonies = [
-        testify(suspicion, node, space, judge, explore) for suspicion in suspicions[:MOST_BREACHES]
+        follow_up(suspicion, node, space, judge, explore)
+        for suspicion in suspicions[:MOST_BREACHES]
     ]
+    broken = [each.suspicion.rule for each in testimonies if each.run is not None]
+    if not runs:
+        runs = [
+            run
+            for rule in broken
+            if (run := consequence(rule, learner, space, judged, judge, explore)) is not None
+        ]
     runs += [each.run for each in testimonies if each.run is not None]
     failures = list(node.failures)
     runs += _failures(node, space, failures[:MOST_FAILURES], explore)

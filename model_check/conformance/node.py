@@ -10,6 +10,7 @@ from model_check.check import Setup
 from model_check.conformance.learner import Learner
 from model_check.conformance.observed import (
     Arrival,
+    EnvironmentEvent,
     ForeignEvent,
     ForeignMessage,
     ForeignOutput,
@@ -20,7 +21,7 @@ from model_check.conformance.observed import (
     witnessed,
 )
 from model_check.conformance.protocol import EventName
-from model_check.conformance.table import LocalEvent, kind_of_failure
+from model_check.conformance.table import LearntStep, LocalEvent, Table, kind_of_failure
 from model_check.counterexample import Replay
 from model_check.raft import Bounds, environment_events
 from model_check.system import Action, Network, Node, Occur, Outcome, System
@@ -44,46 +45,23 @@ ForeignReplay: TypeAlias = Replay[ObservedState, ForeignEvent, ForeignOutput, Fo
 ForeignMilestone: TypeAlias = Milestone[ObservedState, ForeignEvent, ForeignOutput]
 
 
-class ForeignNode(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]):
-    """What the servers behind an adapter do, as far as it was learnt; the rest is learnt now."""
+class ForeignServers(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]):
+    """The servers behind an adapter, but for what they do."""
 
-    def __init__(self, learner: Learner, bounds: Bounds) -> None:
-        self._learner = learner
-        self._bounds = bounds
-        self._unsupported = tuple(_EVENTS[name] for name in learner.table.init.unsupported)
-        self.failing: str | None = None
-        """The kind of failure that counts as a violation. Runs that fail otherwise end there."""
-        self.failures: dict[str, str] = {}
-        """By kind, how a server failed on a step that was asked for."""
+    def __init__(self, table: Table) -> None:
+        self._initial = table.initial
+        self._unsupported = tuple(_EVENTS[name] for name in table.init.unsupported)
 
     @property
     def count(self) -> int:
-        return self._bounds.servers
+        return len(self._initial)
 
     def initial(self, node: NodeId) -> ObservedState:
-        return self._learner.table.initial[node - 1]
+        return self._initial[node - 1]
 
-    def events(self, node: NodeId, state: ObservedState) -> Iterator[ForeignEvent]:
-        """What the bounds allow and the adapter can cause."""
-        return (
-            event
-            for event in environment_events(self._bounds, node, state)
-            if not isinstance(event, self._unsupported)
-        )
-
-    def step(
-        self, node: NodeId, state: ObservedState, event: ForeignEvent
-    ) -> Outcome[ObservedState, ForeignOutput, ForeignMessage]:
-        learnt = self._learner.step((node, state, event))
-        if learnt.failure is not None:
-            kind = kind_of_failure(learnt.failure)
-            self.failures.setdefault(kind, learnt.failure)
-            return Outcome(state, failure=learnt.failure if kind == self.failing else None)
-        committed = newly_committed(state, learnt.state)
-        return Outcome(learnt.state, (*map(Sent, learnt.messages), *committed), learnt.messages)
-
-    def foresee(self, steps: Iterable[LocalEvent]) -> None:
-        self._learner.learn(steps)
+    def supported(self, events: Iterable[EnvironmentEvent]) -> Iterator[EnvironmentEvent]:
+        """Those of ``events`` that the adapter can cause."""
+        return (event for event in events if not isinstance(event, self._unsupported))
 
     def arrival(self, message: ForeignMessage) -> tuple[NodeId, ForeignEvent]:
         return message.destination, Arrival(message)
@@ -93,6 +71,44 @@ class ForeignNode(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMessag
 
     def is_restart(self, event: ForeignEvent) -> bool:
         return isinstance(event, Restart)
+
+
+class ForeignNode(ForeignServers):
+    """What the servers behind an adapter do, as far as it was learnt; the rest is learnt now."""
+
+    def __init__(self, learner: Learner, bounds: Bounds) -> None:
+        super().__init__(learner.table)
+        self._learner = learner
+        self._bounds = bounds
+        self.failing: str | None = None
+        """The kind of failure that counts as a violation. Runs that fail otherwise end there."""
+        self.failures: dict[str, str] = {}
+        """By kind, how a server failed on a step that was asked for."""
+
+    def events(self, node: NodeId, state: ObservedState) -> Iterator[ForeignEvent]:
+        """What the bounds allow and the adapter can cause."""
+        return self.supported(environment_events(self._bounds, node, state))
+
+    def step(
+        self, node: NodeId, state: ObservedState, event: ForeignEvent
+    ) -> Outcome[ObservedState, ForeignOutput, ForeignMessage]:
+        learnt = self._learner.step((node, state, event))
+        if learnt.failure is not None:
+            kind = kind_of_failure(learnt.failure)
+            self.failures.setdefault(kind, learnt.failure)
+            return Outcome(state, failure=learnt.failure if kind == self.failing else None)
+        return outcome_of(state, learnt)
+
+    def foresee(self, steps: Iterable[LocalEvent]) -> None:
+        self._learner.learn(steps)
+
+
+def outcome_of(
+    before: ObservedState, learnt: LearntStep
+) -> Outcome[ObservedState, ForeignOutput, ForeignMessage]:
+    """A step that a server has survived, as an outcome."""
+    committed = newly_committed(before, learnt.state)
+    return Outcome(learnt.state, (*map(Sent, learnt.messages), *committed), learnt.messages)
 
 
 _EVENTS: dict[EventName, type] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Protocol, cast
 
-from model_check.check import Setup
+from model_check.check import Setup, replayed
 from model_check.conformance.node import (
     ForeignNode,
     ForeignReplay,
@@ -26,7 +26,14 @@ from spec.judge import Judge
 from spec.properties import RaftStep
 from spec.rule import Rule
 
-Explore = Callable[[ForeignSystem], Exploration[ForeignEvent, ForeignMessage]]
+
+class Explore(Protocol):
+    """Whoever explores a system, as far as a budget goes, which may be a smaller one than usual."""
+
+    def __call__(
+        self, system: ForeignSystem, max_states: int | None = None
+    ) -> Exploration[ForeignEvent, ForeignMessage]:
+        """What was found."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Testimony:
     """Why it is not known whether there is one. If there is none, the step breaks nothing."""
 
 
-def testify(
+def follow_up(
     suspicion: Suspicion, node: ForeignNode, space: Setup, judge: Judge, explore: Explore
 ) -> Testimony:
     """Look for a run in which the rule is really broken.
@@ -48,17 +55,22 @@ def testify(
     A shortest run to the suspected step will mostly do. If more has arrived on the way than the
     rule can stand, all runs are looked at, with the judge's evidence in the state of each server.
     """
-    found = explore(foreign_system(node, space, [_Taken(suspicion)]))
-    if found.violation is None and found.verdict != "holds":
-        return Testimony(suspicion, None, found.stopped_by)
-    run = _until_broken(found, node, space, judge, suspicion.rule)
-    if run is not None:
-        return Testimony(suspicion, run)
-    bench = Bench(node.count, judge)
-    judged = cast(ForeignNode, judged_node(node, [suspicion.rule]))
-    found = explore(foreign_system(judged, space, [Obeyed(suspicion.rule, bench)]))
-    run = _until_broken(found, node, space, judge, suspicion.rule)
-    return Testimony(suspicion, run, found.stopped_by)
+    rule = suspicion.rule
+    judged = cast(ForeignNode, judged_node(node, [rule]))
+    for system in (
+        foreign_system(node, space, [_Taken(suspicion)]),
+        foreign_system(judged, space, [Obeyed(rule, Bench(node.count, judge))]),
+    ):
+        found = explore(system)
+        if found.violation is not None:
+            actions = [moment.action for moment in replayed(system, found).moments]
+            run = replay(foreign_system(node, space, ()), actions)
+            breach = first_breach(run, judge, rule)
+            if breach is not None:
+                return Testimony(suspicion, until(run, breach))
+        elif found.stopped_by is not None:
+            return Testimony(suspicion, None, found.stopped_by)
+    return Testimony(suspicion, None)
 
 
 class _Taken(StepProperty[NodeState, Event, Output]):
@@ -83,21 +95,6 @@ def first_breach(run: ForeignReplay, judge: Judge, rule: Rule | None = None) -> 
     """The first rule that is broken in a run, or where ``rule`` is."""
     found = breaches(run.initial, _witnessed_steps(run), judge)
     return next((each for each in found if rule in (None, each.rule)), None)
-
-
-def _until_broken(
-    found: Exploration[ForeignEvent, ForeignMessage],
-    node: ForeignNode,
-    space: Setup,
-    judge: Judge,
-    rule: Rule,
-) -> ForeignReplay | None:
-    """The run that was found, up to the action that breaks ``rule``."""
-    if found.violation is None:
-        return None
-    run = replay(foreign_system(node, space, ()), found.actions)
-    breach = first_breach(run, judge, rule)
-    return None if breach is None else until(run, breach)
 
 
 def until(run: ForeignReplay, breach: Breach) -> ForeignReplay:

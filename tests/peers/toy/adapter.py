@@ -11,7 +11,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
-BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alone", "crashes")
+BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alone",
+        "acknowledges-all", "crashes")  # fmt: skip
 
 
 class ToyRaft:
@@ -100,7 +101,8 @@ class ToyRaft:
         if self.log[prev : prev + len(entries)] != entries or self.bug == "truncates":
             self.log[prev:] = entries
         self.commit = max(self.commit, min(m["commit"], prev + len(entries)))
-        self.send(m["from"], "done", match=prev + len(entries), ok=True)
+        confirmed = len(self.log) if self.bug == "acknowledges-all" else prev + len(entries)
+        self.send(m["from"], "done", match=confirmed, ok=True)
 
     def on_done(self, m: Json, stale: bool) -> None:
         if stale or self.role != "leader" or not m["ok"]:

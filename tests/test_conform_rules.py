@@ -1,0 +1,195 @@
+"""The rules held against implementations that are explored: the core, a toy with bugs, its runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from model_check.check import Means, Setup, explore_system
+from model_check.cli import run
+from model_check.conformance.explore import Conformance, ForeignSetup, conform
+from model_check.conformance.learner import Adapter, Learner
+from model_check.conformance.node import ForeignNode
+from model_check.conformance.report import conform_report
+from model_check.conformance.suspicion import Suspicion, hear
+from model_check.conformance.witness import follow_up
+from model_check.explore import UNLIMITED, Budget
+from model_check.raft import Bounds
+from spec.judge import Judge
+from spec.profiles import ETCD, PAPER, Profile
+from spec.rule import Broken
+from spec.rules import RULES_BY_ID
+
+HERE = Path(__file__).parent
+TOY = (sys.executable, str(HERE / "peers/toy/adapter.py"))
+REFERENCE = (sys.executable, str(HERE / "peers/reference/adapter.py"))
+
+ONE_TERM = Bounds(values=1, max_log=1)
+TWO_TERMS = Bounds(max_term=2, values=1, heartbeats=False, only_timeout=(1, 3))
+RESTARTS = Bounds(max_log=0, restarts=True, max_restarts=1)
+TWO_ENTRIES = Bounds(max_log=2, values=1, only_timeout=(1,), max_heartbeats=1)
+HEARTBEAT = Bounds(max_term=2, values=1, max_heartbeats=1)
+
+
+def adapter(command: tuple[str, ...], **options: str) -> Adapter:
+    return Adapter(command=command, servers=3, options=tuple(options.items()), step_timeout=10.0)
+
+
+def explore(
+    command: tuple[str, ...],
+    bounds: Bounds,
+    *,
+    properties: tuple[str, ...] | None = None,
+    profile: Profile = PAPER,
+    budget: Budget = UNLIMITED,
+    **options: str,
+) -> Conformance:
+    space = Setup(bounds=bounds, rules=True)
+    if properties is not None:
+        space = replace(space, properties=properties)
+    setup = ForeignSetup(adapter=adapter(command, **options), space=space, profile=profile)
+    result = conform(setup, budget, Means(eager=True))
+    path = files("spec").joinpath("schemas/conform_report.schema.json")
+    report = json.loads(json.dumps(conform_report(result)))
+    Draft202012Validator(json.loads(path.read_text())).validate(report)
+    return result
+
+
+def found(result: Conformance) -> list[tuple[str, str | None]]:
+    """What each finding violates, and the first rule that is broken on the way."""
+    return [
+        (each.violation.property, None if each.breach is None else each.breach.rule.id)
+        for each in result.findings
+    ]
+
+
+@pytest.mark.parametrize("command", [TOY, REFERENCE], ids=["toy", "core"])
+@pytest.mark.parametrize("bounds", [ONE_TERM, RESTARTS, TWO_TERMS])
+def test_what_obeys_the_rules_is_not_accused(command: tuple[str, ...], bounds: Bounds) -> None:
+    result = explore(command, bounds)
+    assert result.verdict == "conforms"
+    assert result.steps_judged >= result.adapter_calls
+    assert (result.findings, result.unresolved, result.suspected) == ((), (), ())
+    assert result.unjudged == {}
+
+
+@pytest.mark.parametrize(
+    ("bug", "bounds", "violated", "broken"),
+    [
+        ("votes-twice", ONE_TERM, "VoteOncePerTerm", "VOTE-ONCE"),
+        ("forgets-vote", RESTARTS, "VoteOncePerTerm", "RESTART-VOTE"),
+        ("ignores-logs", TWO_TERMS, "LeaderCompleteness", "VOTE-UP-TO-DATE"),
+        ("truncates", TWO_ENTRIES, "CommitStability", "FOLLOWER-SPLICE-CONFLICT"),
+        ("commits-alone", HEARTBEAT, "LeaderCompleteness", "COMMIT-QUORUM"),
+    ],
+)
+def test_the_first_rule_broken_is_the_diagnosis(
+    bug: str, bounds: Bounds, violated: str, broken: str
+) -> None:
+    result = explore(TOY, bounds, bug=bug)
+    assert result.verdict == "violates"
+    assert found(result)[0] == (violated, broken)
+
+
+def test_a_rule_is_broken_before_anything_is_lost() -> None:
+    """Nothing is lost within these bounds; what comes of it is found beyond them."""
+    result = explore(TOY, HEARTBEAT, bug="acknowledges-all")
+    assert result.exploration.verdict == "holds"
+    assert result.verdict == "violates"
+    assert found(result)[:2] == [
+        ("LeaderCompleteness", "ACK-CONFIRMED"),
+        ("ACK-CONFIRMED", "ACK-CONFIRMED"),
+    ]
+
+
+def test_what_a_profile_tolerates_is_no_breach_but_a_property_is_a_property() -> None:
+    """A profile that tolerates everything hides nothing that is lost."""
+    everything = Profile(
+        "everything",
+        tuple(
+            replace(ETCD.departures[0], rule=rule, tolerates=lambda _: True)
+            for rule in RULES_BY_ID.values()
+        ),
+    )
+    result = explore(TOY, TWO_TERMS, profile=everything, bug="ignores-logs")
+    assert result.verdict == "violates"
+    assert found(result)[0] == ("LeaderCompleteness", None)
+    assert explore(TOY, RESTARTS, profile=everything, properties=("LogMatching",)).findings == ()
+
+
+def test_a_suspicion_with_nothing_in_it_is_dropped_and_one_too_hard_stays() -> None:
+    with Learner(adapter(TOY), 1) as learner:
+        space = Setup(bounds=ONE_TERM)
+        node = ForeignNode(learner, ONE_TERM)
+
+        def look(budget: Budget) -> object:
+            event = next(iter(node.events(1, node.initial(1))))
+            rule = RULES_BY_ID["VOTE-SELF"]
+            suspicion = Suspicion(rule, 1, node.initial(1), event, Broken("x", "y", "z"))
+            return follow_up(
+                suspicion,
+                node,
+                space,
+                Judge(),
+                lambda system, _=None: explore_system(system, budget, Means()),
+            )
+
+        innocent, unknown = look(UNLIMITED), look(Budget(max_states=2))
+        assert (innocent.run, innocent.stopped_by) == (None, None)  # type: ignore[attr-defined]
+        assert unknown.stopped_by == "the budget of 2 states"  # type: ignore[attr-defined]
+
+
+def test_a_message_that_cannot_be_read_may_have_allowed_what_is_forbidden() -> None:
+    """The toy's votes, called otherwise: then nobody can say whether a leader was elected."""
+    text = Path(TOY[1]).read_text()
+    assert '"RequestVoteReply"' in text
+    renamed = HERE / "peers/toy/renamed.py"
+    renamed.write_text(text.replace('"RequestVoteReply"', '"Ballot"'))
+    try:
+        result = explore((sys.executable, str(renamed)), ONE_TERM)
+    finally:
+        renamed.unlink()
+    assert result.verdict == "conforms"
+    assert result.unjudged["ELECT-QUORUM"] == ("Ballot",)
+    assert "VOTE-REQUESTED" not in result.unjudged
+
+
+def test_the_command_says_which_rule_is_broken_and_replays_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedule = tmp_path / "schedule.json"
+    space = ["--max-log", "0", "--restarts", "--max-restarts", "1", "--property", "LogMatching"]
+    saved = ["--save-schedule", str(schedule), "--option", "bug=forgets-vote"]
+    assert run(["conform", "--explore", *space, *saved, "--", *TOY]) == 1
+    out = capsys.readouterr().out
+    assert "violates: RESTART-VOTE after 2 actions" in out
+    assert "A restart keeps the vote." in out
+    assert "rules        all 35, on" in out
+    again = ["conform", "--replay", str(schedule), "--property", "LogMatching"]
+    assert run([*again, "--json", "-", "--", *TOY]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["finding"]["first_breach"]["rule"] == "RESTART-VOTE"
+    assert report["finding"]["depth"] == 2
+    assert run([*again, "--no-rules", "--", *TOY]) == 0
+    capsys.readouterr()
+    assert run(["conform", "--explore", "--no-rules", *space, *saved[2:], "--", *TOY]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("failed-step")  # what the toy itself makes of two leaders
+    assert "RESTART-VOTE" not in out
+
+
+def test_everything_that_was_learnt_is_judged_once_for_each_light() -> None:
+    with Learner(adapter(TOY), 1) as learner:
+        node = ForeignNode(learner, ONE_TERM)
+        assert hear(node, learner.table, Judge()).steps == 0
+        node.step(1, node.initial(1), next(iter(node.events(1, node.initial(1)))))
+        hearing = hear(node, learner.table, Judge())
+        lights = {rule.allowed_by for rule in RULES_BY_ID.values()}
+        assert hearing.steps == len(lights)
+        assert (hearing.suspicions, hearing.undecided) == ([], {})
