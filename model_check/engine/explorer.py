@@ -126,7 +126,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         self.found: Exploration[E, M] = Exploration(violation=system.initial_violation())
         self._started = time.monotonic()
         self._system = system
-        self._tables = Tables(system, group, forgets=options.forget)
+        self.tables = Tables(system, group, forgets=options.forget)
         self._group = group
         self._options = options
         self._budget = budget
@@ -134,7 +134,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         self._memory = budget.max_memory or int(SHARE_OF_MEMORY * memory_available())
         width = system.node.count + 1
         capacity = min(self._memory // (4 * width + 4), HIGHEST_NUMBER) // workers
-        self._partitions = [Partition(width, capacity) for _ in range(workers)]
+        self.partitions = [Partition(width, capacity) for _ in range(workers)]
         self._buffers = [_buffers(width, workers) for _ in range(workers)]
         self._pool = ThreadPoolExecutor(workers)
         self._expanded = 0
@@ -143,6 +143,8 @@ class Search(Generic[S, E, O, M, Q, H]):
         """States that a beam does not follow."""
         self._worst = (NO_VIOLATION, NO_PARENT)
         """The lowest rank of a violation, and the state from which it was reached."""
+        self._runs: dict[int, tuple[list[Action[E, M]], State[S, Q, H]]] = {}
+        """Runs that were asked for, and those to the states on their way."""
         self._surveyed = [0] * workers
         self._survey_violations = 0
         if system.watch.has_global_properties:
@@ -163,7 +165,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         if self._left_out and found.stopped_by is None and self._worst[0] == NO_VIOLATION:
             found.stopped_by = f"the width of the beam, which left out {self._left_out:,} states"
         if self._options.forget:
-            self._tables.check_outdated()
+            self.tables.check_outdated()
         if self._worst[0] < NO_VIOLATION:
             self._trace()
         self._take_stock()
@@ -171,11 +173,11 @@ class Search(Generic[S, E, O, M, Q, H]):
         return found
 
     def _store_initial(self) -> None:
-        row, stabilizer = self._tables.canonical(self._tables.row(self._system.initial()))
+        row, stabilizer = self.tables.canonical(self.tables.row(self._system.initial()))
         if stabilizer < len(self._group):
             raise AsymmetryError("the nodes do not all start in the same state")
         buffers, hashed = self._buffers[0], hash_row(row)
-        owner = int(hashed) % len(self._partitions)
+        owner = int(hashed) % len(self.partitions)
         buffers.rows[owner, 0] = row
         buffers.parents[owner, 0] = NO_PARENT
         buffers.hashes[owner, 0] = hashed
@@ -183,21 +185,21 @@ class Search(Generic[S, E, O, M, Q, H]):
         buffers.counts[owner] = 1
         self._store()
         # `System.initial_violation` has looked at this one.
-        self._surveyed = [partition.stored for partition in self._partitions]
+        self._surveyed = [partition.stored for partition in self.partitions]
 
     def _search(self) -> None:
         """Expand level after level: all states that are the same number of actions away."""
         found = self.found
-        first = [0] * len(self._partitions)
+        first = [0] * len(self.partitions)
         while found.violation is None and self._worst[0] == NO_VIOLATION:
-            end = [partition.stored for partition in self._partitions]
+            end = [partition.stored for partition in self.partitions]
             level = self._followed(first, end)
             while any(len(rest) for rest in level):
                 self._expand([rest[:BATCH] for rest in level])
                 if found.stopped_by is not None:
                     return
                 level = [rest[BATCH:] for rest in level]
-            if end == [partition.stored for partition in self._partitions]:
+            if end == [partition.stored for partition in self.partitions]:
                 return
             first = end
             found.depth += 1
@@ -208,11 +210,11 @@ class Search(Generic[S, E, O, M, Q, H]):
         beam = self._options.beam
         if beam is None:
             return level
-        width = -(-beam.width // len(self._partitions))
+        width = -(-beam.width // len(self.partitions))
         for owner, states in enumerate(level):
             random = np.random.default_rng((beam.seed, self.found.depth, owner))
             if len(states):
-                seen = self._tables.seen(self._partitions[owner].rows[first[owner] : end[owner]])
+                seen = self.tables.seen(self.partitions[owner].rows[first[owner] : end[owner]])
                 level[owner] = states[thinned(seen, width, random)]
                 self._left_out += len(states) - len(level[owner])
         return level
@@ -220,13 +222,13 @@ class Search(Generic[S, E, O, M, Q, H]):
     def _expand(self, batches: list[Int64s]) -> None:
         """Find and store the successors of some rows of each partition."""
         while any(len(batch) for batch in batches) and self.found.stopped_by is None:
-            tables = self._tables.kernel_tables()
+            tables = self.tables.kernel_tables()
 
             def work(worker: int, batch: Int64s, tables: KernelTables = tables) -> tuple[int, ...]:
                 return expand(
                     tables,
                     self._buffers[worker],
-                    self._partitions[worker].rows,
+                    self.partitions[worker].rows,
                     batch,
                     worker,
                     self._system.network.keeps_delivered,
@@ -249,35 +251,35 @@ class Search(Generic[S, E, O, M, Q, H]):
             self._store()
             if self._system.watch.has_global_properties:
                 self._survey()
-            self._tables.fill(np.concatenate(notes))
+            self.tables.fill(np.concatenate(notes))
             self._check_budget()
             self._take_stock()
             self._on_progress(self.found)
 
     def _store(self) -> None:
         """Store what is in the buffers, each partition its own, and empty them."""
-        stored = sum(partition.stored for partition in self._partitions)
+        stored = sum(partition.stored for partition in self.partitions)
         offered = sum(int(buffers.counts.sum()) for buffers in self._buffers)
         most = self._budget.max_states or HIGHEST_NUMBER
         if stored + offered <= most:
-            limits = [partition.capacity for partition in self._partitions]
+            limits = [partition.capacity for partition in self.partitions]
             complete = self._in_parallel(self._store_own, enumerate(limits))
         else:  # one after the other, so that no more are stored than may be
             complete = []
-            for owner, partition in enumerate(self._partitions):
-                others = sum(other.stored for other in self._partitions) - partition.stored
+            for owner, partition in enumerate(self.partitions):
+                others = sum(other.stored for other in self.partitions) - partition.stored
                 limit = min(most - others, partition.capacity)
                 complete.append(self._store_own(owner, limit))
         for buffers in self._buffers:
             buffers.counts[:] = 0
         if not all(complete):
-            stored = sum(partition.stored for partition in self._partitions)
+            stored = sum(partition.stored for partition in self.partitions)
             self.found.stopped_by = (
                 f"the budget of {most} states" if stored == most else self._memory_budget()
             )
 
     def _store_own(self, owner: int, limit: int) -> bool:
-        partition, renamings = self._partitions[owner], len(self._group)
+        partition, renamings = self.partitions[owner], len(self._group)
         return all(partition.insert(found, owner, limit, renamings) for found in self._buffers)
 
     def _in_parallel(
@@ -296,7 +298,7 @@ class Search(Generic[S, E, O, M, Q, H]):
 
     def _note_milestones(self) -> None:
         for buffers in self._buffers:
-            for milestone in self._tables.milestones(int(buffers.reached[0])):
+            for milestone in self.tables.milestones(int(buffers.reached[0])):
                 self.found.reached.setdefault(milestone, self.found.depth + 1)
 
     def _note_violations(self) -> None:
@@ -305,9 +307,9 @@ class Search(Generic[S, E, O, M, Q, H]):
 
     def _survey(self) -> None:
         """Look at all new states as a whole: for properties of no other form."""
-        for number, partition in enumerate(self._partitions):
+        for number, partition in enumerate(self.partitions):
             for place in range(self._surveyed[number], partition.stored):
-                states = self._tables.states_of(partition.rows[place])
+                states = self.tables.states_of(partition.rows[place])
                 violation = self._system.watch.survey(states)
                 if violation is not None:
                     rank = self._system.watch.rank(violation)
@@ -319,7 +321,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         found = self.found
         if found.stopped_by is None:
             found.stopped_by = self._budget.exhausted_at(time.monotonic() - self._started)
-        growth = sum(partition.bytes_to_grow for partition in self._partitions)
+        growth = sum(partition.bytes_to_grow for partition in self.partitions)
         if found.stopped_by is None and memory_used() + growth > self._memory:
             found.stopped_by = self._memory_budget()
 
@@ -327,7 +329,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         return f"the budget of {self._memory / 2**30:.3g} GiB of memory"
 
     def _take_stock(self) -> None:
-        found, partitions = self.found, self._partitions
+        found, partitions = self.found, self.partitions
         found.seconds = time.monotonic() - self._started
         found.states = sum(partition.states for partition in partitions) - self._survey_violations
         found.orbits = sum(partition.stored for partition in partitions) - self._survey_violations
@@ -338,45 +340,53 @@ class Search(Generic[S, E, O, M, Q, H]):
         found.beam = self._options.beam
         found.is_shortest = not found.is_reduced and not self._left_out
         found.workers = len(partitions)
-        found.core_calls = self._tables.core_calls
+        found.core_calls = self.tables.core_calls
         found.state_bytes = sum(partition.bytes_used for partition in partitions)
         found.memory_bytes = memory_used()
 
     def _trace(self) -> None:
-        """Find the actions of a shortest run to the worst violation, under the system's own names.
-
-        A stored row stands for its renamings, so each action is one that leads to any of them.
-        """
+        """Find the actions of a shortest run to the worst violation."""
         rank, number = self._worst
-        system, state = self._system, self._system.initial()
-        actions: list[Action[E, M]] = []
-        for row in self._rows_to(number)[1:]:
-            action, state = next(
-                (action, after)
-                for action, after, violation, _ in system.successors(state)
-                if violation is None and self._row_of(after) == row
-            )
-            actions.append(action)
+        actions, state = self.run_to(number)
         last, violation = next(
             (action, violation)
-            for action, _, violation, _ in system.successors(state)
-            if violation is not None and system.watch.rank(violation) == rank
+            for action, _, violation, _ in self._system.successors(state)
+            if violation is not None and self._system.watch.rank(violation) == rank
         )
         self.found.violation = violation
         self.found.actions = [*actions, last]
         self.found.depth = len(self.found.actions)
 
-    def _rows_to(self, number: int) -> list[tuple[int, ...]]:
-        """The rows on the way to a state, the initial one first."""
-        rows = []
-        while number != NO_PARENT:
-            place, owner = divmod(number, len(self._partitions))
-            rows.append(tuple(self._partitions[owner].rows[place].tolist()))
-            number = int(self._partitions[owner].parents[place])
-        return rows[::-1]
+    def run_to(self, number: int) -> tuple[list[Action[E, M]], State[S, Q, H]]:
+        """A shortest run to a stored state, under the system's own names, and where it leads.
+
+        A stored row stands for its renamings, so each action is one that leads to any of them.
+        """
+        way = [number]
+        while way[-1] not in self._runs and self._parent(way[-1]) != NO_PARENT:
+            way.append(self._parent(way[-1]))
+        actions, state = self._runs.setdefault(way.pop(), ([], self._system.initial()))
+        for each in reversed(way):
+            row = self._row(each)
+            action, state = next(
+                (action, after)
+                for action, after, violation, _ in self._system.successors(state)
+                if violation is None and self._row_of(after) == row
+            )
+            actions = [*actions, action]
+            self._runs[each] = actions, state
+        return actions, state
+
+    def _parent(self, number: int) -> int:
+        place, owner = divmod(number, len(self.partitions))
+        return int(self.partitions[owner].parents[place])
+
+    def _row(self, number: int) -> tuple[int, ...]:
+        place, owner = divmod(number, len(self.partitions))
+        return tuple(self.partitions[owner].rows[place].tolist())
 
     def _row_of(self, state: State[S, Q, H]) -> tuple[int, ...]:
-        return tuple(self._tables.canonical(self._tables.row(state))[0].tolist())
+        return tuple(self.tables.canonical(self.tables.row(state))[0].tolist())
 
 
 def _buffers(width: int, workers: int) -> Buffers:

@@ -125,6 +125,14 @@ class Tables(Generic[S, E, O, M, Q, H]):
             self._values.locals[int(self._derived.local[component])][1] for component in row[:-1]
         )
 
+    def local_state(self, number: Number) -> S:
+        """The local state of this number."""
+        return self._values.locals[number][1]
+
+    def deliverable(self, inbox: Number) -> Iterator[M]:
+        """What may be delivered of an inbox."""
+        return (self._values.messages[message] for message in self._inbox_numbers[inbox])
+
     # --- what kernels ask for ----------------------------------------------------------------
 
     def kernel_tables(self) -> KernelTables:

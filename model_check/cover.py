@@ -1,0 +1,113 @@
+"""Runs of the core that take each of its local steps, within bounds, at least once.
+
+A local step is an event at a server in some state; two that are the same but for the names of
+servers and commands count as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from model_check.engine.explorer import Options, Search
+from model_check.engine.symmetry import Group
+from model_check.engine.uses import Use, first_uses
+from model_check.explore import UNLIMITED, Figures, ignore
+from model_check.interned import Memo
+from model_check.network import Replayable
+from model_check.raft import Bounds, RaftAction, RaftNode, raft_system
+from model_check.system import Deliver, Occur, State
+from model_check.watch import Memory
+from raft_ref import Event, Message, NodeId, NodeState
+
+LocalStep: TypeAlias = tuple[NodeId, NodeState, Event]
+RaftState: TypeAlias = State[NodeState, tuple[Message, ...], Memory]
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Runs that take each local step of the core within bounds."""
+
+    bounds: Bounds
+    runs: tuple[tuple[RaftAction, ...], ...]
+    """Longest first."""
+    steps: int
+    """How many local steps there are, but for names."""
+
+
+def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Cover:
+    """Find such runs, on a network that repeats and reorders.
+
+    Of each step a shortest run to it is taken, but for those that stand on the way to another.
+    """
+    core = _Core(bounds)
+    group = Group(bounds.servers, tuple(core.node.renamings()))
+    options = Options(workers=1, eager=True)
+    search = Search(core.system, group, 1, options, UNLIMITED, on_progress)
+    search.run()
+    places: dict[str, int] = {}
+    for use in first_uses(search):
+        for step in core.steps_of(use):
+            name = core.names[step]
+            places[name] = min(places.get(name, use.place), use.place)
+    runs: list[tuple[RaftAction, ...]] = []
+    covered: set[str] = set()
+    for name, place in sorted(places.items(), key=lambda item: (-item[1], item[0])):
+        if name not in covered:
+            actions, state = search.run_to(place)
+            run = (*actions, core.action_of(state, name))
+            covered |= core.covered_by(run)
+            runs.append(run)
+    return Cover(bounds, tuple(runs), len(places))
+
+
+class _Core:
+    """The core within bounds, and what its local steps are called."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.node = RaftNode(bounds)
+        self.system = raft_system(self.node, Replayable(), ())
+        self._renamings = tuple(self.node.renamings())
+        self.names: Memo[LocalStep, str] = Memo(self._name)
+        """By local step: what it is called, the same as all its renamings."""
+
+    def _name(self, step: LocalStep) -> str:
+        number, state, event = step
+        return min(
+            repr((each.node(number), self.node.rename(state, each), self.node.rename(event, each)))
+            for each in self._renamings
+        )
+
+    def steps_of(self, use: Use[NodeState, Message]) -> Iterator[LocalStep]:
+        """The local steps that are possible there."""
+        if use.message is not None:
+            yield use.node, use.state, self.node.arrival(use.message)[1]
+            return
+        for event in self.node.events(use.node, use.state):
+            yield use.node, use.state, event
+
+    def action_of(self, state: RaftState, name: str) -> RaftAction:
+        """An action that takes the step of this name."""
+        actions = (action for action, *_ in self.system.successors(state))
+        return next(each for each in actions if self.names[self._taken(state, each)] == name)
+
+    def covered_by(self, run: Iterable[RaftAction]) -> set[str]:
+        """The names of the steps that ``run`` takes."""
+        state, names = self.system.initial(), set()
+        for action in run:
+            names.add(self.names[self._taken(state, action)])
+            taken = self.system.take(state, action)
+            assert taken is not None, f"{action} cannot happen"
+            state = taken[0]
+        return names
+
+    def _taken(self, state: RaftState, action: RaftAction) -> LocalStep:
+        match action:
+            case Occur(number, event):
+                pass
+            case Deliver(message):
+                number, event = self.node.arrival(message)
+            case _:
+                raise AssertionError("nothing is ever lost here")
+        return number, state.nodes[number - 1], event
