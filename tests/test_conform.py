@@ -324,7 +324,9 @@ def test_the_pytest_it_shows_fails_as_it_should(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["--", *TOY], 2, "either --explore or --replay"),
+        (["--explore", "--replay", "x", "--", *TOY], 2, "--replay does not go with --explore"),
+        (["--explore", "--walks", "9", "--", *TOY], 2, "--walks does not go with --explore"),
+        (["--max-term", "2", "--", *TOY], 2, "--max-term belongs to --explore"),
         (["--explore"], 2, "Missing argument 'COMMAND"),
         (["--explore", "--only-timeout", "4", "--", *TOY], 2, "there is no server 4"),
         (["--explore", "--only-timeout", "x", "--", *TOY], 2, "no list of servers"),

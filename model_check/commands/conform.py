@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
 import click
 
-from model_check.check import Setup
+from model_check.check import FASTEST, Means, Setup
+from model_check.commands.conformance import show_conformance, show_replay
 from model_check.commands.options import (
     BudgetOptions,
     MeansOptions,
@@ -26,43 +29,37 @@ from model_check.commands.options import (
 )
 from model_check.commands.output import (
     STARTING,
-    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
-from model_check.commands.summary import (
-    as_rows,
-    describe_bounds,
-    describe_figures,
-    describe_reductions,
-    describe_stop,
-    describe_violation,
-    reached_rows,
-    warnings,
-)
+from model_check.commands.trial import show_trial, trial_progress
 from model_check.conformance.explore import (
     Conformance,
-    Finding,
     ForeignSetup,
     Judgement,
     conform,
     replay_schedule,
     schedule_of,
 )
+from model_check.conformance.finding import Finding
 from model_check.conformance.learner import Adapter
-from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
 from model_check.conformance.protocol import ProtocolError
-from model_check.conformance.report import conform_replay_report, conform_report, failure_report
+from model_check.conformance.report import (
+    conform_replay_report,
+    conform_report,
+    failure_report,
+    trial_report,
+)
 from model_check.conformance.schedule import Schedule, parse_schedule, write_schedule
 from model_check.conformance.table import TableError
-from model_check.judged import Breach
+from model_check.conformance.trial import SCHEDULE_KINDS, WALKS, Plan, ScheduleKind, Trial, try_out
+from model_check.explore import Budget
 from model_check.raft import Bounds
-from model_check.render import as_foreign_pytest, as_mermaid, as_table, describe_action, server_name
+from model_check.report import Report
 from spec.profiles import PAPER, PROFILES
-from spec.rules import RULES
 
 EXIT_CODES: dict[Judgement, int] = {
     "conforms": 0,
@@ -85,6 +82,15 @@ OF_REPLAY = (
 """All else that one can be told of a run stands in its schedule."""
 
 
+OF_TRIAL_ALONE = ("schedules", "walks")
+OF_TRIAL = (
+    *(*OF_TRIAL_ALONE, "seed", "workers", "max_seconds", "servers", "properties"),
+    *("network", "max_in_flight", "loss", "adapter_options", "step_timeout", "rules", "profile"),
+    *("schedule_path", "show", "json_path", "command"),
+)
+"""What says how runs are played."""
+
+
 def _adapter_options(
     _context: object, _option: object, texts: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
@@ -102,6 +108,21 @@ def _adapter_options(
     "replay_path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Do the schedule in this file again instead.",
+)
+@click.option(
+    "--schedules",
+    type=click.Choice(SCHEDULE_KINDS),
+    multiple=True,
+    help="Which runs to play, if nothing else is asked for; may be given several times; by "
+    "default, all. mutants: those that betray the bugs of the catalogue. cover: those that take "
+    "each local step of the core in two terms. random: walks that prefer what was done least.",
+)
+@click.option(
+    "--walks",
+    type=click.IntRange(1),
+    default=WALKS,
+    show_default=True,
+    help="How many walks at random.",
 )
 @space_options
 @means_options
@@ -155,6 +176,8 @@ def conform_command(
     *,
     explore: bool,
     replay_path: Path | None,
+    schedules: tuple[ScheduleKind, ...],
+    walks: int,
     adapter_options: tuple[tuple[str, str], ...],
     step_timeout: float,
     table_path: Path | None,
@@ -168,15 +191,15 @@ def conform_command(
 ) -> int:
     """Judge the Raft implementation behind the adapter COMMAND, which follows --.
 
-    spec/adapter_protocol.md says how to write an adapter. With --explore, everything that a cluster
-    can do within the bounds is tried, on what its servers were seen to do; a run that violates a
-    property is done again on a fresh process before it is shown.
+    spec/adapter_protocol.md says how to write an adapter. Runs of the reference core are played on
+    its servers (--schedules), and all that these do is judged. With --explore, everything that a
+    cluster can do within the bounds is tried, on what its servers were seen to do. A run that
+    violates a property, or breaks a rule, is done again on a fresh process before it is shown.
 
     Exit codes: 0 conforms (or a replayed schedule violates nothing any more), 1 violates, or a
     server failed on a step, 2 usage or malformed input, 3 the adapter is at fault, 4 inconclusive.
     """
-    if explore == (replay_path is not None):
-        raise click.UsageError("say what to do: either --explore or --replay FILE")
+    _refuse_what_does_not_belong(context, explore, replay_path)
     for path in (json_path, schedule_path):
         if path is not None and str(path) != "-":
             require_writable(path)
@@ -188,127 +211,83 @@ def conform_command(
         step_timeout=step_timeout,
     )
     setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
+    means = means_from(options, context, symmetry=False, forget=False) if explore else FASTEST
     try:
         if replay_path is not None:
-            others = [name for name in context.params if name not in OF_REPLAY]
-            refuse(given(context, others), "does not go with --replay: the schedule says it")
             return _replay(replay_path, setup, show, json_path)
-        means, budget = (
-            means_from(options, context, symmetry=False, forget=False),
-            budget_from(options),
-        )
-        with live_progress(STARTING[means.chosen_engine]) as on_progress:
-            result = conform(setup, budget, means, table_path, on_progress)
+        result: Conformance | Trial
+        if explore:
+            result = _explore(setup, means, budget_from(options), table_path, show, json_path)
+        else:
+            result = _try_out(setup, _plan(schedules, walks, options), show, json_path)
     except AdapterFailed as failed:
-        return _adapter_failed(failed, replay_path, json_path)
+        return _adapter_failed(failed, context.params, json_path)
     except TableError as error:
         raise click.ClickException(str(error)) from None
-    if json_path is not None:
-        write_json(conform_report(result), json_path)
-    if str(json_path) != "-":
-        _show(result, show)
-    if schedule_path is not None and result.findings:
-        with usable(schedule_path):
-            schedule = schedule_of(setup, result.findings[0].run)
-            schedule_path.write_text(write_schedule(schedule), "utf-8")
+    _save(setup, result.findings, schedule_path)
     return EXIT_CODES[result.verdict]
 
 
-def _show(result: Conformance, rendering: Rendering) -> None:
-    found, space = result.exploration, result.setup.space
-    rows = [
-        ("judged", f"{result.name} ({' '.join(result.setup.adapter.command)})"),
-        ("bounds", describe_bounds(space, of_our_core=False)),
-        ("explored", describe_figures(found)),
-        ("by", _describe_means(result)),
-        ("properties", ", ".join(item.name for item in result.judged)),
-        ("rules", _describe_rules(result)),
-        *reached_rows(found),
-    ]
-    click.echo("\n".join([_headline(result), *as_rows(rows), *_warnings(result)]))
-    for number, finding in enumerate(result.findings):
-        click.echo("" if number == 0 else f"\n{_describe_finding(finding)}")
-        _show_run(result.setup, finding.run, rendering)
-
-
-def _headline(result: Conformance) -> str:
-    match result.verdict:
-        case "conforms":
-            return "conforms: everything within the bounds was explored, and nothing is violated"
-        case "inconclusive":
-            return _describe_doubt(result)
-    return _describe_finding(result.findings[0])
-
-
-def _describe_finding(finding: Finding) -> str:
-    violation, actions = finding.violation, len(finding.run.moments)
-    if finding.is_failure:
-        words = f"failed-step: after {actions} actions: {violation.explanation}"
+def _refuse_what_does_not_belong(
+    context: click.Context, explore: bool, replay_path: Path | None
+) -> None:
+    if explore:
+        refuse(["--replay"] * (replay_path is not None), "does not go with --explore")
+        refuse(given(context, OF_TRIAL_ALONE), "does not go with --explore")
+    elif replay_path is not None:
+        others = [name for name in context.params if name not in OF_REPLAY]
+        refuse(given(context, others), "does not go with --replay: the schedule says it")
     else:
-        words = f"violates: {describe_violation(violation, actions)}"
-    breach = finding.breach
-    if breach is None or breach.rule.id == violation.property:
-        return words
-    return (
-        f"{words}\n  {'broken first':<12} {breach.rule.id} by action {breach.action}: "
-        f"{server_name(breach.node)}: {breach.broken}\n"
-        f"  {'':<12} {breach.rule.statement} ({breach.rule.citation})"
+        others = [name for name in context.params if name not in OF_TRIAL]
+        refuse(given(context, others), "belongs to --explore")
+
+
+def _explore(
+    setup: ForeignSetup,
+    means: Means,
+    budget: Budget,
+    table_path: Path | None,
+    rendering: Rendering,
+    json_path: Path | None,
+) -> Conformance:
+    with live_progress(STARTING[means.chosen_engine]) as on_progress:
+        result = conform(setup, budget, means, table_path, on_progress)
+    _show(partial(conform_report, result), partial(show_conformance, result, rendering), json_path)
+    return result
+
+
+def _try_out(
+    setup: ForeignSetup, plan: Plan, rendering: Rendering, json_path: Path | None
+) -> Trial:
+    with trial_progress() as on_progress:
+        result = try_out(setup, plan, on_progress)
+    _show(partial(trial_report, result), partial(show_trial, result, rendering), json_path)
+    return result
+
+
+def _plan(schedules: tuple[ScheduleKind, ...], walks: int, options: ConformOptions) -> Plan:
+    return Plan(
+        kinds=schedules or SCHEDULE_KINDS,
+        walks=walks,
+        seed=options["seed"],
+        workers=options["workers"],
+        max_seconds=options["max_seconds"],
     )
 
 
-def _describe_means(result: Conformance) -> str:
-    found = result.exploration
-    parts = [f"{result.engine} engine", f"{found.workers} workers"]
-    parts += describe_reductions(found)
-    parts.append(f"{result.local_states:,} local states")
-    parts.append(f"{result.adapter_calls:,} steps asked of the adapter")
-    if found.state_bytes is not None:
-        parts.append(f"{found.state_bytes / max(found.orbits, 1):.0f} bytes a stored state")
-    return ", ".join(parts)
+def _show(report: Callable[[], Report], show: Callable[[], None], json_path: Path | None) -> None:
+    if json_path is not None:
+        write_json(report(), json_path)
+    if str(json_path) != "-":
+        show()
 
 
-def _describe_rules(result: Conformance) -> str:
-    if not result.setup.space.rules:
-        return ""
-    profile = result.setup.profile.name
-    return f"all {len(RULES)}, on {result.steps_judged:,} steps; profile {profile}"
-
-
-def _describe_doubt(result: Conformance) -> str:
-    if result.exploration.stopped_by is not None:
-        return "inconclusive: " + describe_stop(result.exploration)
-    doubt = result.unresolved[0]
-    suspicion = doubt.suspicion
-    return (
-        f"inconclusive: {server_name(suspicion.node)} would break {suspicion.rule.id} "
-        f"({suspicion.broken}), if a run of the cluster can bring it there; "
-        f"looking for one was stopped by {doubt.stopped_by}"
-    )
-
-
-def _warnings(result: Conformance) -> list[str]:
-    lines = [
-        f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
-        for name, lacking in result.unjudged.items()
-    ]
-    if result.suspected:
-        lines.append(
-            f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
-        )
-    if result.other_failures:
-        lines.append(f"note: {result.other_failures} more kinds of failed steps are not shown")
-    return [*lines, *warnings(result.exploration, result.vacuous)]
-
-
-def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
-    match rendering:
-        case "table":
-            console().print(as_table(run))
-        case "mermaid":
-            click.echo(as_mermaid(run), nl=False)
-        case "pytest":
-            schedule = write_schedule(schedule_of(setup, run))
-            click.echo(as_foreign_pytest(run, schedule, setup.adapter.command), nl=False)
+def _save(setup: ForeignSetup, findings: Sequence[Finding], path: Path | None) -> None:
+    """Write the first run that was found, if one was, and where to."""
+    if path is not None and findings:
+        with usable(path):
+            schedule = schedule_of(setup, findings[0].run)
+            path.write_text(write_schedule(schedule), "utf-8")
 
 
 def _replay(path: Path, given: ForeignSetup, rendering: Rendering, json_path: Path | None) -> int:
@@ -316,10 +295,11 @@ def _replay(path: Path, given: ForeignSetup, rendering: Rendering, json_path: Pa
     schedule = _read_schedule(path)
     setup = _setup_of(schedule, given)
     run, breach = replay_schedule(setup, schedule)
-    if json_path is not None:
-        write_json(conform_replay_report(run, breach), json_path)
-    if str(json_path) != "-":
-        _show_replay(setup, run, breach, rendering)
+    _show(
+        partial(conform_replay_report, run, breach),
+        partial(show_replay, setup, run, breach, rendering),
+        json_path,
+    )
     return 0 if run.violation is None else EXIT_CODES["violates"]
 
 
@@ -354,24 +334,12 @@ def _setup_of(schedule: Schedule, given: ForeignSetup) -> ForeignSetup:
     )
 
 
-def _show_replay(
-    setup: ForeignSetup, run: ForeignReplay, breach: Breach | None, rendering: Rendering
-) -> None:
-    if run.violation is not None:
-        click.echo(f"{_describe_finding(Finding(run, breach))}\n")
-        _show_run(setup, run, rendering)
-    elif run.not_enabled is not None:
-        click.echo(
-            f"not reproduced: after {len(run.moments)} actions the next one cannot happen: "
-            f"{describe_action(run.not_enabled)}"
-        )
-    else:
-        click.echo(f"not reproduced: all {len(run.moments)} actions, and nothing is violated")
-
-
-def _adapter_failed(failed: AdapterFailed, replay_path: Path | None, json_path: Path | None) -> int:
+def _adapter_failed(
+    failed: AdapterFailed, params: Mapping[str, object], json_path: Path | None
+) -> int:
     if json_path is not None:
-        command = "conform --explore" if replay_path is None else "conform --replay"
+        task = "--replay" if params["replay_path"] else "--schedules"
+        command = f"conform {'--explore' if params['explore'] else task}"
         write_json(failure_report(command, failed), json_path)
     lines = [f"adapter-failed: {failed.reason}"]
     lines += [f"  request  {failed.request}"] if failed.request else []

@@ -302,7 +302,8 @@ _SEARCH_OPTIONS = (
         type=click.IntRange(0),
         default=Beam().seed,
         show_default=True,
-        help="beam alone: which of them. The same seed, with as many workers, finds the same.",
+        help="Of what is drawn at random, such as the states that a beam follows: the same seed, "
+        "with as many workers, finds the same.",
     ),
 )
 

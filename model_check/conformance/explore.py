@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import consequence
+from model_check.conformance.finding import Finding, first_breach, until
 from model_check.conformance.learner import Adapter, Learner
 from model_check.conformance.node import (
     ForeignNode,
@@ -19,16 +20,16 @@ from model_check.conformance.node import (
     ForeignSystem,
     ScheduledNode,
     foreign_system,
+    judgeable,
 )
 from model_check.conformance.observed import ForeignEvent, ForeignMessage, understood
 from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import NetworkPart, Schedule
 from model_check.conformance.suspicion import Hearing, hear
-from model_check.conformance.witness import Explore, Testimony, first_breach, follow_up, until
+from model_check.conformance.witness import Explore, Testimony, follow_up
 from model_check.counterexample import replay
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
 from model_check.judged import Breach
-from model_check.system import TOTALITY, Violation
 from spec.forms import Property
 from spec.judge import Judge
 from spec.profiles import PAPER, Profile
@@ -60,26 +61,6 @@ class ForeignSetup:
     space: Setup
     """Of its bounds, ``max_entries`` means nothing: that is the implementation's business."""
     profile: Profile = PAPER
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A run, done again on a fresh process, to something that should not be."""
-
-    run: ForeignReplay
-    breach: Breach | None
-    """The first rule that is broken in it: the diagnosis."""
-
-    @property
-    def violation(self) -> Violation:
-        """What is violated at its end: a property, a rule, or that a server survives."""
-        assert self.run.violation is not None
-        return self.run.violation
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether a server failed on a step."""
-        return self.violation.property == TOTALITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +134,7 @@ def _explore(
 ) -> Conformance:
     table, space = learner.table, setup.space
     node = ForeignNode(learner, space.bounds)
-    judged, unjudged = _judgeable(space.chosen_properties, table.unobservable)
+    judged, unjudged = judgeable(space.chosen_properties, table.unobservable)
     result = partial(
         Conformance,
         setup=setup,
@@ -200,22 +181,15 @@ def _explore(
         unjudged=unjudged | hearing.undecided,
         exploration=found,
         steps_judged=hearing.steps,
-        findings=tuple(Finding(run, first_breach(run, judge)) for run in runs),
+        findings=tuple(
+            Finding(run, first_breach(run, judge) if space.rules else None) for run in runs
+        ),
         unresolved=tuple(each for each in testimonies if each.stopped_by is not None),
         suspected=tuple(each.rule.id for each in suspicions[MOST_BREACHES:]),
         other_failures=len(failures[MOST_FAILURES:]),
         local_states=table.states,
         adapter_calls=learner.calls,
     )
-
-
-def _judgeable(
-    properties: Iterable[Property], hidden: frozenset[StateField]
-) -> tuple[tuple[Property, ...], dict[str, tuple[str, ...]]]:
-    """The properties that can be judged, and what the others lack."""
-    lacking = {item: tuple(sorted(item.observes & hidden)) for item in properties}
-    judged = tuple(item for item, fields in lacking.items() if not fields)
-    return judged, {item.name: fields for item, fields in lacking.items() if fields}
 
 
 def _failures(
@@ -285,7 +259,7 @@ def replay_schedule(setup: ForeignSetup, schedule: Schedule) -> tuple[ForeignRep
     """
     with Learner(setup.adapter, workers=1) as learner:
         hidden = learner.table.unobservable
-        judged, _ = _judgeable(setup.space.chosen_properties, hidden)
+        judged, _ = judgeable(setup.space.chosen_properties, hidden)
         node = ScheduledNode(learner, setup.space.bounds, schedule.actions)
         run = replay(foreign_system(node, setup.space, judged), schedule.actions)
         confirm(setup.adapter, learner.table, run)

@@ -20,7 +20,7 @@ from model_check.conformance.observed import (
     newly_committed,
     witnessed,
 )
-from model_check.conformance.protocol import EventName
+from model_check.conformance.protocol import EventName, StateField
 from model_check.conformance.table import LearntStep, LocalEvent, Table, kind_of_failure
 from model_check.counterexample import Replay
 from model_check.raft import Bounds, environment_events
@@ -169,3 +169,12 @@ def foreign_system(
     network = cast("Network[ForeignMessage, object]", space.network_object())
     milestones = cast("tuple[ForeignMilestone, ...]", MILESTONES)  # of what the watch translates
     return System(node, network, ForeignWatch(properties, milestones, space.bounds.limits))
+
+
+def judgeable(
+    properties: Iterable[Property], hidden: frozenset[StateField]
+) -> tuple[tuple[Property, ...], dict[str, tuple[str, ...]]]:
+    """The properties that can be judged, and what the others lack."""
+    lacking = {item: tuple(sorted(item.observes & hidden)) for item in properties}
+    judged = tuple(item for item, fields in lacking.items() if not fields)
+    return judged, {item.name: fields for item, fields in lacking.items() if fields}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from model_check.check import Setup
+from model_check.conformance.finding import Finding, event_of, until
 from model_check.conformance.learner import Adapter, Cluster, StepFailed
 from model_check.conformance.likeness import closest
 from model_check.conformance.node import (
@@ -21,6 +22,7 @@ from model_check.conformance.node import (
     ForeignServers,
     foreign_system,
     in_core_terms,
+    judgeable,
     outcome_of,
 )
 from model_check.conformance.observed import (
@@ -33,14 +35,13 @@ from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import ProtocolError
 from model_check.conformance.schedule import ForeignAction
 from model_check.conformance.table import Table
-from model_check.conformance.witness import event_of
 from model_check.counterexample import Moment, Replay
 from model_check.judged import Breach, Docket, WitnessedStep, step_of
 from model_check.raft import RaftAction
 from model_check.system import TOTALITY, Deliver, Lose, Occur, Outcome
 from raft_ref import AppendEntries, HeartbeatTimeout, Message, NodeId, Receive
-from spec.forms import Property
 from spec.judge import Judge
+from spec.profiles import Profile
 
 
 class _LiveServers(ForeignServers):
@@ -91,6 +92,13 @@ class Played:
     left_out: int
     """Actions of which there was nothing like."""
 
+    @property
+    def finding(self) -> Finding | None:
+        """What is wrong with it, if anything is."""
+        if self.run.violation is not None:
+            return Finding(self.run, self.breach)
+        return None if self.breach is None else Finding(until(self.run, self.breach), self.breach)
+
 
 class Player:
     """Plays runs, one after the other, on the servers of one process.
@@ -99,13 +107,10 @@ class Player:
         AdapterFailed: here or later, if the adapter is at fault.
     """
 
-    def __init__(
-        self, adapter: Adapter, space: Setup, properties: Iterable[Property], judge: Judge
-    ) -> None:
+    def __init__(self, adapter: Adapter, space: Setup, profile: Profile) -> None:
         self._adapter = adapter
         self._space = space
-        self._properties = tuple(properties)
-        self._judge = judge
+        self._profile = profile
         self.steps = 0
         """Steps that were judged."""
         self._start()
@@ -117,8 +122,11 @@ class Player:
         except ProtocolError as error:
             cluster.close()
             raise AdapterFailed(f"at init: {error}") from None
+        hidden = self.table.unobservable
+        self._judge = Judge(self._profile, hidden)
         self._servers = _LiveServers(cluster, self.table)
-        self._system = foreign_system(self._servers, self._space, self._properties)
+        judged, _ = judgeable(self._space.chosen_properties, hidden)
+        self._system = foreign_system(self._servers, self._space, judged)
         base = self._system.initial().nodes
         self._first_term = max(state.current_term for state in base)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import msgspec
 
-from model_check.conformance.explore import Conformance, Finding
+from model_check.conformance.explore import Conformance
+from model_check.conformance.finding import Finding
 from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.schedule import encode_action
+from model_check.conformance.trial import Trial
 from model_check.judged import Breach
 from model_check.report import SCHEMA_VERSION, Report, figures
 
@@ -40,6 +42,34 @@ def conform_report(result: Conformance) -> Report:
         "unresolved": {each.suspicion.rule.id: each.stopped_by for each in result.unresolved},
         "suspected": list(result.suspected),
         "other_failures": result.other_failures,
+    }
+
+
+def trial_report(trial: Trial) -> Report:
+    """What ``trial`` says, as JSON data that the schema accepts."""
+    setup, plan, progress = trial.setup, trial.plan, trial.progress
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "conform --schedules",
+        "verdict": trial.verdict,
+        "adapter": list(setup.adapter.command),
+        "options": dict(setup.adapter.options),
+        "name": trial.name,
+        "servers": setup.adapter.servers,
+        "network": setup.space.network,
+        "schedules": list(plan.kinds),
+        "walks": plan.walks,
+        "seed": plan.seed,
+        "runs": dict(progress.runs),
+        "actions": progress.actions,
+        "left_out": progress.left_out,
+        "steps_judged": progress.steps,
+        "seconds": progress.seconds,
+        "stopped_by": trial.stopped_by,
+        "properties": [name for name in setup.space.properties if name not in trial.unjudged],
+        "unjudged": {name: list(fields) for name, fields in trial.unjudged.items()},
+        "profile": setup.profile.name if setup.space.rules else None,
+        "findings": [_finding(finding) for finding in trial.findings],
     }
 
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from model_check.check import Setup, replayed
+from model_check.conformance.finding import first_breach, until
 from model_check.conformance.node import (
     ForeignNode,
     ForeignReplay,
     ForeignSystem,
     foreign_system,
-    in_core_terms,
 )
-from model_check.conformance.observed import Arrival, ForeignEvent, ForeignMessage, witnessed
+from model_check.conformance.observed import ForeignEvent, ForeignMessage, witnessed
 from model_check.conformance.suspicion import Suspicion, judged_node
 from model_check.counterexample import replay
 from model_check.explore import Exploration
-from model_check.judged import Bench, Breach, Obeyed, WitnessedStep, breaches, step_of
-from model_check.system import Action, Deliver, Lose, Occur, Violation
+from model_check.judged import Bench, Obeyed
 from raft_ref import Event, NodeState, Output
 from spec.forms import StepProperty
 from spec.judge import Judge
 from spec.properties import RaftStep
-from spec.rule import Rule
 
 
 class Explore(Protocol):
@@ -89,35 +86,3 @@ class _Taken(StepProperty[NodeState, Event, Output]):
         wanted = self._wanted
         is_it = (step.node, step.before, step.event) == (wanted.node, wanted.before, self._event)
         return str(wanted.broken) if is_it else None
-
-
-def first_breach(run: ForeignReplay, judge: Judge, rule: Rule | None = None) -> Breach | None:
-    """The first rule that is broken in a run, or where ``rule`` is."""
-    found = breaches(run.initial, _witnessed_steps(run), judge)
-    return next((each for each in found if rule in (None, each.rule)), None)
-
-
-def until(run: ForeignReplay, breach: Breach) -> ForeignReplay:
-    """A run up to the action that breaks a rule."""
-    violation = Violation(breach.rule.id, f"S{breach.node}: {breach.broken}")
-    return replace(run, moments=run.moments[: breach.action], violation=violation, not_enabled=None)
-
-
-def _witnessed_steps(run: ForeignReplay) -> Iterator[WitnessedStep | None]:
-    for moment in run.moments:
-        event = event_of(moment.action)
-        if event is None or moment.outcome is None or moment.outcome.failure is not None:
-            yield None
-        else:
-            yield cast("WitnessedStep", in_core_terms(step_of(moment, event)))
-
-
-def event_of(action: Action[ForeignEvent, ForeignMessage]) -> ForeignEvent | None:
-    """What happens to a server by an action; nothing, when a message is lost."""
-    match action:
-        case Deliver(message):
-            return Arrival(message)
-        case Occur(event=event):
-            return event
-        case Lose():
-            return None

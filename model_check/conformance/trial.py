@@ -1,0 +1,335 @@
+"""Many runs played on an implementation, one after the other, until one of them accuses it.
+
+For implementations, or parts of what they do, that an exhaustive exploration does not reach. The
+runs are those of our core that take each of its local steps (`cover`), those that betray the bugs
+of the catalogue (`mutants`), and walks at random that prefer what was done least (`random`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Literal, TypeAlias, get_args
+
+from model_check.check import Means, explore_system
+from model_check.conformance.confirm import confirm
+from model_check.conformance.consequence import FIRST_LOOK, consequence
+from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement
+from model_check.conformance.finding import Finding, first_breach
+from model_check.conformance.learner import Learner
+from model_check.conformance.node import ForeignSystem, judgeable
+from model_check.conformance.play import Player
+from model_check.conformance.process import AdapterFailed
+from model_check.conformance.walks import BATCH, random_walks
+from model_check.cover import cover
+from model_check.explore import Budget
+from model_check.mutants import MUTANTS
+from model_check.mutants.runs import recorded_runs
+from model_check.raft import Bounds, RaftAction
+from spec.judge import Judge
+from spec.rules import RULES, RULES_BY_ID
+
+ScheduleKind: TypeAlias = Literal["mutants", "cover", "random"]
+SCHEDULE_KINDS: tuple[ScheduleKind, ...] = get_args(ScheduleKind)
+
+JOB = 20
+"""Runs that are handed to a worker at once."""
+WALKS = 1000
+"""Walks at random, unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to play."""
+
+    kinds: tuple[ScheduleKind, ...] = SCHEDULE_KINDS
+    walks: int = WALKS
+    seed: int = 0
+    workers: int | None = None
+    """Processes, each with an adapter of its own; None for as many as there are processors. What is
+    found does not depend on it."""
+    max_seconds: float | None = None
+
+    def described_cover(self, servers: int) -> Bounds:
+        """The bounds within which the core's local steps are covered."""
+        return Bounds(servers=servers, max_term=2 if servers <= 3 else 1, values=1)
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far it has come."""
+
+    runs: Counter[ScheduleKind] = field(default_factory=Counter)
+    """How many were played of each kind."""
+    actions: int = 0
+    """Actions of the core in them."""
+    left_out: int = 0
+    """Those of which the implementation did nothing like."""
+    steps: int = 0
+    """Steps of its servers, all of them judged."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of it."""
+
+    setup: ForeignSetup
+    plan: Plan
+    name: str
+    """What the adapter calls the implementation."""
+    progress: Progress
+    unjudged: dict[str, tuple[str, ...]]
+    """The properties and rules that could not be judged, and for want of what."""
+    findings: tuple[Finding, ...] = ()
+    """The first accusation, as short as leaving out actions makes it; and what comes of it."""
+    stopped_by: str | None = None
+    """Why not everything was played."""
+
+    @property
+    def verdict(self) -> Judgement:
+        """What it comes to."""
+        if any(not finding.is_failure for finding in self.findings):
+            return "violates"
+        if self.findings:
+            return "failed-step"
+        return "conforms" if self.stopped_by is None else "inconclusive"
+
+
+def try_out(
+    setup: ForeignSetup, plan: Plan, on_progress: Callable[[Progress], None] = lambda _: None
+) -> Trial:
+    """Play everything that is planned; what is found is done again before it counts.
+
+    Raises:
+        AdapterFailed: if the adapter is at fault.
+    """
+    started = time.monotonic()
+    progress, stopped_by = Progress(), None
+    accused: tuple[RaftAction, ...] | None = None
+    with closing(_player(setup)) as player:
+        name, unjudged = player.table.init.name, _unjudged(setup, player)
+        try:
+            for verdict in _in_order(setup, plan, _jobs(plan, setup.adapter.servers)):
+                progress.runs[verdict.kind] += verdict.runs
+                progress.actions += verdict.actions
+                progress.left_out += verdict.left_out
+                progress.steps += verdict.steps
+                progress.seconds = time.monotonic() - started
+                on_progress(progress)
+                accused = verdict.accused
+                if accused is not None:
+                    break
+                if plan.max_seconds is not None and progress.seconds > plan.max_seconds:
+                    stopped_by = f"the budget of {plan.max_seconds:g} seconds"
+                    break
+        except KeyboardInterrupt:
+            stopped_by = "an interrupt"
+        findings = () if accused is None else _findings(setup, plan, player, accused)
+    return Trial(
+        setup=setup,
+        plan=plan,
+        name=name,
+        progress=progress,
+        unjudged=unjudged,
+        findings=findings,
+        stopped_by=stopped_by,
+    )
+
+
+# --- the work ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Some runs to play, or the number of a batch of walks."""
+
+    kind: ScheduleKind
+    runs: tuple[tuple[RaftAction, ...], ...] = ()
+    batch: int = 0
+    walks: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _JobDone:
+    """What came of some runs, up to the first that accuses somebody."""
+
+    kind: ScheduleKind
+    runs: int
+    actions: int
+    left_out: int
+    steps: int
+    accused: tuple[RaftAction, ...] | None
+
+
+def _jobs(plan: Plan, servers: int) -> Iterator[_Job]:
+    for kind in plan.kinds:
+        match kind:
+            case "mutants":
+                runs = [
+                    run
+                    for name, run in recorded_runs().items()
+                    if MUTANTS[name].bounds.servers == servers
+                ]
+                yield from _in_jobs(kind, runs)
+            case "cover":
+                yield from _in_jobs(kind, cover(plan.described_cover(servers)).runs)
+            case "random":
+                for batch, first in enumerate(range(0, plan.walks, BATCH)):
+                    walks = min(BATCH, plan.walks - first)
+                    yield _Job(kind, batch=batch, walks=walks, seed=plan.seed)
+
+
+def _in_jobs(kind: ScheduleKind, runs: Sequence[tuple[RaftAction, ...]]) -> Iterator[_Job]:
+    for first in range(0, len(runs), JOB):
+        yield _Job(kind, tuple(runs[first : first + JOB]))
+
+
+def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[_Job]) -> Iterator[_JobDone]:
+    """The jobs done, each by some worker, in their order."""
+    workers = plan.workers or os.cpu_count() or 1
+    # A fork would inherit the threads of the compiled explorer.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _set_up, (setup,)) as pool:
+        pending: deque[Future[_JobDone | AdapterFailed]] = deque()
+        try:
+            for job in jobs:
+                pending.append(pool.submit(_do, job))
+                if len(pending) > 2 * workers:
+                    yield _result(pending.popleft())
+            while pending:
+                yield _result(pending.popleft())
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _result(future: Future[_JobDone | AdapterFailed]) -> _JobDone:
+    result = future.result()
+    if isinstance(result, AdapterFailed):
+        raise result
+    return result
+
+
+_OWN: list[Player] = []
+"""The player of this process, once it has one."""
+_SETUP: list[ForeignSetup] = []
+
+
+def _set_up(setup: ForeignSetup) -> None:
+    _SETUP.append(setup)
+
+
+def _do(job: _Job) -> _JobDone | AdapterFailed:
+    try:
+        if not _OWN:
+            _OWN.append(_player(_SETUP[0]))
+        return _played(job, _OWN[0])
+    except AdapterFailed as failed:
+        return failed
+
+
+def _played(job: _Job, player: Player) -> _JobDone:
+    runs: Iterable[Sequence[RaftAction]] = job.runs
+    if job.kind == "random":
+        runs = random_walks(len(player.table.initial), job.seed, job.batch)[: job.walks]
+    before, count, actions, left_out = player.steps, 0, 0, 0
+    accused: tuple[RaftAction, ...] | None = None
+    for run in runs:
+        played = player.play(run)
+        count, actions, left_out = count + 1, actions + len(run), left_out + played.left_out
+        if played.finding is not None:
+            accused = tuple(run)
+            break
+    return _JobDone(job.kind, count, actions, left_out, player.steps - before, accused)
+
+
+def _unjudged(setup: ForeignSetup, player: Player) -> dict[str, tuple[str, ...]]:
+    """What cannot be judged, since the adapter does not show it."""
+    hidden = player.table.unobservable
+    _, unjudged = judgeable(setup.space.chosen_properties, hidden)
+    rules = RULES if setup.space.rules else ()
+    lacking = {rule.id: tuple(sorted(rule.observes & hidden)) for rule in rules}
+    return unjudged | {rule_id: fields for rule_id, fields in lacking.items() if fields}
+
+
+def _player(setup: ForeignSetup) -> Player:
+    return Player(setup.adapter, setup.space, setup.profile)
+
+
+# --- what was found ------------------------------------------------------------------------------
+
+
+def _findings(
+    setup: ForeignSetup, plan: Plan, player: Player, accused: tuple[RaftAction, ...]
+) -> tuple[Finding, ...]:
+    """The accusation, with as little as it takes, and what comes of it."""
+    first = player.play(accused).finding
+    assert first is not None, "another process accused it, which did just this"
+
+    def is_same(run: tuple[RaftAction, ...]) -> bool:
+        return _is_same(player.play(run).finding, first)
+
+    played = player.play(shortened(accused, is_same))
+    again = player.again([moment.action for moment in played.run.moments]).finding
+    if again is None or not _is_same(again, first):
+        raise AdapterFailed(
+            f"the servers did something else on a fresh process: {first.violation.property} was "
+            f"violated before"
+        )
+    is_rule = again.violation.property in RULES_BY_ID
+    return (*(_consequence(setup, plan, again) if is_rule else ()), again)
+
+
+def _is_same(finding: Finding | None, first: Finding) -> bool:
+    """Whether the same is violated, and the same rule is broken first."""
+    if finding is None or finding.violation.property != first.violation.property:
+        return False
+    rules = (each.breach.rule if each.breach is not None else None for each in (finding, first))
+    return next(rules) == next(rules)
+
+
+def _consequence(setup: ForeignSetup, plan: Plan, finding: Finding) -> Iterator[Finding]:
+    """A run in which a property is violated by who breaks this rule, if a first look finds one."""
+    assert finding.breach is not None
+    with Learner(setup.adapter, plan.workers) as learner:
+        hidden = learner.table.unobservable
+        judge = Judge(setup.profile, hidden)
+        properties, _ = judgeable(setup.space.chosen_properties, hidden)
+
+        def explore(system: ForeignSystem, max_states: int | None = None) -> ForeignExploration:
+            budget = Budget(max_states=max_states or FIRST_LOOK, max_seconds=plan.max_seconds)
+            eager = setup.space.network == "replayable"
+            return explore_system(system, budget, Means(workers=plan.workers, eager=eager))
+
+        rule = finding.breach.rule
+        run = consequence(rule, learner, setup.space, properties, judge, explore)
+        if run is not None:
+            confirm(setup.adapter, learner.table, run)
+            yield Finding(run, first_breach(run, judge))
+
+
+def shortened(
+    run: tuple[RaftAction, ...], is_same: Callable[[tuple[RaftAction, ...]], bool]
+) -> tuple[RaftAction, ...]:
+    """``run`` without what can be left out, larger pieces first."""
+    size = len(run) // 2
+    while size:
+        start, before = 0, len(run)
+        while start < len(run):
+            rest = run[:start] + run[start + size :]
+            if is_same(rest):
+                run = rest
+            else:
+                start += size
+        if size == 1 and len(run) < before:
+            continue
+        size //= 2
+    return run
