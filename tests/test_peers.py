@@ -122,8 +122,15 @@ FOUR_TERMS = Bounds(max_term=4, max_log=0, values=1, heartbeats=False, only_time
         ("vote-without-log-check", TWO_TERMS, "LeaderCompleteness", "VOTE-UP-TO-DATE"),
         ("vote-not-persisted", RESTART, "VoteOncePerTerm", "RESTART-VOTE"),
         ("prev-term-not-checked", THREE_TERMS, "LogMatching", "FOLLOWER-PREV-MATCH"),
-        ("conflict-keeps-old-entry", TWO_TERMS, "StateMachineSafety", "ACK-CONFIRMED"),
-        ("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness", "COMMIT-CURRENT-TERM"),
+        pytest.param(
+            *("conflict-keeps-old-entry", TWO_TERMS, "StateMachineSafety", "ACK-CONFIRMED"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("commit-old-term-by-counting", FOUR_TERMS, "LeaderCompleteness"),
+            "COMMIT-CURRENT-TERM",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_etcd_without_a_rule_is_caught(

@@ -292,3 +292,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "RESTART-VOTE" in capsys.readouterr().out
     assert run([*some, "--", *MISBEHAVING, "not-json"]) == 3
     assert "adapter-failed" in capsys.readouterr().out
+
+
+def test_findings_are_annotations_for_github(capsys: pytest.CaptureFixture[str]) -> None:
+    some = ["conform", "--schedules", "mutants", "--workers", "1", "--github"]
+    assert run([*some, "--", *TOY]) == 0
+    assert "::" not in capsys.readouterr().out
+    assert run([*some, "--option", "bug=forgets-vote", "--", *TOY]) == 1
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("::"))
+    assert line.startswith("::error title=raft-ref violates::VoteOncePerTerm after 2 actions: ")
+    assert "%0A  broken first RESTART-VOTE by action 2" in line

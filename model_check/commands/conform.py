@@ -10,7 +10,7 @@ from typing import Unpack
 import click
 
 from model_check.check import FASTEST, Means, Setup
-from model_check.commands.conformance import show_conformance, show_replay
+from model_check.commands.conformance import annotate, show_conformance, show_replay
 from model_check.commands.options import (
     BudgetOptions,
     MeansOptions,
@@ -86,7 +86,7 @@ OF_TRIAL_ALONE = ("schedules", "walks")
 OF_TRIAL = (
     *(*OF_TRIAL_ALONE, "seed", "workers", "max_seconds", "servers", "properties"),
     *("network", "max_in_flight", "loss", "adapter_options", "step_timeout", "rules", "profile"),
-    *("schedule_path", "show", "json_path", "command"),
+    *("schedule_path", "github", "show", "json_path", "command"),
 )
 """What says how runs are played."""
 
@@ -167,6 +167,11 @@ def _adapter_options(
     show_default=True,
     help="Whose departures from the rules to tolerate (see raft-ref rules --profiles).",
 )
+@click.option(
+    "--github",
+    is_flag=True,
+    help="Also say what was found in lines that GitHub makes annotations of.",
+)
 @show_option
 @json_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -184,6 +189,7 @@ def conform_command(
     schedule_path: Path | None,
     rules: bool,
     profile: str,
+    github: bool,
     show: Rendering,
     json_path: Path | None,
     command: tuple[str, ...],
@@ -224,6 +230,8 @@ def conform_command(
         return _adapter_failed(failed, context.params, json_path)
     except TableError as error:
         raise click.ClickException(str(error)) from None
+    if github:
+        annotate(result.findings, err=str(json_path) == "-")
     _save(setup, result.findings, schedule_path)
     return EXIT_CODES[result.verdict]
 

@@ -76,6 +76,14 @@ def describe_finding(finding: Finding) -> str:
     )
 
 
+def annotate(findings: Sequence[Finding], *, err: bool) -> None:
+    """Say what was found once more, in lines that GitHub shows beside a workflow's run."""
+    for finding in findings:
+        title, _, text = describe_finding(finding).partition(": ")
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        click.echo(f"::error title=raft-ref {title}::{escaped}", err=err)
+
+
 def _describe_means(result: Conformance) -> str:
     found = result.exploration
     parts = [f"{result.engine} engine", f"{found.workers} workers"]

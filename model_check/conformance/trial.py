@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from multiprocessing import get_context
 from typing import Literal, TypeAlias, get_args
 
@@ -169,22 +170,41 @@ class _JobDone:
     accused: tuple[RaftAction, ...] | None
 
 
+def named_runs(plan: Plan, servers: int) -> Iterator[tuple[str, Sequence[RaftAction]]]:
+    """All runs of a plan, each with a name."""
+    mutants, numbers = iter(_betraying(servers)), {kind: count() for kind in plan.kinds}
+    for job in _jobs(plan, servers):
+        for run in _runs_of(job, servers):
+            name = next(mutants) if job.kind == "mutants" else next(numbers[job.kind])
+            yield f"{job.kind}[{name}]", run
+
+
+def _betraying(servers: int) -> dict[str, tuple[RaftAction, ...]]:
+    """The runs of all mutants with so many servers, by their ids."""
+    return {
+        name: run
+        for name, run in recorded_runs().items()
+        if MUTANTS[name].bounds.servers == servers
+    }
+
+
 def _jobs(plan: Plan, servers: int) -> Iterator[_Job]:
     for kind in plan.kinds:
         match kind:
             case "mutants":
-                runs = [
-                    run
-                    for name, run in recorded_runs().items()
-                    if MUTANTS[name].bounds.servers == servers
-                ]
-                yield from _in_jobs(kind, runs)
+                yield from _in_jobs(kind, list(_betraying(servers).values()))
             case "cover":
                 yield from _in_jobs(kind, cover(plan.described_cover(servers)).runs)
             case "random":
                 for batch, first in enumerate(range(0, plan.walks, BATCH)):
                     walks = min(BATCH, plan.walks - first)
                     yield _Job(kind, batch=batch, walks=walks, seed=plan.seed)
+
+
+def _runs_of(job: _Job, servers: int) -> Sequence[Sequence[RaftAction]]:
+    if job.kind != "random":
+        return job.runs
+    return random_walks(servers, job.seed, job.batch)[: job.walks]
 
 
 def _in_jobs(kind: ScheduleKind, runs: Sequence[tuple[RaftAction, ...]]) -> Iterator[_Job]:
@@ -237,18 +257,16 @@ def _do(job: _Job) -> _JobDone | AdapterFailed:
 
 
 def _played(job: _Job, player: Player) -> _JobDone:
-    runs: Iterable[Sequence[RaftAction]] = job.runs
-    if job.kind == "random":
-        runs = random_walks(len(player.table.initial), job.seed, job.batch)[: job.walks]
-    before, count, actions, left_out = player.steps, 0, 0, 0
+    before, played_runs, actions, left_out = player.steps, 0, 0, 0
     accused: tuple[RaftAction, ...] | None = None
-    for run in runs:
+    for run in _runs_of(job, len(player.table.initial)):
         played = player.play(run)
-        count, actions, left_out = count + 1, actions + len(run), left_out + played.left_out
+        played_runs, actions = played_runs + 1, actions + len(run)
+        left_out += played.left_out
         if played.finding is not None:
             accused = tuple(run)
             break
-    return _JobDone(job.kind, count, actions, left_out, player.steps - before, accused)
+    return _JobDone(job.kind, played_runs, actions, left_out, player.steps - before, accused)
 
 
 def _unjudged(setup: ForeignSetup, player: Player) -> dict[str, tuple[str, ...]]:
@@ -267,25 +285,35 @@ def _player(setup: ForeignSetup) -> Player:
 # --- what was found ------------------------------------------------------------------------------
 
 
-def _findings(
-    setup: ForeignSetup, plan: Plan, player: Player, accused: tuple[RaftAction, ...]
-) -> tuple[Finding, ...]:
-    """The accusation, with as little as it takes, and what comes of it."""
-    first = player.play(accused).finding
-    assert first is not None, "another process accused it, which did just this"
+def accusation(player: Player, run: Sequence[RaftAction]) -> Finding:
+    """What is wrong with ``run``, with as little of it as that takes, done again.
 
-    def is_same(run: tuple[RaftAction, ...]) -> bool:
-        return _is_same(player.play(run).finding, first)
+    Raises:
+        AdapterFailed: if a fresh process does something else.
+    """
+    first = player.play(run).finding
+    assert first is not None, "there is something wrong with it"
 
-    played = player.play(shortened(accused, is_same))
+    def is_same(rest: tuple[RaftAction, ...]) -> bool:
+        return _is_same(player.play(rest).finding, first)
+
+    played = player.play(shortened(tuple(run), is_same))
     again = player.again([moment.action for moment in played.run.moments]).finding
     if again is None or not _is_same(again, first):
         raise AdapterFailed(
             f"the servers did something else on a fresh process: {first.violation.property} was "
             f"violated before"
         )
-    is_rule = again.violation.property in RULES_BY_ID
-    return (*(_consequence(setup, plan, again) if is_rule else ()), again)
+    return again
+
+
+def _findings(
+    setup: ForeignSetup, plan: Plan, player: Player, accused: Sequence[RaftAction]
+) -> tuple[Finding, ...]:
+    """The accusation, and before it what comes of it."""
+    finding = accusation(player, accused)
+    is_rule = finding.violation.property in RULES_BY_ID
+    return (*(_consequence(setup, plan, finding) if is_rule else ()), finding)
 
 
 def _is_same(finding: Finding | None, first: Finding) -> bool:

@@ -1,0 +1,63 @@
+"""The pytest plugin, as someone would use it who has an implementation of Raft to test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+TOY = f"{sys.executable} {Path(__file__).parent / 'peers/toy/adapter.py'}"
+
+
+def pytest_in(directory: Path, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-q", *arguments]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_an_implementation_that_conforms_passes_beside_other_tests(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_own() -> None:\n    pass\n")
+    junit = tmp_path / "junit.xml"
+    some = ["--raft-adapter", TOY, "--raft-schedules", "mutants", "--junitxml", str(junit)]
+    code, out = pytest_in(tmp_path, *some)
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (0, "64 passed")
+    cases = [case.get("name") for case in ElementTree.parse(junit).iter("testcase")]  # noqa: S314
+    assert {"test_own", "mutants[vote-without-log-check]"} <= set(cases)
+
+
+def test_one_that_does_not_fails_and_says_which_rule_and_how_to_do_it_again(tmp_path: Path) -> None:
+    buggy = ["--raft-adapter", TOY, "--raft-option", "bug=truncates"]
+    code, out = pytest_in(tmp_path, *buggy, "--raft-schedules", "mutants")
+    assert code == 1
+    assert "violates: FOLLOWER-SPLICE-CONFLICT" in out
+    assert "1 failed, 62 passed" in out
+    (again,) = (line for line in out.splitlines() if line.startswith("to do it again: raft-ref"))
+    words = again.removeprefix("to do it again: raft-ref ").split()
+    command = [sys.executable, "-m", "model_check", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1
+    assert "FOLLOWER-SPLICE-CONFLICT" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--raft-adapter", "nobody"], "the adapter failed: cannot start nobody"),
+        (["--raft-adapter", TOY, "--raft-profile", "x"], "--raft-profile: no 'x', but paper"),
+        (["--raft-adapter", TOY, "--raft-option", "x"], "--raft-option looks like NAME=VALUE"),
+        (["--raft-adapter", TOY, "--raft-servers", "0"], "servers must be at least 1"),
+    ],
+)
+def test_what_does_not_work_is_said(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    code, out = pytest_in(tmp_path, *arguments, "--raft-schedules", "random", "--raft-walks", "1")
+    assert code != 0
+    assert complaint in out
+
+
+def test_without_an_adapter_it_does_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_own() -> None:\n    pass\n")
+    code, out = pytest_in(tmp_path)
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (0, "1 passed")
