@@ -1,7 +1,7 @@
 """A pytest plugin: ``pytest --raft-adapter "COMMAND"`` plays runs on an implementation.
 
-Each is a test. They are those of ``raft-ref conform --schedules``. What fails is shown as there, and
-the run is written into pytest's cache, for ``raft-ref conform --replay``.
+Each is a test. They are those of ``raft-ref conform --schedules``. What fails is shown as there,
+and its run is written into pytest's cache, for ``raft-ref conform --replay``.
 """
 
 from __future__ import annotations

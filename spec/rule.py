@@ -61,6 +61,10 @@ class Rule:
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]
 
+    def __reduce__(self) -> tuple[Callable[[str], Rule], tuple[str]]:
+        """For other processes, a rule is its id: its name there is the predicate's here."""
+        return _of_id, (self.id,)
+
     def judge(
         self, conduct: Conduct, unobserved: frozenset[str] = frozenset()
     ) -> Broken | NotDecidable | None:
@@ -77,6 +81,12 @@ class Rule:
         if broken is not None and self.allowed_by and unread:
             return NotDecidable(tuple(sorted(unread)))
         return broken
+
+
+def _of_id(rule_id: str) -> Rule:
+    from spec.rules import RULES_BY_ID  # which is made of this
+
+    return RULES_BY_ID[rule_id]
 
 
 def rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -150,3 +151,8 @@ def test_a_profile_tolerates_its_departures_and_nothing_else(profile: Profile) -
         is_broken = isinstance(Judge(profile).judge(rule, [tolerated]), Broken)
         assert is_broken == (name not in own), name
         assert isinstance(Judge(profile).judge(rule, [forbidden]), Broken), name
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_profile_is_the_same_in_another_process(profile: Profile) -> None:
+    assert pickle.loads(pickle.dumps(profile)) == profile  # noqa: S301 - our own

@@ -14,6 +14,7 @@ import pytest
 from model_check.check import Means, NetworkName, Setup
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
+from model_check.conformance.trial import Plan, ScheduleKind, Trial, try_out
 from model_check.raft import Bounds
 from spec.profiles import PROFILES
 from spec.properties import PROPERTY_NAMES
@@ -142,6 +143,32 @@ def test_etcd_without_a_rule_is_caught(
     assert len(result.findings[0].run.moments) <= 20
 
 
+def play(
+    command: tuple[str, ...],
+    *kinds: ScheduleKind,
+    walks: int = 100,
+    network: NetworkName = "replayable",
+    profile: str = "paper",
+) -> Trial:
+    space = Setup(bounds=Bounds(), network=network, max_in_flight=9, rules=True)
+    adapter = Adapter(command=command, servers=3, step_timeout=10.0)
+    setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
+    return try_out(setup, Plan(kinds=kinds, walks=walks))
+
+
+def test_etcd_conforms_in_what_is_played(build: Build) -> None:
+    trial = play(build("etcd"), "mutants", "random")
+    assert trial.verdict == "conforms"
+    assert trial.progress.left_out < trial.progress.actions / 5
+
+
+@pytest.mark.slow
+def test_etcd_is_not_accused_in_a_million_steps(build: Build) -> None:
+    trial = play(build("etcd"), "mutants", "cover", "random", walks=20_000)
+    assert trial.verdict == "conforms"
+    assert trial.progress.steps >= 1_000_000
+
+
 # --- canonical raft --------------------------------------------------------------------------
 
 
@@ -180,6 +207,13 @@ def test_canonical_raft_commits_entries_of_older_terms_by_counting(build: Build)
     assert [len(each.run.moments) for each in result.findings[2:]] == [8, 14]
 
 
+def test_canonical_raft_is_accused_in_what_is_played(build: Build) -> None:
+    trial = play(build("canonical_raft"), "mutants")
+    assert trial.verdict == "violates"
+    assert [each.breach.rule.id for each in trial.findings if each.breach] == ["ACK-CONFIRMED"] * 2
+    assert trial.findings[0].violation.property == "LeaderCompleteness"
+
+
 # --- in Python -------------------------------------------------------------------------------
 
 
@@ -199,6 +233,12 @@ def test_pysyncobj_remembers_its_vote_by_now(build: Build) -> None:
         build("pysyncobj"), RESTART, network="fifo", max_in_flight=1, profile="pysyncobj"
     )
     assert result.verdict == "conforms"
+
+
+def test_pysyncobj_conforms_in_what_is_played(build: Build) -> None:
+    build_of_today = build("pysyncobj")
+    trial = play(build_of_today, "mutants", "random", network="fifo", profile="pysyncobj")
+    assert trial.verdict == "conforms"
 
 
 def test_pyraftlog_commits_what_nobody_else_holds(build: Build) -> None:

@@ -252,7 +252,10 @@ class Learner:
         for its, future in zip(shares, futures, strict=True):
             for key, learnt in zip(its, future.result(), strict=True):
                 self.calls += 1
-                self.table.add(key, learnt)
+                try:
+                    self.table.add(key, learnt)
+                except ProtocolError as error:  # it contradicts what another process said
+                    raise AdapterFailed(str(error)) from None
         self.table.save()
 
 
