@@ -28,7 +28,6 @@ from model_check.conformance.node import ForeignSystem, judgeable
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.walks import BATCH, random_walks
-from model_check.cover import cover
 from model_check.explore import Budget
 from model_check.mutants import MUTANTS
 from model_check.mutants.runs import recorded_runs
@@ -194,6 +193,9 @@ def _jobs(plan: Plan, servers: int) -> Iterator[_Job]:
             case "mutants":
                 yield from _in_jobs(kind, list(_betraying(servers).values()))
             case "cover":
+                # Imported here, since it takes a second, and not everyone has a use for it.
+                from model_check.cover import cover
+
                 yield from _in_jobs(kind, cover(plan.described_cover(servers)).runs)
             case "random":
                 for batch, first in enumerate(range(0, plan.walks, BATCH)):
