@@ -15,8 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from model_check.conformance.explore import ForeignSetup
     from model_check.conformance.finding import Finding
+    from model_check.conformance.plan import ScheduleKind
     from model_check.conformance.play import Player
-    from model_check.conformance.trial import ScheduleKind
     from model_check.raft import RaftAction
 
 # The rest of this package is imported where it is needed: every pytest of an environment in which
@@ -118,7 +118,7 @@ class RaftRuns(pytest.Collector):
 
 
 def _named_runs(config: pytest.Config) -> Iterator[tuple[str, Sequence[RaftAction]]]:
-    from model_check.conformance.trial import Plan, named_runs
+    from model_check.conformance.plan import Plan, named_runs
 
     plan = Plan(
         kinds=tuple(config.getoption("raft_schedules")) or KINDS,

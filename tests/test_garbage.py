@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from model_check.check import Means, Setup
 from model_check.conformance.explore import ForeignSetup, Judgement, conform
 from model_check.conformance.learner import Adapter
+from model_check.conformance.plan import Plan
 from model_check.conformance.process import AdapterFailed
-from model_check.conformance.trial import Plan, try_out
+from model_check.conformance.trial import try_out
 from model_check.explore import Budget
 from model_check.raft import Bounds
 from tests.garbage import HARMFUL, STRANGE

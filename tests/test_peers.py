@@ -14,7 +14,8 @@ import pytest
 from model_check.check import Means, NetworkName, Setup
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
-from model_check.conformance.trial import Plan, ScheduleKind, Trial, try_out
+from model_check.conformance.plan import Plan, ScheduleKind
+from model_check.conformance.trial import Trial, try_out
 from model_check.raft import Bounds
 from spec.profiles import PROFILES
 from spec.properties import PROPERTY_NAMES

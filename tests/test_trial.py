@@ -17,10 +17,11 @@ from model_check.conformance.explore import ForeignSetup
 from model_check.conformance.learner import Adapter
 from model_check.conformance.likeness import closest
 from model_check.conformance.observed import ForeignMessage
+from model_check.conformance.plan import Plan, ScheduleKind
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.report import trial_report
-from model_check.conformance.trial import Plan, ScheduleKind, Trial, shortened, try_out
+from model_check.conformance.trial import Trial, shortened, try_out
 from model_check.conformance.walks import BATCH, LENGTH, random_walks
 from model_check.counterexample import replay
 from model_check.cover import cover

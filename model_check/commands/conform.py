@@ -45,6 +45,7 @@ from model_check.conformance.explore import (
 )
 from model_check.conformance.finding import Finding
 from model_check.conformance.learner import Adapter
+from model_check.conformance.plan import SCHEDULE_KINDS, WALKS, Plan, ScheduleKind
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
 from model_check.conformance.protocol import ProtocolError
 from model_check.conformance.report import (
@@ -55,7 +56,7 @@ from model_check.conformance.report import (
 )
 from model_check.conformance.schedule import Schedule, parse_schedule, write_schedule
 from model_check.conformance.table import TableError
-from model_check.conformance.trial import SCHEDULE_KINDS, WALKS, Plan, ScheduleKind, Trial, try_out
+from model_check.conformance.trial import Trial, try_out
 from model_check.explore import Budget
 from model_check.raft import Bounds
 from model_check.report import Report

@@ -1,8 +1,6 @@
 """Many runs played on an implementation, one after the other, until one of them accuses it.
 
-For implementations, or parts of what they do, that an exhaustive exploration does not reach. The
-runs are those of our core that take each of its local steps (`cover`), those that betray the bugs
-of the catalogue (`mutants`), and walks at random that prefer what was done least (`random`).
+For implementations, or parts of what they do, that an exhaustive exploration does not reach.
 """
 
 from __future__ import annotations
@@ -14,9 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import count
 from multiprocessing import get_context
-from typing import Literal, TypeAlias, get_args
 
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
@@ -25,40 +21,13 @@ from model_check.conformance.explore import ForeignExploration, ForeignSetup, Ju
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Learner
 from model_check.conformance.node import ForeignSystem, judgeable
+from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
-from model_check.conformance.walks import BATCH, random_walks
 from model_check.explore import Budget
-from model_check.mutants import MUTANTS
-from model_check.mutants.runs import recorded_runs
-from model_check.raft import Bounds, RaftAction
+from model_check.raft import RaftAction
 from spec.judge import Judge
 from spec.rules import RULES, RULES_BY_ID
-
-ScheduleKind: TypeAlias = Literal["mutants", "cover", "random"]
-SCHEDULE_KINDS: tuple[ScheduleKind, ...] = get_args(ScheduleKind)
-
-JOB = 20
-"""Runs that are handed to a worker at once."""
-WALKS = 1000
-"""Walks at random, unless told otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to play."""
-
-    kinds: tuple[ScheduleKind, ...] = SCHEDULE_KINDS
-    walks: int = WALKS
-    seed: int = 0
-    workers: int | None = None
-    """Processes, each with an adapter of its own; None for as many as there are processors. What is
-    found does not depend on it."""
-    max_seconds: float | None = None
-
-    def described_cover(self, servers: int) -> Bounds:
-        """The bounds within which the core's local steps are covered."""
-        return Bounds(servers=servers, max_term=2 if servers <= 3 else 1, values=1)
 
 
 @dataclass(kw_only=True)
@@ -116,7 +85,7 @@ def try_out(
     with closing(_player(setup)) as player:
         name, unjudged = player.table.init.name, _unjudged(setup, player)
         try:
-            for verdict in _in_order(setup, plan, _jobs(plan, setup.adapter.servers)):
+            for verdict in _in_order(setup, plan, jobs(plan, setup.adapter.servers)):
                 progress.runs[verdict.kind] += verdict.runs
                 progress.actions += verdict.actions
                 progress.left_out += verdict.left_out
@@ -147,17 +116,6 @@ def try_out(
 
 
 @dataclass(frozen=True)
-class _Job:
-    """Some runs to play, or the number of a batch of walks."""
-
-    kind: ScheduleKind
-    runs: tuple[tuple[RaftAction, ...], ...] = ()
-    batch: int = 0
-    walks: int = 0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class _JobDone:
     """What came of some runs, up to the first that accuses somebody."""
 
@@ -169,52 +127,7 @@ class _JobDone:
     accused: tuple[RaftAction, ...] | None
 
 
-def named_runs(plan: Plan, servers: int) -> Iterator[tuple[str, Sequence[RaftAction]]]:
-    """All runs of a plan, each with a name."""
-    mutants, numbers = iter(_betraying(servers)), {kind: count() for kind in plan.kinds}
-    for job in _jobs(plan, servers):
-        for run in _runs_of(job, servers):
-            name = next(mutants) if job.kind == "mutants" else next(numbers[job.kind])
-            yield f"{job.kind}[{name}]", run
-
-
-def _betraying(servers: int) -> dict[str, tuple[RaftAction, ...]]:
-    """The runs of all mutants with so many servers, by their ids."""
-    return {
-        name: run
-        for name, run in recorded_runs().items()
-        if MUTANTS[name].bounds.servers == servers
-    }
-
-
-def _jobs(plan: Plan, servers: int) -> Iterator[_Job]:
-    for kind in plan.kinds:
-        match kind:
-            case "mutants":
-                yield from _in_jobs(kind, list(_betraying(servers).values()))
-            case "cover":
-                # Imported here, since it takes a second, and not everyone has a use for it.
-                from model_check.cover import cover
-
-                yield from _in_jobs(kind, cover(plan.described_cover(servers)).runs)
-            case "random":
-                for batch, first in enumerate(range(0, plan.walks, BATCH)):
-                    walks = min(BATCH, plan.walks - first)
-                    yield _Job(kind, batch=batch, walks=walks, seed=plan.seed)
-
-
-def _runs_of(job: _Job, servers: int) -> Sequence[Sequence[RaftAction]]:
-    if job.kind != "random":
-        return job.runs
-    return random_walks(servers, job.seed, job.batch)[: job.walks]
-
-
-def _in_jobs(kind: ScheduleKind, runs: Sequence[tuple[RaftAction, ...]]) -> Iterator[_Job]:
-    for first in range(0, len(runs), JOB):
-        yield _Job(kind, tuple(runs[first : first + JOB]))
-
-
-def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[_Job]) -> Iterator[_JobDone]:
+def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[Job]) -> Iterator[_JobDone]:
     """The jobs done, each by some worker, in their order."""
     workers = plan.workers or os.cpu_count() or 1
     # A fork would inherit the threads of the compiled explorer.
@@ -249,7 +162,7 @@ def _set_up(setup: ForeignSetup) -> None:
     _SETUP.append(setup)
 
 
-def _do(job: _Job) -> _JobDone | AdapterFailed:
+def _do(job: Job) -> _JobDone | AdapterFailed:
     try:
         if not _OWN:
             _OWN.append(_player(_SETUP[0]))
@@ -258,10 +171,10 @@ def _do(job: _Job) -> _JobDone | AdapterFailed:
         return failed
 
 
-def _played(job: _Job, player: Player) -> _JobDone:
+def _played(job: Job, player: Player) -> _JobDone:
     before, played_runs, actions, left_out = player.steps, 0, 0, 0
     accused: tuple[RaftAction, ...] | None = None
-    for run in _runs_of(job, len(player.table.initial)):
+    for run in runs_of(job, len(player.table.initial)):
         played = player.play(run)
         played_runs, actions = played_runs + 1, actions + len(run)
         left_out += played.left_out
