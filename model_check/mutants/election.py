@@ -630,7 +630,7 @@ def vote_cleared_on_becoming_leader(config: Config, state: NodeState) -> Transit
 @mutant(
     election.become_leader,
     rule="Leaders: append-only (Figure 3, §5.3)",
-    breaks="LOG-SOURCE",
+    breaks="LEADER-APPEND-ONLY",
     seen_in=NO_REPORT,
     bounds=Bounds(max_term=2, values=1),
     expected="LeaderCompleteness",
