@@ -220,19 +220,12 @@ def test_the_rules_are_enough(universe: Universe) -> None:
 
 
 QUICK = [
-    "TERM-STEP-DOWN",
     "VOTE-ONCE",
     "VOTE-SELF",
-    "VOTE-TRUTHFUL",
-    "VOTE-GRANT-TERM",
     "ELECT-QUORUM",
-    "ELECT-CANDIDATE",
-    "LEADER-APPEND-ONLY",
     "LOG-SOURCE",
     "FOLLOWER-SPLICE-SOURCE",
     "APPEND-TRUTHFUL",
-    "APPEND-COMMIT",
-    "COMMIT-CLAIMED",
     "APPLY-COMMITTED",
     "RESTART-VOTE",
 ]

@@ -53,7 +53,8 @@ def test_what_no_rule_lets_pass_is_never_taken_for_a_raft(kind: str) -> None:
     assert played(kind, 0, 1.0) in ("violates", "adapter-failed")
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(STRANGE)), st.integers(0, 999), st.sampled_from((0.02, 0.3, 1.0)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_whatever_is_said_there_is_a_verdict(kind: str, seed: int, share: float) -> None:
     assert explored(kind, seed, share)

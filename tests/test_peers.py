@@ -179,6 +179,7 @@ def test_canonical_raft_conforms_in_its_first_election(build: Build) -> None:
     assert result.verdict == "conforms"
 
 
+@pytest.mark.slow
 def test_canonical_raft_counts_what_it_never_compared(build: Build) -> None:
     bounds = Bounds(
         max_term=4,
