@@ -213,7 +213,14 @@ def test_both_explorers_find_as_much(universe: Universe) -> None:
     assert plain.verdict == "holds"
 
 
-@pytest.mark.parametrize("universe", [WORLD, Universe(max_term=1), Universe(restarts=False)])
+@pytest.mark.parametrize(
+    "universe",
+    [
+        WORLD,
+        Universe(max_term=1),
+        pytest.param(Universe(restarts=False), marks=pytest.mark.slow),
+    ],
+)
 def test_the_rules_are_enough(universe: Universe) -> None:
     found = find_sufficiency(Search(universe, reduced=True)).exploration
     assert (found.verdict, found.notes) == ("holds", [])

@@ -194,6 +194,7 @@ def test_canonical_raft_counts_what_it_never_compared(build: Build) -> None:
     assert len(result.findings[0].run.moments) == 13
 
 
+@pytest.mark.slow
 def test_canonical_raft_commits_entries_of_older_terms_by_counting(build: Build) -> None:
     """In three terms nothing is lost yet, but two rules are broken; what comes of each is found in
     four and five."""
