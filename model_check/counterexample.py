@@ -12,10 +12,8 @@ from typing import Generic
 
 from model_check.system import (
     Action,
-    Deliver,
     Lose,
     M,
-    Occur,
     Outcome,
     Q,
     State,
@@ -89,12 +87,8 @@ def shorten(
 def _moment(
     system: System[S, E, O, M, Q, H], state: State[S, Q, H], action: Action[E, M]
 ) -> Moment[S, E, O, M]:
-    match action:
-        case Occur(node, event, choice):
-            pass
-        case Deliver(message, choice):
-            node, event = system.node.arrival(message)
-        case Lose():
-            return Moment(action, None, None, None)
-    before = state.nodes[node - 1]
-    return Moment(action, node, before, attempt(system.node, node, before, event)[choice])
+    step = system.step_of(state, action)
+    if step is None or isinstance(action, Lose):
+        return Moment(action, None, None, None)
+    node, before, event = step
+    return Moment(action, node, before, attempt(system.node, node, before, event)[action.choice])

@@ -17,7 +17,7 @@ from model_check.explore import UNLIMITED, Figures, ignore
 from model_check.interned import Memo
 from model_check.network import Replayable
 from model_check.raft import Bounds, RaftAction, RaftNode, raft_system
-from model_check.system import Deliver, Occur, State
+from model_check.system import State
 from model_check.watch import Memory
 from raft_ref import Event, Message, NodeId, NodeState
 
@@ -103,11 +103,6 @@ class _Core:
         return names
 
     def _taken(self, state: RaftState, action: RaftAction) -> LocalStep:
-        match action:
-            case Occur(number, event):
-                pass
-            case Deliver(message):
-                number, event = self.node.arrival(message)
-            case _:
-                raise AssertionError("nothing is ever lost here")
-        return number, state.nodes[number - 1], event
+        step = self.system.step_of(state, action)
+        assert step is not None, "nothing is ever lost here"
+        return step

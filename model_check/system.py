@@ -390,6 +390,19 @@ class System(Generic[S, E, O, M, Q, H]):
             return None
         return self._combine(state, node, local_steps[choice], left)
 
+    def step_of(
+        self, state: State[S, Q, H], action: Action[E, M]
+    ) -> tuple[NodeNumber, S, E] | None:
+        """To which node, in which state, what happens by ``action``; None, if a message is lost."""
+        match action:
+            case Occur(node, event):
+                pass
+            case Deliver(message):
+                node, event = self.node.arrival(message)
+            case Lose():
+                return None
+        return node, state.nodes[node - 1], event
+
     def local_steps(self, node: NodeNumber, before: S, event: E) -> tuple[LocalStep[S, M], ...]:
         """All of a step that does not depend on the network, the other nodes or the past; one step
         for each choice of the node."""

@@ -145,16 +145,13 @@ def test_a_suspicion_with_nothing_in_it_is_dropped_and_one_too_hard_stays() -> N
         assert unknown.stopped_by == "the budget of 2 states"  # type: ignore[attr-defined]
 
 
-def test_a_message_that_cannot_be_read_may_have_allowed_what_is_forbidden() -> None:
+def test_a_message_that_cannot_be_read_may_have_allowed_what_is_forbidden(tmp_path: Path) -> None:
     """The toy's votes, called otherwise: then nobody can say whether a leader was elected."""
     text = Path(TOY[1]).read_text()
     assert '"RequestVoteReply"' in text
-    renamed = HERE / "peers/toy/renamed.py"
+    renamed = tmp_path / "adapter.py"
     renamed.write_text(text.replace('"RequestVoteReply"', '"Ballot"'))
-    try:
-        result = explore((sys.executable, str(renamed)), ONE_TERM)
-    finally:
-        renamed.unlink()
+    result = explore((sys.executable, str(renamed)), ONE_TERM)
     assert result.verdict == "conforms"
     assert result.unjudged["ELECT-QUORUM"] == ("Ballot",)
     assert "VOTE-REQUESTED" not in result.unjudged

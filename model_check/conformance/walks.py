@@ -11,7 +11,7 @@ from typing import TypeAlias
 from model_check.interned import InternedSystem
 from model_check.network import Replayable
 from model_check.raft import Bounds, RaftAction, RaftNode, raft_system
-from model_check.system import Action, Deliver, Occur, State
+from model_check.system import Action, Occur, State
 from raft_ref import Event, Message, NodeState, Output
 
 WalkSystem: TypeAlias = InternedSystem[NodeState, Event, Output, Message]
@@ -43,14 +43,14 @@ def _walks(servers: int, chance: random.Random) -> Iterator[list[RaftAction]]:
         restarts=True,
     )
     system = InternedSystem(raft_system(RaftNode(bounds), Replayable(), ()))
-    taken: Counter[tuple[int, int, int]] = Counter()
+    taken: Counter[tuple[int, int, int] | None] = Counter()
     while True:
         state, walk = system.initial(), []
         for _ in range(LENGTH):
             possible = _possible(system, state)
             drawn = chance.sample(possible, min(CHOICES, len(possible)))
             action, step = min(
-                ((each, _local_step(system, state, each)) for each in drawn),
+                ((each, system.step_of(state, each)) for each in drawn),
                 key=lambda item: taken[item[1]],
             )
             taken[step] += 1
@@ -70,18 +70,3 @@ def _possible(system: WalkSystem, state: State[int, int, int]) -> list[Action[in
     return occurrences + [
         deliver for own in state.in_flight for deliver, _ in system.network.deliveries(own)
     ]
-
-
-def _local_step(
-    system: WalkSystem,
-    state: State[int, int, int],
-    action: Action[int, int],
-) -> tuple[int, int, int]:
-    match action:
-        case Occur(node, event):
-            pass
-        case Deliver(message):
-            node, event = system.node.arrival(message)
-        case _:
-            raise AssertionError("nothing is ever lost here")
-    return node, state.nodes[node - 1], event
