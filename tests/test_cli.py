@@ -291,7 +291,7 @@ def test_a_violation_that_was_mended_is_not_reproduced(
     outcome = Outcome(["check", "--replay", str(path)], capsys)
     assert outcome.code == 0
     assert outcome.out.startswith("not reproduced: after ")
-    assert "does not offer the next one: S" in outcome.out
+    assert "the next one cannot happen any more: S" in outcome.out
     replayed = Outcome(["check", "--replay", str(path), "--json", "-"], capsys).report()
     assert valid(replayed, "replay_report.schema.json")
     assert replayed["verdict"] == "not_reproduced"

@@ -34,11 +34,11 @@ from model_check.commands.output import (
     usable,
     write_json,
 )
-from model_check.commands.summary import summary
+from model_check.commands.summary import describe_unreproduced, summary
 from model_check.counterexample import replay
 from model_check.explore import AsymmetryError, MistakenClaim, Verdict
 from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
-from model_check.render import as_mermaid, as_pytest, as_table, describe_action
+from model_check.render import as_mermaid, as_pytest, as_table
 from model_check.report import ReportError, parse_report, replay_report, report
 
 EXIT_CODES: dict[Verdict, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
@@ -183,10 +183,5 @@ def _show_replay(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
     if run.violation is not None:
         click.echo(f"violated: {run.violation.property}: {run.violation.explanation}\n")
         _show_run(setup, run, rendering)
-    elif run.not_enabled is not None:
-        click.echo(
-            f"not reproduced: after {len(run.moments)} actions the core as it is now does not "
-            f"offer the next one: {describe_action(run.not_enabled)}"
-        )
     else:
-        click.echo(f"not reproduced: all {len(run.moments)} actions, and no property is violated")
+        click.echo(describe_unreproduced(run))

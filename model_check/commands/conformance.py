@@ -14,6 +14,7 @@ from model_check.commands.summary import (
     describe_figures,
     describe_reductions,
     describe_stop,
+    describe_unreproduced,
     describe_violation,
     reached_rows,
     warnings,
@@ -23,7 +24,7 @@ from model_check.conformance.finding import Finding
 from model_check.conformance.node import ForeignReplay
 from model_check.conformance.schedule import write_schedule
 from model_check.judged import Breach
-from model_check.render import as_foreign_pytest, as_mermaid, as_table, describe_action, server_name
+from model_check.render import as_foreign_pytest, as_mermaid, as_table, server_name
 from spec.rules import RULES
 
 
@@ -146,10 +147,5 @@ def show_replay(
     if run.violation is not None:
         click.echo(f"{describe_finding(Finding(run, breach))}\n")
         _show_run(setup, run, rendering)
-    elif run.not_enabled is not None:
-        click.echo(
-            f"not reproduced: after {len(run.moments)} actions the next one cannot happen: "
-            f"{describe_action(run.not_enabled)}"
-        )
     else:
-        click.echo(f"not reproduced: all {len(run.moments)} actions, and nothing is violated")
+        click.echo(describe_unreproduced(run))

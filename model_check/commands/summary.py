@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from model_check.check import CheckResult, Setup
+from model_check.check import CheckResult, RaftReplay, Setup
+from model_check.conformance.node import ForeignReplay
 from model_check.explore import Exploration
 from model_check.mutants import MUTANTS
-from model_check.render import server_name
+from model_check.render import describe_action, server_name
 from model_check.system import TOTALITY, M, Violation
 from spec.forms import AtMost, E
 from spec.milestones import MILESTONES
@@ -145,6 +146,16 @@ def describe_stop(found: Exploration[E, M]) -> str:
     return (
         f"stopped by {found.stopped_by}, with {found.frontier:,} states still to expand; "
         "no violation in what was explored"
+    )
+
+
+def describe_unreproduced(run: RaftReplay | ForeignReplay) -> str:
+    """What became of a run that led to a violation once, and does not any more."""
+    if run.not_enabled is None:
+        return f"not reproduced: all {len(run.moments)} actions, and nothing is violated"
+    return (
+        f"not reproduced: after {len(run.moments)} actions the next one cannot happen any more: "
+        f"{describe_action(run.not_enabled)}"
     )
 
 

@@ -1,7 +1,7 @@
 """The run to each bug's violation, kept beside the catalogue, since to find it takes minutes.
 
-``python -m model_check.mutants.runs`` finds them all again and writes them anew. A test plays each on
-its mutant, and sees that it still leads to what that violates.
+``python -m model_check.mutants.runs`` finds them all again and writes them anew. A test plays each
+on its mutant, and sees that it still leads to what that violates.
 """
 
 from __future__ import annotations
