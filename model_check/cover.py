@@ -62,22 +62,27 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     return Cover(bounds, tuple(runs), len(places))
 
 
+def step_names(node: RaftNode) -> Memo[LocalStep, str]:
+    """By local step: what it is called, the same as all its renamings."""
+    renamings = tuple(node.renamings())
+
+    def name(step: LocalStep) -> str:
+        number, state, event = step
+        return min(
+            repr((each.node(number), node.rename(state, each), node.rename(event, each)))
+            for each in renamings
+        )
+
+    return Memo(name)
+
+
 class _Core:
     """The core within bounds, and what its local steps are called."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.node = RaftNode(bounds)
         self.system = raft_system(self.node, Replayable(), ())
-        self._renamings = tuple(self.node.renamings())
-        self.names: Memo[LocalStep, str] = Memo(self._name)
-        """By local step: what it is called, the same as all its renamings."""
-
-    def _name(self, step: LocalStep) -> str:
-        number, state, event = step
-        return min(
-            repr((each.node(number), self.node.rename(state, each), self.node.rename(event, each)))
-            for each in self._renamings
-        )
+        self.names = step_names(self.node)
 
     def steps_of(self, use: Use[NodeState, Message]) -> Iterator[LocalStep]:
         """The local steps that are possible there."""
