@@ -1,13 +1,15 @@
 """A pytest plugin: ``pytest --raft-adapter "COMMAND"`` plays runs on an implementation.
 
-Each is a test. They are those of ``raft-ref conform --schedules``. What fails is shown as there,
-and its run is written into pytest's cache, for ``raft-ref conform --replay``.
+Each is a test. They are those of ``raft-ref conform --schedules``, or with ``--raft-vectors DIR``
+the traces that ``raft-ref vectors`` wrote. What fails is shown as by ``conform``, and its run is
+written into pytest's cache, for ``raft-ref conform --replay``.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,12 +59,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--raft-walks", type=int, default=500, metavar="N", help="How many walks at random."
     )
     group.addoption("--raft-seed", type=int, default=0, metavar="N", help="Which ones.")
+    group.addoption(
+        "--raft-vectors",
+        metavar="DIR",
+        help="Play those traces in this directory that are of so many servers (see raft-ref "
+        "vectors); other runs only with --raft-schedules.",
+    )
 
 
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add a test for each run, if there is an adapter."""
     if session.config.getoption("raft_adapter"):
         items += RaftRuns.from_parent(session, name="raft-ref").collect()
+    elif session.config.getoption("raft_vectors"):
+        raise pytest.UsageError("--raft-vectors belongs to --raft-adapter")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -120,12 +130,30 @@ class RaftRuns(pytest.Collector):
 def _named_runs(config: pytest.Config) -> Iterator[tuple[str, Sequence[RaftAction]]]:
     from model_check.conformance.plan import Plan, named_runs
 
-    plan = Plan(
-        kinds=tuple(config.getoption("raft_schedules")) or KINDS,
-        walks=config.getoption("raft_walks"),
-        seed=config.getoption("raft_seed"),
-    )
-    return named_runs(plan, config.getoption("raft_servers"))
+    kinds, directory = tuple(config.getoption("raft_schedules")), config.getoption("raft_vectors")
+    servers = config.getoption("raft_servers")
+    if directory is not None:
+        yield from _traces(Path(directory), servers)
+    if kinds or directory is None:
+        plan = Plan(
+            kinds=kinds or KINDS,
+            walks=config.getoption("raft_walks"),
+            seed=config.getoption("raft_seed"),
+        )
+        yield from named_runs(plan, servers)
+
+
+def _traces(directory: Path, servers: int) -> Iterator[tuple[str, Sequence[RaftAction]]]:
+    """The runs of a written suite that are of so many servers, by the ids of their cases."""
+    from model_check.vectors.reading import NoSuite, read_traces
+
+    try:
+        traces = [(name, run) for name, count, run in read_traces(directory) if count == servers]
+    except NoSuite as error:
+        raise pytest.UsageError(f"--raft-vectors: {error}") from None
+    if not traces:
+        raise pytest.UsageError(f"--raft-vectors: {directory} has no trace of {servers} servers")
+    yield from traces
 
 
 class RaftRun(pytest.Item):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+
+from model_check.cli import run
 
 TOY = f"{sys.executable} {Path(__file__).parent / 'peers/toy/adapter.py'}"
 
@@ -43,6 +47,45 @@ def test_one_that_does_not_fails_and_says_which_rule_and_how_to_do_it_again(tmp_
     assert "FOLLOWER-SPLICE-CONFLICT" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Vectors; only few of their traces are of two servers."""
+    directory = str(tmp_path_factory.mktemp("vectors"))
+    bounds = ["--servers", "2", "--max-term", "1", "--max-log", "0", "--no-restarts"]
+    assert run(["vectors", "--out", directory, *bounds]) == 0
+    return directory
+
+
+def test_the_traces_of_a_suite_are_tests(suite: str, tmp_path: Path) -> None:
+    traces = json.loads((Path(suite) / "trace.json").read_bytes())["cases"]
+    ids = [case["id"] for case in traces if len(case["configs"]) == 2]
+    assert 0 < len(ids) < len(traces)
+    some = ["--raft-adapter", TOY, "--raft-vectors", suite, "--raft-servers", "2"]
+    junit = tmp_path / "junit.xml"
+    code, out = pytest_in(tmp_path, *some, "--junitxml", str(junit))
+    assert (code, f"{len(ids)} passed" in out) == (0, True)
+    assert [case.get("name") for case in ElementTree.parse(junit).iter("testcase")] == ids  # noqa: S314
+    walks = ["--raft-schedules", "random", "--raft-walks", "3"]
+    code, out = pytest_in(tmp_path, *some, *walks)
+    assert (code, f"{len(ids) + 3} passed" in out) == (0, True)
+
+
+def test_a_suite_without_traces_of_so_many_servers_is_of_no_use(suite: str, tmp_path: Path) -> None:
+    some = ["--raft-adapter", TOY, "--raft-vectors", suite, "--raft-servers", "7"]
+    code, out = pytest_in(tmp_path, *some)
+    assert code != 0
+    assert f"--raft-vectors: {suite} has no trace of 7 servers" in out
+
+
+def test_a_trace_that_shows_a_bug_fails(suite: str, tmp_path: Path) -> None:
+    buggy = ["--raft-adapter", TOY, "--raft-option", "bug=votes-twice", "--raft-vectors", suite]
+    code, out = pytest_in(tmp_path, *buggy, "-x")
+    assert code == 1
+    assert "VOTE-ONCE" in out
+    assert re.search(r"^_+ trace-[0-9a-f]{16} _+$", out, re.MULTILINE)
+    assert "to do it again: raft-ref conform --replay" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -50,6 +93,11 @@ def test_one_that_does_not_fails_and_says_which_rule_and_how_to_do_it_again(tmp_
         (["--raft-adapter", TOY, "--raft-profile", "x"], "--raft-profile: no 'x', but paper"),
         (["--raft-adapter", TOY, "--raft-option", "x"], "--raft-option looks like NAME=VALUE"),
         (["--raft-adapter", TOY, "--raft-servers", "0"], "servers must be at least 1"),
+        (["--raft-vectors", "nowhere"], "--raft-vectors belongs to --raft-adapter"),
+        (
+            ["--raft-adapter", TOY, "--raft-vectors", "nowhere"],
+            "--raft-vectors: cannot read nowhere/trace.json: No such file or directory",
+        ),
     ],
 )
 def test_what_does_not_work_is_said(arguments: list[str], complaint: str, tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+// Holds an implementation of Raft against a vector suite: `node runner.mjs DIR [IMPLEMENTATION]`.
+// The implementation is a module with `step(config, pre, event)`, which returns `{ post, outputs }`.
+// spec/vectors.md says what the files hold, and how to judge by them.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
+
+const [directory, path] = process.argv.slice(2);
+const implementation = path ? pathToFileURL(path) : new URL("raft.mjs", import.meta.url);
+const { step } = await import(implementation);
+const read = (name) => JSON.parse(readFileSync(`${directory}/${name}`, "utf8"));
+const isAnswer = (answer, { post, outputs }) => isDeepStrictEqual(answer, { post, outputs });
+let failures = 0;
+
+function fail(id, what, flags, rules) {
+  failures += 1;
+  console.log(`${id}: ${what}\n  flags ${flags.join(", ")}\n  rules ${rules.join(", ")}`);
+}
+
+const steps = read("step.json"), traces = read("trace.json");
+for (const { schema_version: version } of [steps, traces])
+  if (version !== 1) throw new Error(`version ${version} of the format is not known here`);
+
+for (const { id, config, pre, event, flags, rules, forbidden, ...expected } of steps.cases) {
+  const answer = step(config, pre, event);
+  const wrong = forbidden.find((each) => isAnswer(answer, each));
+  if (wrong) fail(id, "forbidden", wrong.flags, wrong.breaks);
+  else if (!isAnswer(answer, expected)) fail(id, "different", flags, rules);
+}
+
+for (const { id, configs, initial, actions, flags, rules } of traces.cases) {
+  const states = [...initial], sent = [];
+  const bad = actions.findIndex(({ node, event, sent_in: from, ...expected }, number) => {
+    const message = from && sent[from.action][from.output].message; // what this cluster sent itself
+    const answer = step(configs[node - 1], states[node - 1], from ? { ...event, message } : event);
+    [states[node - 1], sent[number]] = [answer.post, answer.outputs];
+    return !isAnswer(answer, expected);
+  });
+  if (bad >= 0) fail(id, `different at action ${bad}`, flags, rules);
+}
+
+console.log(`${steps.cases.length} steps, ${traces.cases.length} traces: ${failures} failures`);
+process.exitCode = failures ? 1 : 0;
