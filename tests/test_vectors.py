@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,18 +14,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from model_check.cli import run
+from model_check.conformance.protocol import ProtocolError
 from model_check.mutants import MUTANTS
 from model_check.raft import Bounds
 from model_check.strategies import configs, situations
 from model_check.vectors import format as vectors
 from model_check.vectors.bugs import BUGS, remembers
-from model_check.vectors.reading import NoSuite, read_suite, read_traces
+from model_check.vectors.check import wrong_cases
+from model_check.vectors.reading import NoSuite, Written, read_suite, read_traces
 from model_check.vectors.suite import Suite, make_suite
 from model_check.vectors.values import EventPart, NodeStatePart, OutputPart
 from raft_ref import step
@@ -101,6 +105,13 @@ def test_every_rule_is_exercised_and_every_bug_shows(suite: Suite) -> None:
     for file in suite.files.values():
         assert list(file.counts.rules) == [rule.id for rule in RULES]
         assert all(file.counts.rules.values())
+
+
+def test_the_page_links_to_nothing_but_what_stands_beside_it(suite: Suite) -> None:
+    page = suite.texts["README.md"].decode()
+    links = re.findall(r"\]\(([^)]*)\)", page)
+    assert {link for link in links if not link.startswith("https:")} == {"vectors.schema.json"}
+    assert set(suite.texts) == {"step.json", "trace.json", "vectors.schema.json", "README.md"}
 
 
 def test_the_page_names_the_bugs_that_no_step_betrays(suite: Suite) -> None:
@@ -194,8 +205,15 @@ def test_whatever_the_hash_seed_the_bytes_are_the_same(written: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_whole_suite_is_the_same_for_every_hash_seed(tmp_path: Path) -> None:
+def test_the_whole_suite_is_the_same_for_every_hash_seed_and_as_large_as_the_page_says(
+    tmp_path: Path,
+) -> None:
     assert digests(tmp_path / "1", "1") == digests(tmp_path / "2", "2")
+    page = (tmp_path / "1" / "README.md").read_text("utf-8")
+    for name in ("step.json", "trace.json"):
+        counts = json.loads((tmp_path / "1" / name).read_bytes())["counts"]
+        assert f"{counts['cases']:,}" in page
+        assert f"{counts['covering']:,}" in page
 
 
 # --- the check -------------------------------------------------------------------------------
@@ -358,6 +376,42 @@ def test_garbage_is_no_suite(written: Path, text: bytes) -> None:
             read_suite(path)
     with pytest.raises(NoSuite):
         list(read_traces(path))
+
+
+SOMEWHERE = [
+    *[(), ("bounds",), ("counts",), ("cases",), ("flags",), ("cases", 0), ("cases", 0, "config")],
+    *[("cases", 0, "pre", "role"), ("cases", 0, "event", "message", "term"), ("cases", 0, "id")],
+    *[("cases", 0, "pre", "persistent", "log"), ("cases", 0, "post", "last_applied")],
+    *[("cases", 0, "configs", 0, "servers"), ("cases", 0, "initial"), ("cases", 0, "actions", 0)],
+    *[("cases", 0, "actions", 0, "node"), ("cases", 0, "actions", 0, "event")],
+]
+ROLES = [{"type": "Leader", "next_index": {}, "match_index": {}}, {"type": "Follower", "leader": 9}]
+SIMPLE = st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=3)
+ANYTHING = st.sampled_from([*ROLES, {"type": "Restart"}, [1, 1], [2, 1], 2**53 - 1]) | st.recursive(
+    SIMPLE, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
+)
+
+
+@given(
+    name=st.sampled_from(["step.json", "trace.json"]),
+    way=st.sampled_from(SOMEWHERE),
+    value=ANYTHING,
+    data=st.data(),
+)
+def test_whatever_stands_somewhere_is_told_or_harmless(
+    name: str, way: tuple[str | int, ...], value: object, data: st.DataObject, suite: Suite
+) -> None:
+    file = suite.files[name]
+    cases: list[vectors.Case] = [*file.cases]
+    case = data.draw(st.sampled_from(cases))
+    whole: dict[str, Any] = {"file": vectors.data_of(msgspec.structs.replace(file, cases=[case]))}
+    try:
+        put("file", *way, value=value)(whole)
+        changed = vectors.parse_file(json.dumps(whole["file"]).encode())
+    except (KeyError, IndexError, TypeError, ProtocolError):
+        return  # this case has no such place, or no such thing may stand there
+    problems = list(wrong_cases(Written({name: changed}, {})))
+    assert all(problem.file == name for problem in problems)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from model_check.commands.output import (
 from model_check.commands.summary import as_rows
 from model_check.raft import Bounds
 from model_check.report import SCHEMA_VERSION, Report
-from model_check.vectors.format import README, VectorFile
+from model_check.vectors.format import MOST_SERVERS, README, VectorFile
 from model_check.vectors.reading import NoSuite, read_suite
 
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ class _Done:
     help="Check the suite in this directory instead, within its own bounds.",
 )
 @click.option(
-    "--servers", type=click.IntRange(1), default=3, show_default=True, help="Servers in a cluster."
+    "--servers",
+    type=click.IntRange(1, MOST_SERVERS),
+    default=3,
+    show_default=True,
+    help="Servers in a cluster.",
 )
 @click.option(
     "--max-term",

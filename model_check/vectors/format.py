@@ -31,6 +31,9 @@ from raft_ref.codec import JSON, decode_transition
 FORMAT_VERSION: Literal[1] = 1
 SCHEMA: Literal["vectors.schema.json"] = "vectors.schema.json"
 
+MOST_SERVERS = 7
+"""So many can be covered: their local steps are compared under all names."""
+
 _P = TypeVar("_P")
 
 Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -48,7 +51,7 @@ class GeneratorPart(Part, frozen=True, kw_only=True):
 class BoundsPart(Part, frozen=True, kw_only=True):
     """Within which everything is covered; see ``raft-ref check --help``."""
 
-    servers: Positive
+    servers: Annotated[int, Meta(ge=1, le=MOST_SERVERS)]
     max_term: Natural
     max_log: Natural
     values: Positive

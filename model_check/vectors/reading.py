@@ -12,6 +12,7 @@ from model_check.raft import Bounds, RaftAction
 from model_check.system import Deliver, Occur
 from model_check.vectors.format import (
     README,
+    SCHEMA,
     STEP_FILE,
     TRACE_FILE,
     StepFile,
@@ -37,7 +38,7 @@ class Written:
 
     files: Mapping[str, VectorFile]
     texts: Mapping[str, bytes]
-    """What stands in each file, the page for readers among them."""
+    """What stands in each file, the schema and the page for readers among them."""
 
     @property
     def bounds(self) -> Bounds:
@@ -51,7 +52,7 @@ def read_suite(directory: Path) -> Written:
     Raises:
         NoSuite: if there is none.
     """
-    texts = {name: _read(directory / name) for name in (STEP_FILE, TRACE_FILE, README)}
+    texts = {name: _read(directory / name) for name in (STEP_FILE, TRACE_FILE, SCHEMA, README)}
     files: dict[str, VectorFile] = {
         STEP_FILE: _parse(STEP_FILE, texts[STEP_FILE], StepFile),
         TRACE_FILE: _parse(TRACE_FILE, texts[TRACE_FILE], TraceFile),

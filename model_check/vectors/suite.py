@@ -4,6 +4,7 @@ in which the known bugs show.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ from model_check.vectors.format import (
 from raft_ref import Config
 from spec.rules import RULES
 
+_LINK_INTO_SOURCE = re.compile(rf"\[([^]]*)\]\((?!https:|{re.escape(SCHEMA)})[^)]*\)")
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -58,9 +61,12 @@ class Suite:
 
     @property
     def texts(self) -> dict[str, bytes]:
-        """By name, what stands in each file, the page for readers among them."""
-        page = files("spec").joinpath("vectors.md").read_bytes()
-        return {**{name: text_of(file) for name, file in self.files.items()}, README: page}
+        """By name, what stands in each file: the cases, their schema, and a page for readers."""
+        return {
+            **{name: text_of(file) for name, file in self.files.items()},
+            SCHEMA: files("spec").joinpath("schemas", SCHEMA).read_bytes(),
+            README: _page().encode(),
+        }
 
 
 def make_suite(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Suite:
@@ -77,6 +83,12 @@ def make_suite(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) 
         StepFile(**msgspec.structs.asdict(of_steps), cases=cases.steps),
         TraceFile(**msgspec.structs.asdict(of_traces), cases=cases.traces),
     )
+
+
+def _page() -> str:
+    """The page of the format, without links to what does not stand beside it."""
+    page = files("spec").joinpath("vectors.md").read_text("utf-8")
+    return _LINK_INTO_SOURCE.sub(r"\1", page.replace(f"(schemas/{SCHEMA})", f"({SCHEMA})"))
 
 
 class _Cases:
