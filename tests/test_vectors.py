@@ -216,14 +216,33 @@ def test_the_whole_suite_is_the_same_for_every_hash_seed_and_as_large_as_the_pag
         assert f"{counts['covering']:,}" in page
 
 
+def valid(report: object) -> bool:
+    schema = files("spec").joinpath("schemas/vectors_report.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(schema)).is_valid(report)
+
+
+def test_the_command_says_what_it_has_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.json"
+    some = ["--out", str(tmp_path / "vectors"), *OPTIONS, "--max-log", "0", "--json", str(report)]
+    assert run(["vectors", *some]) == 0
+    assert capsys.readouterr().out.startswith(f"written: a suite of vectors, in {tmp_path}/vectors")
+    said = json.loads(report.read_text("utf-8"))
+    assert valid(said)
+    assert (said["verdict"], said["bounds"]["max_log"]) == ("written", 0)
+    for name, file in said["files"].items():
+        text = (tmp_path / "vectors" / name).read_bytes()
+        assert (file["bytes"], file["cases"]) == (len(text), len(json.loads(text)["cases"]))
+
+
 # --- the check -------------------------------------------------------------------------------
 
 
 def test_a_suite_as_it_was_written_holds(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["vectors", "--check", str(written), "--json", "-"]) == 0
     report = json.loads(capsys.readouterr().out)
-    schema = files("spec").joinpath("schemas/vectors_report.schema.json").read_text("utf-8")
-    Draft202012Validator(json.loads(schema)).validate(report)
+    assert valid(report)
     assert (report["verdict"], report["problems"]) == ("holds", [])
 
 
@@ -312,13 +331,27 @@ def test_a_case_that_is_missing_or_there_twice_is_told(
     assert "there are 2 cases of this id" in capsys.readouterr().out
 
 
-def test_other_bytes_of_the_same_values_are_told(
-    copied: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tamper(copied, "step.json", lambda _: None)
-    (copied / "README.md").write_text("", "utf-8")
+@pytest.mark.parametrize("name", ["step.json", "vectors.schema.json", "README.md"])
+def test_other_bytes_are_told(name: str, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (copied / name).open("a") as file:
+        file.write("\n")
     assert run(["vectors", "--check", str(copied)]) == 1
-    assert "step.json: these are not the bytes that it should have" in capsys.readouterr().out
+    assert f"{name}: these are not the bytes that it should have" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("vote-not-persisted", "quorum-is-half", "prev-log-term-not-checked"),
+        *("commit-old-term-by-counting", "follower-commit-falls", "lower-term-adopted"),
+    ],
+)
+def test_a_core_with_a_bug_fails_the_cases_that_have_its_flag(name: str, suite: Suite) -> None:
+    written = Written({"step.json": suite.steps, "trace.json": suite.traces}, {})
+    with BUGS[name].in_force():
+        wrong = {problem.case for problem in wrong_cases(written)}
+    cases: list[vectors.Case] = [*suite.steps.cases, *suite.traces.cases]
+    assert wrong == {case.id for case in cases if name in case.flags}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,15 @@ def failures(lines: list[str]) -> Iterator[Failure]:
         )
 
 
+def changed(line: str, other: str, directory: Path) -> Path:
+    """The Raft in JavaScript with one line changed."""
+    text = (HERE / "raft.mjs").read_text("utf-8")
+    assert text.count(line) == 1
+    path = directory / "raft.mjs"
+    path.write_text(text.replace(line, other), "utf-8")
+    return path
+
+
 def test_a_raft_in_javascript_passes_every_case(suite: Path) -> None:
     code, failed, last = judge(suite, HERE / "raft.mjs")
     assert (code, failed) == (0, [])
@@ -121,12 +130,17 @@ def test_a_raft_in_javascript_passes_every_case(suite: Path) -> None:
 def test_a_broken_one_is_told_which_bug_it_looks_like(
     line: str, broken: str, flag: str, rule: str, suite: Path, tmp_path: Path
 ) -> None:
-    text = (HERE / "raft.mjs").read_text("utf-8")
-    assert text.count(line) == 1
-    implementation = tmp_path / "raft.mjs"
-    implementation.write_text(text.replace(line, broken), "utf-8")
-    code, failed, _ = judge(suite, implementation)
+    code, failed, _ = judge(suite, changed(line, broken, tmp_path))
     assert code == 1
     forbidden = [each for each in failed if each.what == "forbidden"]
     assert any(flag in each.flags and rule in each.rules for each in forbidden)
     assert any(each.case.startswith("trace-") and flag in each.flags for each in failed)
+
+
+def test_one_that_waits_for_the_next_heartbeat_is_different_but_not_forbidden(
+    suite: Path, tmp_path: Path
+) -> None:
+    eager = "if (isNews && next[source] <= this.lastIndex) this.sendEntries(source);"
+    code, failed, _ = judge(suite, changed(eager, "", tmp_path))
+    assert code == 1
+    assert all(each.what.startswith("different") for each in failed)

@@ -131,4 +131,4 @@ def _differences(name: str, file: VectorFile, due: VectorFile) -> Iterator[Probl
 def _differing(found: Case | VectorFile, due: Case | VectorFile) -> list[str]:
     """The fields in which two of a kind differ."""
     first, second = msgspec.structs.asdict(found), msgspec.structs.asdict(due)
-    return [field for field in second if first.get(field) != second[field]]
+    return [field for field in second if first[field] != second[field]]
