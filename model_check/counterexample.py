@@ -45,6 +45,15 @@ class Replay(Generic[S, E, O, M]):
     not_enabled: Action[E, M] | None
     """The action the system, as it is now, does not offer at that point."""
 
+    @property
+    def last(self) -> tuple[S, ...]:
+        """The state of each server at the end."""
+        states = list(self.initial)
+        for moment in self.moments:
+            if moment.node is not None and moment.outcome is not None:
+                states[moment.node - 1] = moment.outcome.state
+        return tuple(states)
+
 
 def replay(system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]]) -> Replay[S, E, O, M]:
     """Take ``actions`` from the initial state on, as far as they go."""

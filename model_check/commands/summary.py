@@ -129,16 +129,17 @@ def describe_violation(violation: Violation, depth: int) -> str:
     if rule is not None:
         label, statement = "rule", f"{rule.statement} ({rule.citation})"
     else:
-        label, statement = "property", _STATEMENTS[violation.property].split("\n\n")[0]
+        label, statement = "property", STATEMENTS[violation.property].split("\n\n")[0]
     return (
         f"{violation.property} after {depth} actions: {violation.explanation}\n"
         f"  {label:<12} {' '.join(statement.split())}"
     )
 
 
-_STATEMENTS = {item.name: item.statement for item in PROPERTIES} | {
+STATEMENTS = {item.name: item.statement for item in PROPERTIES} | {
     TOTALITY: "A step is defined for everything that can happen."
 }
+"""What each property says."""
 
 
 def describe_stop(found: Exploration[E, M]) -> str:

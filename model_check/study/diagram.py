@@ -2,17 +2,35 @@
 
 An arrow leads from the step that sent the message to the one in which it arrived, so that a message
 that was long on its way is a long arrow. Here it is only said what is where; a template draws it.
+Runs of foreign implementations are drawn as those of our own core are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from model_check.check import RaftReplay
+from model_check.conformance.node import ForeignReplay
+from model_check.conformance.observed import (
+    ForeignEvent,
+    ForeignMessage,
+    ForeignOutput,
+    ObservedState,
+    understood,
+)
 from model_check.counterexample import Moment
-from model_check.render import changes, describe_entries, describe_message, describe_role
+from model_check.judged import Breach
+from model_check.render import (
+    AnyEvent,
+    changes,
+    describe_entries,
+    describe_message,
+    describe_role,
+)
 from model_check.system import Deliver, Lose, Occur
 from raft_ref import (
     AppendEntries,
@@ -30,7 +48,17 @@ from raft_ref import (
     Restart,
 )
 
-RaftMoment = Moment[NodeState, Event, Output, Message]
+DrawnRun: TypeAlias = RaftReplay | ForeignReplay
+DrawnMessage: TypeAlias = Message | ForeignMessage
+DrawnMoment: TypeAlias = (
+    Moment[NodeState, Event, Output, Message]
+    | Moment[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+)
+Alarms: TypeAlias = Mapping[int, tuple[str, ...]]
+"""By the number of an action, from 1: what is wrong with it."""
+NO_ALARMS: Alarms = MappingProxyType({})
+Face: TypeAlias = Literal["heading", "change", "alarm"]
+"""How a line of text looks."""
 
 COLUMN, BOX, MARGIN = 256, 232, 30
 """Widths in pixels: of a server's column, of a box in it, of the margin with the numbers."""
@@ -53,6 +81,8 @@ class Box:
     lines: tuple[str, ...]
     role: str
     """Of the server after it; ``lost`` for a message that is lost."""
+    alarms: tuple[str, ...]
+    """What is wrong with it."""
 
     width: float = BOX
 
@@ -61,11 +91,13 @@ class Box:
         """Where arrows begin and end."""
         return self.top + self.height / 2
 
-    def baselines(self) -> Iterator[tuple[float, str, bool]]:
-        """Each line of text with where it stands, and whether it belongs to the heading."""
-        texts = [(text, True) for text in self.heading] + [(text, False) for text in self.lines]
-        for position, (text, is_heading) in enumerate(texts):
-            yield self.top + PADDING + LINE * position + 12, text, is_heading
+    def baselines(self) -> Iterator[tuple[float, str, Face]]:
+        """Each line of text with where it stands, and how it looks."""
+        texts: list[tuple[str, Face]] = [(text, "heading") for text in self.heading]
+        texts += [(text, "change") for text in self.lines]
+        texts += [(text, "alarm") for text in self.alarms]
+        for position, (text, face) in enumerate(texts):
+            yield self.top + PADDING + LINE * position + 12, text, face
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +107,8 @@ class Arrow:
     start: tuple[float, float]
     end: tuple[float, float]
     text: str
+    is_alarming: bool
+    """Whether there is something wrong with the step in which it arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +134,20 @@ class Diagram:
     boxes: tuple[Box, ...]
 
 
-def diagram(run: RaftReplay) -> Diagram:
+def alarms_of(run: DrawnRun, breach: Breach | None) -> Alarms:
+    """Where the first rule is broken, and where that comes to light."""
+    alarms: dict[int, tuple[str, ...]] = {}
+    if breach is not None:
+        alarms[breach.action] = (f"breaks {breach.rule.id}",)
+    if run.violation is not None and (breach is None or run.violation.property != breach.rule.id):
+        last = len(run.moments)
+        alarms[last] = (*alarms.get(last, ()), f"violates {run.violation.property}")
+    return alarms
+
+
+def diagram(run: DrawnRun, alarms: Alarms = NO_ALARMS) -> Diagram:
     """Lay out ``run``."""
-    boxes = tuple(_boxes(run.moments))
+    boxes = tuple(_boxes(run.moments, alarms))
     bottom = (boxes[-1].top + boxes[-1].height if boxes else TOP) + GAP
     servers = range(1, len(run.initial) + 1)
     return Diagram(
@@ -117,7 +162,7 @@ def diagram(run: RaftReplay) -> Diagram:
     )
 
 
-def brief(message: Message) -> str:
+def brief(message: DrawnMessage) -> str:
     """A message in a few words."""
     match message:
         case RequestVote(term=term, last_log_index=index, last_log_term=last_term):
@@ -135,9 +180,12 @@ def brief(message: Message) -> str:
             return f"success in term {term}: match {index}"
         case AppendEntriesReply(term=term):
             return f"rejection in term {term}"
+        case ForeignMessage():
+            known = understood(message)
+            return describe_message(message) if known is None else brief(known)
 
 
-def _heading(moment: RaftMoment) -> str:
+def _heading(moment: DrawnMoment) -> str:
     match moment.action:
         case Deliver(message):
             return f"from S{message.source}: {brief(message)}"
@@ -147,7 +195,7 @@ def _heading(moment: RaftMoment) -> str:
             return _happening(event)
 
 
-def _happening(event: Event) -> str:
+def _happening(event: AnyEvent) -> str:
     match event:
         case ElectionTimeout():
             return "election timeout"
@@ -160,7 +208,7 @@ def _happening(event: Event) -> str:
     raise AssertionError(f"{event} is no event of the environment")
 
 
-def _where(moment: RaftMoment) -> NodeId:
+def _where(moment: DrawnMoment) -> NodeId:
     """The server at which something happens."""
     if isinstance(moment.action, Deliver | Lose):
         return moment.action.message.destination
@@ -171,23 +219,28 @@ def _line(server: NodeId) -> float:
     return MARGIN + COLUMN * (server - 1) + BOX / 2
 
 
-def _boxes(moments: Iterable[RaftMoment]) -> Iterator[Box]:
+def _boxes(moments: Iterable[DrawnMoment], alarms: Alarms) -> Iterator[Box]:
     top: float = TOP
     for number, moment in enumerate(moments, start=1):
-        heading = tuple(wrap(_heading(moment), CHARACTERS))
         changed, role = [], "lost"
         if moment.before is not None and moment.outcome is not None:
             changed = changes(moment.before, moment.outcome.state)
             changed += [f"fails: {moment.outcome.failure}"] if moment.outcome.failure else []
             role = describe_role(moment.outcome.state.role)
-        lines = tuple(line for each in changed for line in wrap(each, CHARACTERS))
-        height = LINE * (len(heading) + len(lines)) + 2 * PADDING
-        yield Box(number, _line(_where(moment)) - BOX / 2, top, height, heading, lines, role)
+        heading, lines = _wrapped([_heading(moment)]), _wrapped(changed)
+        warned = _wrapped(alarms.get(number, ()))
+        height = LINE * len((*heading, *lines, *warned)) + 2 * PADDING
+        left = _line(_where(moment)) - BOX / 2
+        yield Box(number, left, top, height, heading, lines, role, warned)
         top += height + GAP
 
 
-def _arrows(moments: tuple[RaftMoment, ...], boxes: tuple[Box, ...]) -> Iterator[Arrow]:
-    sent: dict[Message, Box] = {}
+def _wrapped(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(line for text in texts for line in wrap(text, CHARACTERS))
+
+
+def _arrows(moments: tuple[DrawnMoment, ...], boxes: tuple[Box, ...]) -> Iterator[Arrow]:
+    sent: dict[DrawnMessage, Box] = {}
     for moment, box in zip(moments, boxes, strict=True):
         if isinstance(moment.action, Deliver | Lose):
             message = moment.action.message
@@ -197,6 +250,7 @@ def _arrows(moments: tuple[RaftMoment, ...], boxes: tuple[Box, ...]) -> Iterator
                 (start.left + BOX if is_rightward else start.left, start.middle),
                 (box.left if is_rightward else box.left + BOX, box.middle),
                 describe_message(message),
+                bool(box.alarms),
             )
         if moment.outcome is not None:
             for message in moment.outcome.messages:
@@ -204,10 +258,11 @@ def _arrows(moments: tuple[RaftMoment, ...], boxes: tuple[Box, ...]) -> Iterator
 
 
 def _segments(
-    server: NodeId, run: RaftReplay, boxes: tuple[Box, ...], bottom: float
+    server: NodeId, run: DrawnRun, boxes: tuple[Box, ...], bottom: float
 ) -> Iterator[Segment]:
     top, role = TOP - 14.0, describe_role(run.initial[server - 1].role)
-    for moment, box in zip(run.moments, boxes, strict=True):
+    moments: tuple[DrawnMoment, ...] = run.moments
+    for moment, box in zip(moments, boxes, strict=True):
         if moment.node == server:
             yield Segment(_line(server), top, box.top, role)
             top, role = box.top, box.role

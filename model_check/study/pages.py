@@ -6,25 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import DiffLexer, PythonLexer
 
-from model_check.check import RaftReplay
-from model_check.commands.summary import describe_bounds
+from model_check.commands.summary import STATEMENTS, describe_bounds
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.mutants.run import MutantRun
 from model_check.necessity import NECESSITY
-from model_check.render import describe_entries, describe_role, server_name
-from model_check.study.diagram import diagram
-from raft_ref import Candidate, Follower, IndexMap, Leader, NodeState, Role
+from model_check.render import server_name
+from model_check.study.diagram import alarms_of, diagram
+from model_check.study.environment import environment
+from raft_ref import Candidate, Follower, IndexMap, Leader, Role
 from spec.properties import PROPERTIES
 from spec.rule import Rule
 from spec.rules import RULES
-
-STATEMENTS = {item.name: item.statement for item in PROPERTIES}
 
 
 def write_mutants(runs: Sequence[MutantRun], directory: Path) -> None:
@@ -36,20 +33,25 @@ def write_mutants(runs: Sequence[MutantRun], directory: Path) -> None:
         OSError: if something cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    pages = _environment()
+    pages = environment()
     index = pages.get_template("mutants.html.j2").render(runs=runs, properties=PROPERTIES)
     (directory / "index.html").write_text(index, "utf-8")
     for number, run in enumerate(runs):
-        counterexample = run.result.counterexample
+        counterexample, breach = run.result.counterexample, run.first_breach
+        drawn = None
+        if counterexample is not None:
+            drawn = diagram(counterexample, alarms_of(counterexample, breach))
+        states = () if counterexample is None else counterexample.last
         page = pages.get_template("mutant.html.j2").render(
             run=run,
-            breach=run.first_breach,
+            breach=breach,
             mutant=run.mutant,
             bounds=describe_bounds(run.result.setup),
             diffs=[_coloured(diff) for diff in run.mutant.diffs()],
-            diagram=None if counterexample is None else diagram(counterexample),
-            beliefs=[] if counterexample is None else _beliefs(counterexample),
-            statement=STATEMENTS.get(run.killed_by or ""),
+            diagram=drawn,
+            states=states,
+            beliefs=[_belief(state.role) for state in states],
+            statement=STATEMENTS.get(run.killed_by or "", ""),
             previous=runs[number - 1] if number else None,
             following=runs[number + 1] if number + 1 < len(runs) else None,
         )
@@ -90,7 +92,7 @@ def write_rules(directory: Path) -> None:
         )
         for number, rule in enumerate(RULES)
     ]
-    page = _environment().get_template("rules.html.j2").render(rules=rows)
+    page = environment().get_template("rules.html.j2").render(rules=rows)
     (directory / "rules.html").write_text(page, "utf-8")
 
 
@@ -99,44 +101,10 @@ def _page_of(mutant: str, directory: Path) -> str | None:
     return page if (directory / page).is_file() else None
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("model_check.study"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "entries": describe_entries,
-        "role": describe_role,
-        "server": server_name,
-        "prose": _prose,
-    }
-    return environment
-
-
-def _prose(text: str) -> Markup:
-    """Text in which `this` is code."""
-    parts = str(escape(text)).split("`")
-    return Markup(  # noqa: S704 - it has been escaped
-        "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
-    )
-
-
 def _coloured(source: str) -> Markup:
     lexer = DiffLexer() if source.startswith("---") else PythonLexer()
     # Pygments escapes what it is given.
     return Markup(highlight(source, lexer, HtmlFormatter(nowrap=True)))  # noqa: S704
-
-
-def _beliefs(run: RaftReplay) -> list[tuple[str, NodeState, str]]:
-    """What each server believed at the end: its name, its state, and what belongs to its role."""
-    states = dict(enumerate(run.initial, start=1))
-    for moment in run.moments:
-        if moment.node is not None and moment.outcome is not None:
-            states[moment.node] = moment.outcome.state
-    return [(server_name(server), state, _belief(state.role)) for server, state in states.items()]
 
 
 def _belief(role: Role) -> str:
