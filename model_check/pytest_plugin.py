@@ -186,7 +186,7 @@ class RaftRun(pytest.Item):
         return f"the adapter failed: {error}"
 
     def _described(self, finding: Finding) -> str:
-        from model_check.commands.conformance import describe_finding
+        from model_check.commands.account import describe_finding
         from model_check.conformance.explore import schedule_of
         from model_check.conformance.schedule import write_schedule
         from model_check.render import as_mermaid

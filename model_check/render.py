@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from textwrap import fill
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rich.table import Table
 from rich.text import Text
@@ -207,23 +207,37 @@ def describe_output(output: Output | ForeignOutput) -> str:
 # --- a table ---------------------------------------------------------------------------------
 
 
+class Row(NamedTuple):
+    """An action: what happened, what it changed, what the server put out."""
+
+    happens: str
+    changes: list[str]
+    outputs: list[str]
+
+
 def as_table(run: AnyReplay) -> Table:
-    """A run with one row an action: what happened, what it changed, what the server put out."""
+    """A run with one row an action."""
     table = Table(show_lines=True)
     table.add_column("", justify="right")
     table.add_column("what happens", ratio=3)
     table.add_column("what changes", ratio=3)
     table.add_column("what the server puts out", ratio=4)
+    for number, row in enumerate(rows_of(run), start=1):
+        cells = (row.happens, "\n".join(row.changes), "\n".join(row.outputs))
+        table.add_row(str(number), *map(Text, cells))
+    return table
+
+
+def rows_of(run: AnyReplay) -> Iterator[Row]:
+    """A row for each action."""
     moments: tuple[AnyMoment, ...] = run.moments
-    for number, moment in enumerate(moments, start=1):
+    for moment in moments:
         changed, outputs = [], []
         if moment.before is not None and moment.outcome is not None:
             changed = changes(moment.before, moment.outcome.state)
             outputs = [text for text in map(describe_output, moment.outcome.outputs) if text]
             outputs += [f"fails: {moment.outcome.failure}"] if moment.outcome.failure else []
-        cells = (describe_action(moment.action), "\n".join(changed), "\n".join(outputs))
-        table.add_row(str(number), *map(Text, cells))
-    return table
+        yield Row(describe_action(moment.action), changed, outputs)
 
 
 # --- a sequence diagram ----------------------------------------------------------------------

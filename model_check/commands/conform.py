@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import click
 
 from model_check.check import FASTEST, Means, Setup
-from model_check.commands.conformance import annotate, show_conformance, show_replay
+from model_check.commands.account import (
+    Account,
+    account_of_failure,
+    account_of_replay,
+    annotate,
+    show_account,
+    show_failure,
+    show_replay,
+)
+from model_check.commands.conformance import account_of_conformance
 from model_check.commands.options import (
     BudgetOptions,
     MeansOptions,
@@ -34,13 +43,12 @@ from model_check.commands.output import (
     usable,
     write_json,
 )
-from model_check.commands.trial import show_trial, trial_progress
+from model_check.commands.trial import account_of_trial, trial_progress
 from model_check.conformance.explore import (
     Conformance,
     ForeignSetup,
     Judgement,
     conform,
-    replay_schedule,
     schedule_of,
 )
 from model_check.conformance.finding import Finding
@@ -48,6 +56,7 @@ from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import SCHEDULE_KINDS, WALKS, Plan, ScheduleKind
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
 from model_check.conformance.protocol import ProtocolError
+from model_check.conformance.redo import redo
 from model_check.conformance.report import (
     conform_replay_report,
     conform_report,
@@ -77,7 +86,15 @@ class ConformOptions(SpaceOptions, MeansOptions, BudgetOptions):
 
 
 OF_REPLAY = (
-    *("replay_path", "json_path", "show", "adapter_options", "step_timeout", "command"),
+    *(
+        "replay_path",
+        "json_path",
+        "html_path",
+        "show",
+        "adapter_options",
+        "step_timeout",
+        "command",
+    ),
     *("properties", "rules", "profile"),
 )
 """All else that one can be told of a run stands in its schedule."""
@@ -87,7 +104,7 @@ OF_TRIAL_ALONE = ("schedules", "walks")
 OF_TRIAL = (
     *(*OF_TRIAL_ALONE, "seed", "workers", "max_seconds", "servers", "properties"),
     *("network", "max_in_flight", "loss", "adapter_options", "step_timeout", "rules", "profile"),
-    *("schedule_path", "github", "show", "json_path", "command"),
+    *("schedule_path", "github", "show", "json_path", "html_path", "command"),
 )
 """What says how runs are played."""
 
@@ -175,6 +192,13 @@ def _adapter_options(
 )
 @show_option
 @json_option
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a page to this file: the verdict, and every finding with a diagram of its run "
+    "and how to do it again.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def conform_command(
@@ -193,6 +217,7 @@ def conform_command(
     github: bool,
     show: Rendering,
     json_path: Path | None,
+    html_path: Path | None,
     command: tuple[str, ...],
     **options: Unpack[ConformOptions],
 ) -> int:
@@ -207,7 +232,7 @@ def conform_command(
     server failed on a step, 2 usage or malformed input, 3 the adapter is at fault, 4 inconclusive.
     """
     _refuse_what_does_not_belong(context, explore, replay_path)
-    for path in (json_path, schedule_path):
+    for path in (json_path, schedule_path, html_path):
         if path is not None and str(path) != "-":
             require_writable(path)
     space = setup_from(options, context, rules=rules)
@@ -219,22 +244,47 @@ def conform_command(
     )
     setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
     means = means_from(options, context, symmetry=False, forget=False) if explore else FASTEST
+    outlets = Outlets(show, json_path, html_path)
     try:
         if replay_path is not None:
-            return _replay(replay_path, setup, show, json_path)
+            return _replay(replay_path, setup, outlets)
         result: Conformance | Trial
         if explore:
-            result = _explore(setup, means, budget_from(options), table_path, show, json_path)
+            result = _explore(setup, means, budget_from(options), table_path, outlets)
         else:
-            result = _try_out(setup, _plan(schedules, walks, options), show, json_path)
+            result = _try_out(setup, _plan(schedules, walks, options), outlets)
     except AdapterFailed as failed:
-        return _adapter_failed(failed, context.params, json_path)
+        return _adapter_failed(failed, setup, _task(explore, replay_path), outlets)
     except TableError as error:
         raise click.ClickException(str(error)) from None
     if github:
-        annotate(result.findings, err=str(json_path) == "-")
+        annotate(result.findings, err=outlets.says_json)
     _save(setup, result.findings, schedule_path)
     return EXIT_CODES[result.verdict]
+
+
+class Outlets(NamedTuple):
+    """Where what is found goes."""
+
+    rendering: Rendering
+    json_path: Path | None
+    html_path: Path | None
+
+    @property
+    def says_json(self) -> bool:
+        """Whether standard output is for the report alone."""
+        return str(self.json_path) == "-"
+
+    def report(self, report: Callable[[], Report], account: Account) -> None:
+        """Write the files that were asked for."""
+        if self.json_path is not None:
+            write_json(report(), self.json_path)
+        if self.html_path is not None:
+            # Imported here, since not everyone has a use for templates.
+            from model_check.study.judgement import write_judgement
+
+            with usable(self.html_path):
+                write_judgement(account, self.html_path)
 
 
 def _refuse_what_does_not_belong(
@@ -252,25 +302,18 @@ def _refuse_what_does_not_belong(
 
 
 def _explore(
-    setup: ForeignSetup,
-    means: Means,
-    budget: Budget,
-    table_path: Path | None,
-    rendering: Rendering,
-    json_path: Path | None,
+    setup: ForeignSetup, means: Means, budget: Budget, table_path: Path | None, outlets: Outlets
 ) -> Conformance:
     with live_progress(STARTING[means.chosen_engine]) as on_progress:
         result = conform(setup, budget, means, table_path, on_progress)
-    _show(partial(conform_report, result), partial(show_conformance, result, rendering), json_path)
+    _show(partial(conform_report, result), account_of_conformance(result), outlets)
     return result
 
 
-def _try_out(
-    setup: ForeignSetup, plan: Plan, rendering: Rendering, json_path: Path | None
-) -> Trial:
+def _try_out(setup: ForeignSetup, plan: Plan, outlets: Outlets) -> Trial:
     with trial_progress() as on_progress:
         result = try_out(setup, plan, on_progress)
-    _show(partial(trial_report, result), partial(show_trial, result, rendering), json_path)
+    _show(partial(trial_report, result), account_of_trial(result), outlets)
     return result
 
 
@@ -284,11 +327,10 @@ def _plan(schedules: tuple[ScheduleKind, ...], walks: int, options: ConformOptio
     )
 
 
-def _show(report: Callable[[], Report], show: Callable[[], None], json_path: Path | None) -> None:
-    if json_path is not None:
-        write_json(report(), json_path)
-    if str(json_path) != "-":
-        show()
+def _show(report: Callable[[], Report], account: Account, outlets: Outlets) -> None:
+    outlets.report(report, account)
+    if not outlets.says_json:
+        show_account(account, outlets.rendering)
 
 
 def _save(setup: ForeignSetup, findings: Sequence[Finding], path: Path | None) -> None:
@@ -299,17 +341,15 @@ def _save(setup: ForeignSetup, findings: Sequence[Finding], path: Path | None) -
             path.write_text(write_schedule(schedule), "utf-8")
 
 
-def _replay(path: Path, given: ForeignSetup, rendering: Rendering, json_path: Path | None) -> int:
+def _replay(path: Path, given: ForeignSetup, outlets: Outlets) -> int:
     """Do a schedule again; 1 if it still leads to a finding."""
     schedule = _read_schedule(path)
-    setup = _setup_of(schedule, given)
-    run, breach = replay_schedule(setup, schedule)
-    _show(
-        partial(conform_replay_report, run, breach),
-        partial(show_replay, setup, run, breach, rendering),
-        json_path,
-    )
-    return 0 if run.violation is None else EXIT_CODES["violates"]
+    redone = redo(_setup_of(schedule, given), schedule)
+    account = account_of_replay(redone)
+    outlets.report(partial(conform_replay_report, redone), account)
+    if not outlets.says_json:
+        show_replay(account, outlets.rendering)
+    return 0 if redone.verdict is None else EXIT_CODES[redone.verdict]
 
 
 def _read_schedule(path: Path) -> Schedule:
@@ -343,16 +383,14 @@ def _setup_of(schedule: Schedule, given: ForeignSetup) -> ForeignSetup:
     )
 
 
-def _adapter_failed(
-    failed: AdapterFailed, params: Mapping[str, object], json_path: Path | None
-) -> int:
-    if json_path is not None:
-        task = "--replay" if params["replay_path"] else "--schedules"
-        command = f"conform {'--explore' if params['explore'] else task}"
-        write_json(failure_report(command, failed), json_path)
-    lines = [f"adapter-failed: {failed.reason}"]
-    lines += [f"  request  {failed.request}"] if failed.request else []
-    lines += [f"  reply    {failed.reply}"] if failed.reply else []
-    lines += [f"  stderr   {line}" for line in failed.stderr]
-    click.echo("\n".join(lines), err=str(json_path) == "-")
+def _task(explore: bool, replay_path: Path | None) -> str:
+    if explore:
+        return "--explore"
+    return "--schedules" if replay_path is None else "--replay"
+
+
+def _adapter_failed(failed: AdapterFailed, setup: ForeignSetup, task: str, outlets: Outlets) -> int:
+    account = account_of_failure(setup, failed)
+    outlets.report(partial(failure_report, f"conform {task}", failed), account)
+    show_failure(account, err=outlets.says_json)
     return EXIT_CODES["adapter-failed"]

@@ -125,15 +125,18 @@ def _headline(result: CheckResult) -> str:
 
 def describe_violation(violation: Violation, depth: int) -> str:
     """What is violated, how, and what the property or rule says."""
-    rule = RULES_BY_ID.get(violation.property)
-    if rule is not None:
-        label, statement = "rule", f"{rule.statement} ({rule.citation})"
-    else:
-        label, statement = "property", STATEMENTS[violation.property].split("\n\n")[0]
+    label = "rule" if violation.property in RULES_BY_ID else "property"
+    statement = statement_of(violation.property).split("\n\n")[0]
     return (
         f"{violation.property} after {depth} actions: {violation.explanation}\n"
         f"  {label:<12} {' '.join(statement.split())}"
     )
+
+
+def statement_of(name: str) -> str:
+    """What the property or rule of this name says."""
+    rule = RULES_BY_ID.get(name)
+    return STATEMENTS[name] if rule is None else f"{rule.statement} ({rule.citation})"
 
 
 STATEMENTS = {item.name: item.statement for item in PROPERTIES} | {

@@ -5,45 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 
-from model_check.commands.conformance import describe_finding, show_findings
-from model_check.commands.options import Rendering
-from model_check.commands.summary import as_rows
+from model_check.commands.account import (
+    Account,
+    describe_adapter,
+    describe_rules,
+    describe_unjudged,
+)
 from model_check.conformance.trial import Progress, Trial
-from spec.rules import RULES
 
 
-def show_trial(trial: Trial, rendering: Rendering) -> None:
-    """Verdict, what was played and judged, and every finding with its run."""
-    found = trial.findings
-    headline = describe_finding(found[0]) if found else _headline(trial)
-    click.echo("\n".join([headline, *_lines(trial)]))
-    show_findings(trial.setup, found, rendering)
-
-
-def _lines(trial: Trial) -> Iterator[str]:
+def account_of_trial(trial: Trial) -> Account:
+    """Verdict, what was played and judged, and every finding."""
     setup, progress = trial.setup, trial.progress
-    rows = [
-        ("judged", f"{trial.name} ({' '.join(setup.adapter.command)})"),
+    rows = (
+        *describe_adapter(trial.name, setup),
         ("servers", f"{setup.adapter.servers}, {setup.space.network} network"),
         ("played", _describe_runs(trial)),
         ("steps", f"{progress.steps:,}, in {progress.seconds:.1f} s"),
-        ("properties", ", ".join(setup.space.properties)),
-        ("rules", f"all {len(RULES)}; profile {setup.profile.name}" if setup.space.rules else ""),
-    ]
-    yield from as_rows(rows)
-    for name, lacking in trial.unjudged.items():
-        yield f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
+        ("properties", ", ".join(trial.judged)),
+        ("rules", describe_rules(setup)),
+    )
+    return Account(
+        setup=setup,
+        name=trial.name,
+        verdict=trial.verdict,
+        otherwise=_otherwise(trial),
+        rows=rows,
+        remarks=tuple(describe_unjudged(trial.unjudged)),
+        findings=trial.findings,
+        hidden=trial.hidden,
+    )
 
 
-def _headline(trial: Trial) -> str:
+def _otherwise(trial: Trial) -> str:
     if trial.stopped_by is None:
-        return (
-            "conforms: all was played, and nothing is violated (which is no proof: see --explore)"
-        )
-    return f"inconclusive: stopped by {trial.stopped_by}; no violation in what was played"
+        return "all was played, and nothing is violated (which is no proof: see --explore)"
+    return f"stopped by {trial.stopped_by}; no violation in what was played"
 
 
 def _describe_runs(trial: Trial) -> str:

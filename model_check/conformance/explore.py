@@ -12,13 +12,12 @@ from typing import Literal, TypeAlias
 from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import consequence
-from model_check.conformance.finding import Finding, first_breach, until
+from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Adapter, Learner
 from model_check.conformance.node import (
     ForeignNode,
     ForeignReplay,
     ForeignSystem,
-    ScheduledNode,
     foreign_system,
     judgeable,
 )
@@ -29,10 +28,10 @@ from model_check.conformance.suspicion import Hearing, hear
 from model_check.conformance.witness import Explore, Testimony, follow_up
 from model_check.counterexample import replay
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
-from model_check.judged import Breach
 from spec.forms import Property
 from spec.judge import Judge
 from spec.profiles import PAPER, Profile
+from spec.rules import RULES
 
 ForeignExploration: TypeAlias = Exploration[ForeignEvent, ForeignMessage]
 
@@ -74,6 +73,8 @@ class Conformance:
     judged: tuple[Property, ...]
     unjudged: dict[str, tuple[str, ...]]
     """The properties and rules that could not be judged, and for want of what."""
+    hidden: frozenset[StateField]
+    """The fields of a server's state that the adapter does not show."""
     exploration: ForeignExploration
     steps_judged: int = 0
     """Steps that were held against the rules, each in every light in which it may stand."""
@@ -141,6 +142,7 @@ def _explore(
         engine=means.chosen_engine,
         name=table.init.name,
         judged=judged,
+        hidden=table.unobservable,
     )
     lacking = [field for field in NEEDED if field in table.unobservable]
     if lacking:
@@ -250,20 +252,10 @@ def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:
     )
 
 
-def replay_schedule(setup: ForeignSetup, schedule: Schedule) -> tuple[ForeignReplay, Breach | None]:
-    """``schedule`` done again, judged by all that the observations allow, and the first rule that
-    is broken. If no property is violated, the run ends there.
-
-    Raises:
-        AdapterFailed: if the adapter is at fault.
-    """
-    with Learner(setup.adapter, workers=1) as learner:
-        hidden = learner.table.unobservable
-        judged, _ = judgeable(setup.space.chosen_properties, hidden)
-        node = ScheduledNode(learner, setup.space.bounds, schedule.actions)
-        run = replay(foreign_system(node, setup.space, judged), schedule.actions)
-        confirm(setup.adapter, learner.table, run)
-        breach = first_breach(run, Judge(setup.profile, hidden)) if setup.space.rules else None
-        if run.violation is None and breach is not None:
-            run = until(run, breach)
-        return run, breach
+def unjudged(setup: ForeignSetup, hidden: frozenset[StateField]) -> dict[str, tuple[str, ...]]:
+    """The properties and rules that cannot be judged where these fields are hidden, and for want of
+    which of them."""
+    _, properties = judgeable(setup.space.chosen_properties, hidden)
+    rules = RULES if setup.space.rules else ()
+    lacking = {rule.id: tuple(sorted(rule.observes & hidden)) for rule in rules}
+    return properties | {rule_id: fields for rule_id, fields in lacking.items() if fields}

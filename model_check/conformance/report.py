@@ -7,8 +7,8 @@ import msgspec
 
 from model_check.conformance.explore import Conformance
 from model_check.conformance.finding import Finding
-from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import AdapterFailed
+from model_check.conformance.redo import Redone
 from model_check.conformance.schedule import encode_action
 from model_check.conformance.trial import Trial
 from model_check.judged import Breach
@@ -66,20 +66,21 @@ def trial_report(trial: Trial) -> Report:
         "steps_judged": progress.steps,
         "seconds": progress.seconds,
         "stopped_by": trial.stopped_by,
-        "properties": [name for name in setup.space.properties if name not in trial.unjudged],
+        "properties": list(trial.judged),
         "unjudged": {name: list(fields) for name, fields in trial.unjudged.items()},
         "profile": setup.profile.name if setup.space.rules else None,
         "findings": [_finding(finding) for finding in trial.findings],
     }
 
 
-def conform_replay_report(run: ForeignReplay, breach: Breach | None) -> Report:
+def conform_replay_report(redone: Redone) -> Report:
     """What became of a schedule that was done again."""
+    run = redone.run
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "conform --replay",
         "verdict": "violates" if run.violation is not None else "not_reproduced",
-        "finding": None if run.violation is None else _finding(Finding(run, breach)),
+        "finding": next(map(_finding, redone.findings), None),
         "actions_taken": len(run.moments),
         "not_enabled": None
         if run.not_enabled is None

@@ -17,17 +17,18 @@ from multiprocessing import get_context
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import FIRST_LOOK, consequence
-from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement
+from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement, unjudged
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Learner
 from model_check.conformance.node import ForeignSystem, judgeable
 from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
+from model_check.conformance.protocol import StateField
 from model_check.explore import Budget
 from model_check.raft import RaftAction
 from spec.judge import Judge
-from spec.rules import RULES, RULES_BY_ID
+from spec.rules import RULES_BY_ID
 
 
 @dataclass(kw_only=True)
@@ -56,10 +57,17 @@ class Trial:
     progress: Progress
     unjudged: dict[str, tuple[str, ...]]
     """The properties and rules that could not be judged, and for want of what."""
+    hidden: frozenset[StateField]
+    """The fields of a server's state that the adapter does not show."""
     findings: tuple[Finding, ...] = ()
     """The first accusation, as short as leaving out actions makes it; and what comes of it."""
     stopped_by: str | None = None
     """Why not everything was played."""
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The properties that could be judged."""
+        return tuple(name for name in self.setup.space.properties if name not in self.unjudged)
 
     @property
     def verdict(self) -> Judgement:
@@ -83,7 +91,8 @@ def try_out(
     progress, stopped_by = Progress(), None
     accused: tuple[RaftAction, ...] | None = None
     with closing(_player(setup)) as player:
-        name, unjudged = player.table.init.name, _unjudged(setup, player)
+        name, hidden = player.table.init.name, player.table.unobservable
+        unseen = unjudged(setup, hidden)
         try:
             for verdict in _in_order(setup, plan, jobs(plan, setup.adapter.servers)):
                 progress.runs[verdict.kind] += verdict.runs
@@ -106,7 +115,8 @@ def try_out(
         plan=plan,
         name=name,
         progress=progress,
-        unjudged=unjudged,
+        unjudged=unseen,
+        hidden=hidden,
         findings=findings,
         stopped_by=stopped_by,
     )
@@ -182,15 +192,6 @@ def _played(job: Job, player: Player) -> _JobDone:
             accused = tuple(run)
             break
     return _JobDone(job.kind, played_runs, actions, left_out, player.steps - before, accused)
-
-
-def _unjudged(setup: ForeignSetup, player: Player) -> dict[str, tuple[str, ...]]:
-    """What cannot be judged, since the adapter does not show it."""
-    hidden = player.table.unobservable
-    _, unjudged = judgeable(setup.space.chosen_properties, hidden)
-    rules = RULES if setup.space.rules else ()
-    lacking = {rule.id: tuple(sorted(rule.observes & hidden)) for rule in rules}
-    return unjudged | {rule_id: fields for rule_id, fields in lacking.items() if fields}
 
 
 def _player(setup: ForeignSetup) -> Player:

@@ -19,7 +19,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "log": _log,
+        "log": describe_log,
         "role": describe_role,
         "server": server_name,
         "prose": _prose,
@@ -35,7 +35,8 @@ def _prose(text: str) -> Markup:
     )
 
 
-def _log(log: Log) -> str:
+def describe_log(log: Log) -> str:
+    """A log's entries, and what came before them."""
     entries = describe_entries(log.entries)
     if not log.snapshot_index:
         return entries

@@ -1,0 +1,177 @@
+"""What came of judging an implementation, in words: for a terminal, and for a page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from model_check.commands.options import Rendering
+from model_check.commands.output import console
+from model_check.commands.summary import as_rows, describe_unreproduced, describe_violation
+from model_check.conformance.explore import ForeignSetup, schedule_of
+from model_check.conformance.finding import Finding
+from model_check.conformance.node import ForeignReplay
+from model_check.conformance.process import AdapterFailed
+from model_check.conformance.protocol import StateField
+from model_check.conformance.redo import Redone
+from model_check.conformance.schedule import write_schedule
+from model_check.render import as_foreign_pytest, as_mermaid, as_table, server_name
+from spec.rules import RULES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A verdict, on whom, on what grounds."""
+
+    setup: ForeignSetup
+    name: str
+    """What the adapter calls the implementation."""
+    verdict: str
+    otherwise: str
+    """What it comes to if nothing was found."""
+    rows: tuple[tuple[str, str], ...]
+    """What was judged, how, and how much of it: a label and a text each."""
+    remarks: tuple[str, ...] = ()
+    """What could not be judged, and what else to know before believing the verdict."""
+    findings: tuple[Finding, ...] = ()
+    hidden: frozenset[StateField] = frozenset()
+    """The fields of a server's state that the adapter does not show."""
+
+    @property
+    def headline(self) -> str:
+        """The verdict, and the first finding."""
+        if self.findings:
+            return describe_finding(self.findings[0])
+        return f"{self.verdict}: {self.otherwise}"
+
+
+def show_account(account: Account, rendering: Rendering) -> None:
+    """All of it, every finding with its run."""
+    click.echo("\n".join([account.headline, *as_rows(account.rows), *account.remarks]))
+    show_findings(account, rendering)
+
+
+def show_findings(account: Account, rendering: Rendering) -> None:
+    """All runs; what the first one leads to has been said already."""
+    for number, finding in enumerate(account.findings):
+        click.echo("" if number == 0 else f"\n{describe_finding(finding)}")
+        _show_run(account.setup, finding.run, rendering)
+
+
+def describe_finding(finding: Finding) -> str:
+    """What is violated, and the first rule that was broken on the way."""
+    violation, actions = finding.violation, len(finding.run.moments)
+    if finding.is_failure:
+        words = f"failed-step: after {actions} actions: {violation.explanation}"
+    else:
+        words = f"violates: {describe_violation(violation, actions)}"
+    breach = finding.breach
+    if breach is None or breach.rule.id == violation.property:
+        return words
+    return (
+        f"{words}\n  {'broken first':<12} {breach.rule.id} by action {breach.action}: "
+        f"{server_name(breach.node)}: {breach.broken}\n"
+        f"  {'':<12} {breach.rule.statement} ({breach.rule.citation})"
+    )
+
+
+def annotate(findings: Sequence[Finding], *, err: bool) -> None:
+    """Say what was found once more, in lines that GitHub shows beside a workflow's run."""
+    for finding in findings:
+        title, _, text = describe_finding(finding).partition(": ")
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        click.echo(f"::error title=raft-ref {title}::{escaped}", err=err)
+
+
+def describe_adapter(name: str, setup: ForeignSetup) -> Iterator[tuple[str, str]]:
+    """Who is judged."""
+    yield "judged", f"{name} ({shlex.join(setup.adapter.command)})"
+    yield "options", _describe_options(setup)
+
+
+def _describe_options(setup: ForeignSetup) -> str:
+    return ", ".join(f"{name}={value}" for name, value in setup.adapter.options)
+
+
+def describe_rules(setup: ForeignSetup) -> str:
+    """Which rules, for whom."""
+    return f"all {len(RULES)}; profile {setup.profile.name}" if setup.space.rules else ""
+
+
+def describe_unjudged(unjudged: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The properties and rules that could not be judged, and for want of what."""
+    for name, lacking in unjudged.items():
+        yield f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
+
+
+def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
+    match rendering:
+        case "table":
+            console().print(as_table(run))
+        case "mermaid":
+            click.echo(as_mermaid(run), nl=False)
+        case "pytest":
+            schedule = write_schedule(schedule_of(setup, run))
+            click.echo(as_foreign_pytest(run, schedule, setup.adapter.command), nl=False)
+
+
+# --- what comes of a schedule that was done again ------------------------------------------------
+
+
+def account_of_replay(redone: Redone) -> Account:
+    """What became of it."""
+    setup, run = redone.setup, redone.run
+    space = setup.space
+    unreproduced, _, otherwise = describe_unreproduced(run).partition(": ")
+    rows = (
+        *describe_adapter(redone.name, setup),
+        ("servers", f"{space.bounds.servers}, {space.network} network"),
+        ("done again", f"{len(run.moments)} actions of a schedule"),
+        ("properties", ", ".join(redone.judged)),
+        ("rules", describe_rules(setup)),
+    )
+    return Account(
+        setup=setup,
+        name=redone.name,
+        verdict=redone.verdict or unreproduced,
+        otherwise=otherwise,
+        rows=rows,
+        remarks=tuple(describe_unjudged(redone.unjudged)),
+        findings=redone.findings,
+        hidden=redone.hidden,
+    )
+
+
+def show_replay(account: Account, rendering: Rendering) -> None:
+    """What became of it, without what stands in the schedule."""
+    click.echo(account.headline)
+    show_findings(account, rendering)
+
+
+# --- when nothing can be said of the implementation ---------------------------------------------
+
+
+def account_of_failure(setup: ForeignSetup, failed: AdapterFailed) -> Account:
+    """What the adapter did wrong."""
+    rows = (
+        ("request", failed.request),
+        ("reply", failed.reply),
+        *(("stderr", line) for line in failed.stderr),
+        ("adapter", shlex.join(setup.adapter.command)),
+        ("options", _describe_options(setup)),
+    )
+    return Account(
+        setup=setup,
+        name="the adapter",
+        verdict="adapter-failed",
+        otherwise=failed.reason,
+        rows=rows,
+    )
+
+
+def show_failure(account: Account, *, err: bool) -> None:
+    """What the adapter did wrong, and what was said last."""
+    click.echo("\n".join([account.headline, *as_rows(account.rows)]), err=err)
