@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 
@@ -34,8 +34,10 @@ class Account:
     """What it comes to if nothing was found."""
     rows: tuple[tuple[str, str], ...]
     """What was judged, how, and how much of it: a label and a text each."""
-    remarks: tuple[str, ...] = ()
-    """What could not be judged, and what else to know before believing the verdict."""
+    unjudged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The properties and rules that could not be judged, and for want of what."""
+    notes: tuple[str, ...] = ()
+    """What else to know before believing the verdict."""
     findings: tuple[Finding, ...] = ()
     hidden: frozenset[StateField] = frozenset()
     """The fields of a server's state that the adapter does not show."""
@@ -50,7 +52,12 @@ class Account:
 
 def show_account(account: Account, rendering: Rendering) -> None:
     """All of it, every finding with its run."""
-    click.echo("\n".join([account.headline, *as_rows(account.rows), *account.remarks]))
+    unjudged = [
+        f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
+        for name, lacking in account.unjudged.items()
+    ]
+    lines = [account.headline, *as_rows(account.rows), *unjudged, *account.notes]
+    click.echo("\n".join(lines))
     show_findings(account, rendering)
 
 
@@ -101,12 +108,6 @@ def describe_rules(setup: ForeignSetup) -> str:
     return f"all {len(RULES)}; profile {setup.profile.name}" if setup.space.rules else ""
 
 
-def describe_unjudged(unjudged: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The properties and rules that could not be judged, and for want of what."""
-    for name, lacking in unjudged.items():
-        yield f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
-
-
 def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
     match rendering:
         case "table":
@@ -139,7 +140,7 @@ def account_of_replay(redone: Redone) -> Account:
         verdict=redone.verdict or unreproduced,
         otherwise=otherwise,
         rows=rows,
-        remarks=tuple(describe_unjudged(redone.unjudged)),
+        unjudged=redone.unjudged,
         findings=redone.findings,
         hidden=redone.hidden,
     )

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import click
 
-from model_check.check import FASTEST, Means, Setup
+from model_check.check import FASTEST, Means
 from model_check.commands.account import (
-    Account,
     account_of_failure,
-    account_of_replay,
     annotate,
-    show_account,
     show_failure,
-    show_replay,
 )
 from model_check.commands.conformance import account_of_conformance
 from model_check.commands.options import (
@@ -36,13 +32,14 @@ from model_check.commands.options import (
     show_option,
     space_options,
 )
+from model_check.commands.outlets import Outlets, html_option
 from model_check.commands.output import (
     STARTING,
     live_progress,
     require_writable,
     usable,
-    write_json,
 )
+from model_check.commands.redo import redo_and_show
 from model_check.commands.trial import account_of_trial, trial_progress
 from model_check.conformance.explore import (
     Conformance,
@@ -55,20 +52,15 @@ from model_check.conformance.finding import Finding
 from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import SCHEDULE_KINDS, WALKS, Plan, ScheduleKind
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
-from model_check.conformance.protocol import ProtocolError
-from model_check.conformance.redo import redo
 from model_check.conformance.report import (
-    conform_replay_report,
     conform_report,
     failure_report,
     trial_report,
 )
-from model_check.conformance.schedule import Schedule, parse_schedule, write_schedule
+from model_check.conformance.schedule import write_schedule
 from model_check.conformance.table import TableError
 from model_check.conformance.trial import Trial, try_out
 from model_check.explore import Budget
-from model_check.raft import Bounds
-from model_check.report import Report
 from spec.profiles import PAPER, PROFILES
 
 EXIT_CODES: dict[Judgement, int] = {
@@ -192,13 +184,7 @@ def _adapter_options(
 )
 @show_option
 @json_option
-@click.option(
-    "--html",
-    "html_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write a page to this file: the verdict, and every finding with a diagram of its run "
-    "and how to do it again.",
-)
+@html_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def conform_command(
@@ -247,7 +233,8 @@ def conform_command(
     outlets = Outlets(show, json_path, html_path)
     try:
         if replay_path is not None:
-            return _replay(replay_path, setup, outlets)
+            verdict = redo_and_show(replay_path, setup, outlets)
+            return 0 if verdict is None else EXIT_CODES[verdict]
         result: Conformance | Trial
         if explore:
             result = _explore(setup, means, budget_from(options), table_path, outlets)
@@ -261,30 +248,6 @@ def conform_command(
         annotate(result.findings, err=outlets.says_json)
     _save(setup, result.findings, schedule_path)
     return EXIT_CODES[result.verdict]
-
-
-class Outlets(NamedTuple):
-    """Where what is found goes."""
-
-    rendering: Rendering
-    json_path: Path | None
-    html_path: Path | None
-
-    @property
-    def says_json(self) -> bool:
-        """Whether standard output is for the report alone."""
-        return str(self.json_path) == "-"
-
-    def report(self, report: Callable[[], Report], account: Account) -> None:
-        """Write the files that were asked for."""
-        if self.json_path is not None:
-            write_json(report(), self.json_path)
-        if self.html_path is not None:
-            # Imported here, since not everyone has a use for templates.
-            from model_check.study.judgement import write_judgement
-
-            with usable(self.html_path):
-                write_judgement(account, self.html_path)
 
 
 def _refuse_what_does_not_belong(
@@ -306,14 +269,14 @@ def _explore(
 ) -> Conformance:
     with live_progress(STARTING[means.chosen_engine]) as on_progress:
         result = conform(setup, budget, means, table_path, on_progress)
-    _show(partial(conform_report, result), account_of_conformance(result), outlets)
+    outlets.show(partial(conform_report, result), account_of_conformance(result))
     return result
 
 
 def _try_out(setup: ForeignSetup, plan: Plan, outlets: Outlets) -> Trial:
     with trial_progress() as on_progress:
         result = try_out(setup, plan, on_progress)
-    _show(partial(trial_report, result), account_of_trial(result), outlets)
+    outlets.show(partial(trial_report, result), account_of_trial(result))
     return result
 
 
@@ -327,60 +290,12 @@ def _plan(schedules: tuple[ScheduleKind, ...], walks: int, options: ConformOptio
     )
 
 
-def _show(report: Callable[[], Report], account: Account, outlets: Outlets) -> None:
-    outlets.report(report, account)
-    if not outlets.says_json:
-        show_account(account, outlets.rendering)
-
-
 def _save(setup: ForeignSetup, findings: Sequence[Finding], path: Path | None) -> None:
     """Write the first run that was found, if one was, and where to."""
     if path is not None and findings:
         with usable(path):
             schedule = schedule_of(setup, findings[0].run)
             path.write_text(write_schedule(schedule), "utf-8")
-
-
-def _replay(path: Path, given: ForeignSetup, outlets: Outlets) -> int:
-    """Do a schedule again; 1 if it still leads to a finding."""
-    schedule = _read_schedule(path)
-    redone = redo(_setup_of(schedule, given), schedule)
-    account = account_of_replay(redone)
-    outlets.report(partial(conform_replay_report, redone), account)
-    if not outlets.says_json:
-        show_replay(account, outlets.rendering)
-    return 0 if redone.verdict is None else EXIT_CODES[redone.verdict]
-
-
-def _read_schedule(path: Path) -> Schedule:
-    try:
-        return parse_schedule(path.read_bytes())
-    except OSError as error:
-        raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
-    except ProtocolError as error:
-        raise click.ClickException(f"{path} is no schedule: {error}") from None
-
-
-def _setup_of(schedule: Schedule, given: ForeignSetup) -> ForeignSetup:
-    """What a schedule is to be done on: the options given override its own."""
-    network, adapter, space = schedule.network, given.adapter, given.space
-    return ForeignSetup(
-        adapter=Adapter(
-            command=adapter.command,
-            servers=schedule.servers,
-            options=tuple(sorted({**schedule.options, **dict(adapter.options)}.items())),
-            step_timeout=adapter.step_timeout,
-        ),
-        space=Setup(
-            bounds=Bounds(servers=schedule.servers),
-            network=network.name,
-            max_in_flight=network.max_in_flight,
-            loss=network.loss,
-            properties=space.properties,
-            rules=space.rules,
-        ),
-        profile=given.profile,
-    )
 
 
 def _task(explore: bool, replay_path: Path | None) -> str:

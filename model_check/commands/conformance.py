@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_check.commands.account import Account, describe_adapter, describe_unjudged
+from model_check.commands.account import Account, describe_adapter
 from model_check.commands.summary import (
     describe_bounds,
     describe_figures,
@@ -36,7 +36,8 @@ def account_of_conformance(result: Conformance) -> Account:
         verdict=result.verdict,
         otherwise=_otherwise(result),
         rows=rows,
-        remarks=tuple(_remarks(result)),
+        unjudged=result.unjudged,
+        notes=tuple(_notes(result)),
         findings=result.findings,
         hidden=result.hidden,
     )
@@ -78,8 +79,7 @@ def _describe_doubt(result: Conformance) -> str:
     )
 
 
-def _remarks(result: Conformance) -> Iterator[str]:
-    yield from describe_unjudged(result.unjudged)
+def _notes(result: Conformance) -> Iterator[str]:
     if result.suspected:
         yield f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
     if result.other_failures:

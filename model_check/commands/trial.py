@@ -11,7 +11,6 @@ from model_check.commands.account import (
     Account,
     describe_adapter,
     describe_rules,
-    describe_unjudged,
 )
 from model_check.conformance.trial import Progress, Trial
 
@@ -33,7 +32,7 @@ def account_of_trial(trial: Trial) -> Account:
         verdict=trial.verdict,
         otherwise=_otherwise(trial),
         rows=rows,
-        remarks=tuple(describe_unjudged(trial.unjudged)),
+        unjudged=trial.unjudged,
         findings=trial.findings,
         hidden=trial.hidden,
     )
