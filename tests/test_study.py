@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
-import matplotlib.image
-import numpy as np
 import pytest
 
 from model_check.cli import run
@@ -18,6 +13,8 @@ from model_check.mutants.run import run_mutant
 from model_check.study.diagram import COLUMN, brief, diagram
 from raft_ref import AppendEntries, AppendEntriesReply, Entry, RequestVote, RequestVoteReply
 from spec.rules import RULES
+from tests.browser import drawn_in
+from tests.page import Page
 
 IDS = ("acknowledged-before-sync", "follower-commit-falls", "votes-counted-as-follower")
 
@@ -27,22 +24,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("site") / "mutants"
     assert run(["mutants", *(f"--id={name}" for name in IDS), "--html", str(directory)]) == 0
     return directory
-
-
-class Page(HTMLParser):
-    """A page's tags, with their attributes, and its text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(path.read_text("utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_there_is_a_page_for_each_and_an_index(site: Path) -> None:
@@ -55,11 +36,8 @@ def test_there_is_a_page_for_each_and_an_index(site: Path) -> None:
 def test_pages_need_nothing_but_each_other(site: Path) -> None:
     for path in site.iterdir():
         page = Page(path)
-        assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in page.tags}
-        for _, attributes in page.tags:
-            assert attributes.get("src") is None
-            target = attributes.get("href")
-            assert target is None or (site / target).is_file()
+        page.assert_needs_nothing()
+        assert all((site / target).is_file() for target in page.values("href"))
         assert not re.search("url[(](?!#)", path.read_text("utf-8"))
 
 
@@ -155,21 +133,6 @@ def test_a_directory_that_cannot_be_had_is_said_before_the_work(
 @pytest.mark.browser
 def test_a_browser_without_network_draws_the_diagram(site: Path, tmp_path: Path) -> None:
     """Every role has its colour in the picture, and the page is as tall as its text."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    picture = tmp_path / "page.png"
-    command = [
-        *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-        *("--proxy-server=127.0.0.1:9", "--window-size=1200,2400", f"--screenshot={picture}"),
-        (site / "acknowledged-before-sync.html").as_uri(),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - ours
-    pixels = (matplotlib.image.imread(picture)[:, :, :3] * 255).round().astype(np.int64)
-    style = (site / "acknowledged-before-sync.html").read_text("utf-8")
-    for role in ("follower", "candidate", "leader"):
-        found = re.search(f"--{role}: #([0-9a-f]{{6}})", style)
-        assert found is not None
-        colour = np.array(list(bytes.fromhex(found[1])))
-        near = (np.abs(pixels - colour).max(axis=2) < 8).sum()
-        assert near > 300, f"the browser drew {near} pixels in the colour of a {role}"
+    page = site / "acknowledged-before-sync.html"
+    for role, pixels in drawn_in(page, ("follower", "candidate", "leader"), tmp_path):
+        assert pixels > 300, f"the browser drew {pixels} pixels in the colour of a {role}"

@@ -103,9 +103,16 @@ def _describe_options(setup: ForeignSetup) -> str:
     return ", ".join(f"{name}={value}" for name, value in setup.adapter.options)
 
 
-def describe_rules(setup: ForeignSetup) -> str:
-    """Which rules, for whom."""
-    return f"all {len(RULES)}; profile {setup.profile.name}" if setup.space.rules else ""
+def describe_rules(
+    setup: ForeignSetup, unjudged: Mapping[str, tuple[str, ...]], steps: int | None = None
+) -> str:
+    """How many rules, on how many steps, for whom."""
+    if not setup.space.rules:
+        return ""
+    judged = sum(rule.id not in unjudged for rule in RULES)
+    which = f"all {judged}" if judged == len(RULES) else f"{judged} of {len(RULES)}"
+    where = "" if steps is None else f", on {steps:,} steps"
+    return f"{which}{where}; profile {setup.profile.name}"
 
 
 def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
@@ -132,7 +139,7 @@ def account_of_replay(redone: Redone) -> Account:
         ("servers", f"{space.bounds.servers}, {space.network} network"),
         ("done again", f"{len(run.moments)} actions of a schedule"),
         ("properties", ", ".join(redone.judged)),
-        ("rules", describe_rules(setup)),
+        ("rules", describe_rules(setup, redone.unjudged)),
     )
     return Account(
         setup=setup,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_check.commands.account import Account, describe_adapter
+from model_check.commands.account import Account, describe_adapter, describe_rules
 from model_check.commands.summary import (
     describe_bounds,
     describe_figures,
@@ -15,7 +15,6 @@ from model_check.commands.summary import (
 )
 from model_check.conformance.explore import Conformance
 from model_check.render import server_name
-from spec.rules import RULES
 
 
 def account_of_conformance(result: Conformance) -> Account:
@@ -27,7 +26,7 @@ def account_of_conformance(result: Conformance) -> Account:
         ("explored", describe_figures(found)),
         ("by", _describe_means(result)),
         ("properties", ", ".join(item.name for item in result.judged)),
-        ("rules", _describe_rules(result)),
+        ("rules", describe_rules(setup, result.unjudged, result.steps_judged)),
         *reached_rows(found),
     )
     return Account(
@@ -58,13 +57,6 @@ def _describe_means(result: Conformance) -> str:
     if found.state_bytes is not None:
         parts.append(f"{found.state_bytes / max(found.orbits, 1):.0f} bytes a stored state")
     return ", ".join(parts)
-
-
-def _describe_rules(result: Conformance) -> str:
-    if not result.setup.space.rules:
-        return ""
-    profile = result.setup.profile.name
-    return f"all {len(RULES)}, on {result.steps_judged:,} steps; profile {profile}"
 
 
 def _describe_doubt(result: Conformance) -> str:

@@ -24,7 +24,7 @@ def account_of_trial(trial: Trial) -> Account:
         ("played", _describe_runs(trial)),
         ("steps", f"{progress.steps:,}, in {progress.seconds:.1f} s"),
         ("properties", ", ".join(trial.judged)),
-        ("rules", describe_rules(setup)),
+        ("rules", describe_rules(setup, trial.unjudged)),
     )
     return Account(
         setup=setup,
