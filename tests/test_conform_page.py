@@ -90,8 +90,8 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, played: Judgement) -> Jud
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (PLAYED, ["63 mutants", "all was played, and nothing is violated", "3, replayable"]),
-        (EXPLORED, ["everything within the bounds was explored", "3 servers, terms to 1"]),
+        (PLAYED, ["63 mutants", "All was played, and nothing is violated", "3, replayable"]),
+        (EXPLORED, ["Everything within the bounds was explored", "3 servers, terms to 1"]),
     ],
     ids=["played", "explored"],
 )
@@ -234,7 +234,7 @@ def test_what_is_not_shown_is_not_made_up(tmp_path: Path) -> None:
     page = judgement.page
     assert judgement.code == 1
     assert "What could not be judged" in page.text
-    assert "VoteOncePerTerm since voted_for cannot be observed" in page.words
+    assert "voted_for VoteOncePerTerm, VOTE-ONCE" in page.words
     assert page.text.count("not shown") == 1 + 2 * 3
     assert "Roles are not shown." in page.words
     assert "voted for" not in page.text

@@ -23,6 +23,7 @@ def environment() -> Environment:
         "role": describe_role,
         "server": server_name,
         "prose": _prose,
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}.",
     }
     return environment
 
