@@ -7,11 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from model_check.check import NetworkName, Setup
 from model_check.cli import run
+from model_check.counterexample import replay
 from model_check.mutants import MUTANTS
 from model_check.mutants.run import run_mutant
+from model_check.raft import Bounds, RaftAction
 from model_check.study.diagram import COLUMN, brief, diagram
-from raft_ref import AppendEntries, AppendEntriesReply, Entry, RequestVote, RequestVoteReply
+from model_check.system import Deliver, Occur
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    ElectionTimeout,
+    Entry,
+    HeartbeatTimeout,
+    RequestVote,
+    RequestVoteReply,
+)
 from spec.rules import RULES
 from tests.browser import drawn_in
 from tests.page import Page
@@ -79,6 +91,31 @@ def test_a_diagram_has_a_box_for_each_action_and_an_arrow_for_each_message_that_
     assert all(arrow.start[1] < arrow.end[1] for arrow in drawn.arrows)
     assert all(0 <= box.left <= drawn.width - COLUMN + 30 for box in drawn.boxes)
     assert {segment.role for segment in drawn.segments} == {"follower", "candidate", "leader"}
+
+
+@pytest.mark.parametrize("network", ["fifo", "replayable"])
+def test_what_was_sent_twice_and_arrives_twice_is_two_arrows(network: NetworkName) -> None:
+    """The same heartbeat, of an election and of a timeout."""
+    request = RequestVote(source=1, destination=2, term=1, last_log_index=0, last_log_term=0)
+    vote = RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)
+    heartbeat = AppendEntries(
+        source=1, destination=2, term=1, prev_log_index=0, prev_log_term=0, entries=(),
+        leader_commit=0,
+    )  # fmt: skip
+    actions: list[RaftAction] = [
+        Occur(1, ElectionTimeout()),
+        Deliver(request),
+        Deliver(vote),
+        Occur(1, HeartbeatTimeout()),
+        Deliver(heartbeat),
+        Deliver(heartbeat),
+    ]
+    system = Setup(bounds=Bounds(), network=network, max_in_flight=9).system()
+    drawn = diagram(replay(system, actions))
+    boxes = {box.middle: box.number for box in drawn.boxes}
+    assert [(boxes[each.start[1]], boxes[each.end[1]]) for each in drawn.arrows] == [
+        (1, 2), (2, 3), (3, 5), (4, 6),
+    ]  # fmt: skip
 
 
 WAY = {"source": 1, "destination": 2, "term": 3}

@@ -7,6 +7,7 @@ Runs of foreign implementations are drawn as those of our own core are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
@@ -240,11 +241,14 @@ def _wrapped(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _arrows(moments: tuple[DrawnMoment, ...], boxes: tuple[Box, ...]) -> Iterator[Arrow]:
-    sent: dict[DrawnMessage, Box] = {}
+    sent: dict[DrawnMessage, list[Box]] = {}
+    gone: Counter[DrawnMessage] = Counter()
     for moment, box in zip(moments, boxes, strict=True):
         if isinstance(moment.action, Deliver | Lose):
             message = moment.action.message
-            start = sent[message]
+            # What was sent again is taken to arrive in the order in which it was sent.
+            start = sent[message][: gone[message] + 1][-1]
+            gone[message] += 1
             is_rightward = start.left < box.left
             yield Arrow(
                 (start.left + BOX if is_rightward else start.left, start.middle),
@@ -254,7 +258,7 @@ def _arrows(moments: tuple[DrawnMoment, ...], boxes: tuple[Box, ...]) -> Iterato
             )
         if moment.outcome is not None:
             for message in moment.outcome.messages:
-                sent.setdefault(message, box)
+                sent.setdefault(message, []).append(box)
 
 
 def _segments(
