@@ -1,4 +1,4 @@
-"""The page of ``raft-ref conform --html``: whom it says what of, and that it is what was found."""
+"""The page of ``raft-ref conform --html``: what it says of whom, and that it needs nothing else."""
 
 from __future__ import annotations
 
@@ -193,8 +193,7 @@ def test_what_no_schedule_says_the_command_does(tmp_path: Path) -> None:
     assert "RuntimeError" in page.text
 
 
-def test_a_run_that_does_not_lead_there_any_more(replayed: Judgement, tmp_path: Path) -> None:
-    del replayed
+def test_a_run_that_does_not_lead_there_any_more(tmp_path: Path) -> None:
     mended = ["--option", "bug=crashes"]
     kept = judge(tmp_path, *EXPLORED, "--option", "bug=votes-twice").schedule
     judgement = judge(tmp_path, "--replay", str(kept), *mended)

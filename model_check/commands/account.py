@@ -159,7 +159,7 @@ def show_replay(account: Account, rendering: Rendering) -> None:
     show_findings(account, rendering)
 
 
-# --- when nothing can be said of the implementation ---------------------------------------------
+# --- when nothing can be said of the implementation ----------------------------------------------
 
 
 def account_of_failure(setup: ForeignSetup, failed: AdapterFailed) -> Account:
