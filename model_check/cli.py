@@ -25,6 +25,7 @@ from model_check.commands.check import check_command
 from model_check.commands.conform import conform_command
 from model_check.commands.mutants import mutants_command
 from model_check.commands.rules import rules_command
+from model_check.commands.trace import trace_command
 from model_check.commands.vectors import vectors_command
 
 EXIT_USAGE = 2
@@ -51,6 +52,7 @@ def cli(context: click.Context) -> None:
 
 cli.add_command(check_command)
 cli.add_command(conform_command)
+cli.add_command(trace_command)
 cli.add_command(mutants_command)
 cli.add_command(rules_command)
 cli.add_command(vectors_command)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from raft_ref.events import Output, Receive, Restart, Send
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Index, Leader, Log, NodeId, NodeState
+from spec.chain import first_possible_difference
 from spec.shadow import Shadow, Witnessed, learn
 
 M = TypeVar("M", RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply)
@@ -115,7 +116,7 @@ def watch(
 
 def differences(before: Log, after: Log, until: Index | None = None) -> Iterator[Index]:
     """The indexes, up to ``until``, at which ``after`` does not hold what ``before`` held."""
-    first = max(before.snapshot_index, after.snapshot_index) + 1
+    first = first_possible_difference(before, after)
     last = max(before.last_index, after.last_index) if until is None else until
     for index in range(first, last + 1):
         if before.entry_at(index) != after.entry_at(index):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from raft_ref.events import Apply, Event, Output, Restart
 from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
+from spec.conduct import differences
 from spec.forms import HistoryProperty, PairProperty, Property, Renaming, Step, StepProperty
 
 RaftStep: TypeAlias = Step[NodeState, Event, Output]
@@ -315,15 +316,7 @@ def _comes_to_power(step: RaftStep) -> bool:
 
 def _first_change(before: Log, after: Log, *, until: Index) -> Index | None:
     """First index up to ``until`` at which ``after`` no longer holds the entry ``before`` held."""
-    first = max(before.snapshot_index, after.snapshot_index) + 1
-    return next(
-        (
-            index
-            for index in range(first, until + 1)
-            if before.entry_at(index) != after.entry_at(index)
-        ),
-        None,
-    )
+    return next(differences(before, after, until), None)
 
 
 def _commit(committed: frozenset[CommittedEntry], new: CommittedEntry) -> frozenset[CommittedEntry]:

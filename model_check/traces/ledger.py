@@ -1,0 +1,160 @@
+"""The properties of Figure 3 of all servers together, over a whole trace, in linear time.
+
+They are those of `spec.properties`. There, an explorer needs a memory that it can store with every
+state; here there is one history, which is long.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from model_check.traces.account import Belief
+from raft_ref import Entry, Index, NodeId, Term
+from spec.chain import Chain
+from spec.properties import ElectionSafety, LeaderCompleteness, LogMatching, StateMachineSafety
+
+
+class Violated(NamedTuple):
+    """A property does not hold."""
+
+    property: str
+    explanation: str
+
+
+class Place(NamedTuple):
+    """Where an entry stands in all logs that hold it."""
+
+    entry: Entry
+    previous: Term | None
+    """The term of the one before it; None where a snapshot hides that."""
+
+
+class Committed(NamedTuple):
+    """An entry that some server considers committed, and the earliest term in which one did."""
+
+    entry: Entry
+    term: Term
+
+
+class Elected(NamedTuple):
+    """With which log a leader came to power."""
+
+    term: Term
+    log: Chain
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All that has happened, as far as the properties ask for it."""
+
+    _leaders: dict[Term, NodeId] = field(default_factory=dict)
+    _places: dict[tuple[Index, Term], Place] = field(default_factory=dict)
+    _committed: dict[Index, Committed] = field(default_factory=dict)
+    _elected: list[Elected] = field(default_factory=list)
+    """By term."""
+    _spine: Chain | None = None
+    """All that is committed, as a log."""
+
+    def enter(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
+        """A server has become what it is ``after``; nothing is known of it before the first."""
+        yield from self._matching(server, None if before is None else before.log, after.log)
+        yield from self._commit(server, before, after)
+        if after.role == "leader" and not _led(before, after):
+            yield from self._elect(server, after)
+
+    def _matching(self, server: NodeId, before: Chain | None, after: Chain) -> Iterator[Violated]:
+        known = 0 if before is None else before.meeting(after)
+        for log, entry in after.back_to(known):
+            assert log.parent is not None
+            place = Place(entry, None if log.follows_snapshot else log.parent.last_term)
+            first = self._places.setdefault((log.last_index, entry.term), place)
+            if problem := _differ(first, place):
+                yield Violated(
+                    LogMatching().name,
+                    f"the logs of S{server} and another agree that index {log.last_index} is of "
+                    f"term {entry.term}, but {problem}",
+                )
+                return
+
+    def _commit(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
+        known = 0 if before is None else before.commit_index
+        committed_log = after.log.until(after.commit_index)
+        if self._spine is None or self._spine.last_index < committed_log.last_index:
+            self._spine = committed_log
+        for log, entry in committed_log.back_to(known):
+            new = Committed(entry, after.current_term)
+            first = self._committed.get(log.last_index)
+            if first is not None and first.entry != entry:
+                yield Violated(
+                    StateMachineSafety().name,
+                    f"S{server} takes {entry} at index {log.last_index} for committed, and "
+                    f"another has taken {first.entry}",
+                )
+                return
+            if first is None or new.term < first.term:
+                self._committed[log.last_index] = new
+                yield from self._lacking(log.last_index, new)
+
+    def _lacking(self, index: Index, committed: Committed) -> Iterator[Violated]:
+        """Leaders of later terms that were elected without it, before it was known to be so."""
+        for leader in reversed(self._elected):
+            if leader.term <= committed.term:
+                return
+            if _lacks(leader.log, index, committed.entry):
+                yield _incomplete(index, committed, leader)
+
+    def _elect(self, server: NodeId, leader: Belief) -> Iterator[Violated]:
+        term = leader.current_term
+        first = self._leaders.setdefault(term, server)
+        if first != server:
+            yield Violated(
+                ElectionSafety().name, f"term {term} has had the leaders S{first} and S{server}"
+            )
+        elected = Elected(term, leader.log)
+        insort(self._elected, elected, key=lambda each: each.term)
+        yield from self._completeness(elected)
+
+    def _completeness(self, elected: Elected) -> Iterator[Violated]:
+        """Whether a new leader has all that was committed before its term."""
+        assert self._spine is not None, "as soon as a server is known, there is one"
+        index = self._spine.last_index
+        while index in self._committed and self._committed[index].term >= elected.term:
+            index -= 1
+        for lacking in range(elected.log.meeting(self._spine) + 1, index + 1):
+            committed = self._committed.get(lacking)
+            if committed is not None and _lacks(elected.log, lacking, committed.entry):
+                yield _incomplete(lacking, committed, elected)
+                return
+
+
+def _differ(one: Place, other: Place) -> str | None:
+    """How two logs differ that have entries of the same index and term."""
+    if one.entry != other.entry:
+        return f"it is {one.entry.command!r} in one and {other.entry.command!r} in the other"
+    if one.previous != other.previous and None not in (one.previous, other.previous):
+        return f"the entry before it is of term {one.previous}, and of term {other.previous}"
+    return None
+
+
+def _led(before: Belief | None, after: Belief) -> bool:
+    return (
+        before is not None and before.role == "leader" and before.current_term == after.current_term
+    )
+
+
+def _lacks(log: Chain, index: Index, entry: Entry) -> bool:
+    chain = log.until(index)
+    in_snapshot = chain.last_index >= index and chain.entry is None
+    return not in_snapshot and (chain.last_index != index or chain.entry != entry)
+
+
+def _incomplete(index: Index, committed: Committed, elected: Elected) -> Violated:
+    own = elected.log.entry_at(index)
+    return Violated(
+        LeaderCompleteness().name,
+        f"{committed.entry} at index {index} was committed in term {committed.term}, but the "
+        f"leader of term {elected.term} was elected with {'nothing' if own is None else own} there",
+    )

@@ -1,0 +1,440 @@
+"""The trace format of raft-ref; see ``spec/trace_format.md``.
+
+The types are the schema: every line is checked against them, and ``spec/schemas/trace.schema.json``
+is made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from model_check.conformance.observed import ForeignMessage, understood
+from model_check.conformance.protocol import (
+    AppendEntriesFields,
+    AppendEntriesReplyFields,
+    EntryPart,
+    Natural,
+    Part,
+    ProtocolError,
+    RequestVoteFields,
+    RequestVoteReplyFields,
+    decode_strictly,
+)
+from model_check.traces.happening import (
+    Applying,
+    Arrived,
+    Base,
+    Beyond,
+    Cause,
+    Counted,
+    Happening,
+    Place,
+    PlacedLines,
+    RoleName,
+    Seen,
+    Sending,
+    Spliced,
+    Start,
+    Told,
+    Trace,
+    TraceError,
+    Unreadable,
+)
+from raft_ref import (
+    AppendEntries,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    HeartbeatTimeout,
+    NodeId,
+    Restart,
+)
+
+T = TypeVar("T")
+
+Name: TypeAlias = int | str
+"""What a trace calls a server."""
+
+# --- lines ---------------------------------------------------------------------------------------
+
+
+class Header(Part, frozen=True, kw_only=True):
+    """The first line of a trace."""
+
+    format: Literal["raft-ref"]
+    version: Literal[1]
+    servers: Annotated[list[Name], Meta(min_length=1)]
+    """All of the cluster, those included of whom the trace tells nothing."""
+    unobserved: tuple[Literal["sends"], ...] = ()
+    """``sends``: not every message that was sent has a line."""
+
+
+class LogPart(Part, frozen=True, kw_only=True, rename={"start": "from"}):
+    """How a log looks now: up to before this index as it was, and then these entries, no more."""
+
+    start: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    entries: list[EntryPart]
+
+
+class SeenPart(Part, frozen=True, kw_only=True):
+    """What was seen of a server after a step. Any field may be left out."""
+
+    current_term: Natural | UnsetType = UNSET
+    voted_for: Name | UnsetType | None = UNSET
+    role: RoleName | UnsetType = UNSET
+    commit_index: Natural | UnsetType = UNSET
+    log: LogPart | UnsetType = UNSET
+    last_log_index: Natural | UnsetType = UNSET
+    last_log_term: Natural | UnsetType = UNSET
+    snapshot_index: Natural | UnsetType = UNSET
+    """Only at a start: up to where a snapshot has replaced the log."""
+    snapshot_term: Natural | UnsetType = UNSET
+    """The term of the last entry that it has replaced."""
+
+
+class ToldPart(Part, frozen=True, kw_only=True, rename={"source": "from", "destination": "to"}):
+    """A message."""
+
+    source: Name
+    destination: Name
+    kind: str
+    fields: msgspec.Raw
+    """An object. For the kinds of Figure 2, their fields by the paper's names."""
+
+
+class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
+    """Something that a server does, or that happens to it."""
+
+    server: Name
+
+
+class StepLine(Line, frozen=True, kw_only=True):
+    """A line with which a step of the server begins."""
+
+    state: SeenPart = SeenPart()
+    """What it is like after the step."""
+
+
+class StartLine(StepLine, frozen=True, kw_only=True, tag="start"):
+    """The server starts for the first time, or the trace begins to tell of it."""
+
+
+class RestartLine(StepLine, frozen=True, kw_only=True, tag="restart"):
+    """The server has crashed and is back."""
+
+
+class ElectionTimeoutLine(StepLine, frozen=True, kw_only=True, tag="election_timeout"):
+    """The server has waited for a leader for too long."""
+
+
+class HeartbeatTimeoutLine(StepLine, frozen=True, kw_only=True, tag="heartbeat_timeout"):
+    """The server does something by itself, other than becoming a candidate."""
+
+
+class ProposeLine(StepLine, frozen=True, kw_only=True, tag="propose"):
+    """A client asks the server for a command."""
+
+    command: str
+
+
+class ReceiveLine(StepLine, frozen=True, kw_only=True, tag="receive"):
+    """A message has arrived."""
+
+    message: ToldPart
+
+
+class BeyondLine(StepLine, frozen=True, kw_only=True, tag="beyond"):
+    """The server does something that the rules do not cover."""
+
+    feature: str
+    """What, in a few words."""
+
+
+class SendLine(Line, frozen=True, kw_only=True, tag="send"):
+    """The last step of the server sends a message."""
+
+    message: ToldPart
+
+
+class ApplyLine(Line, frozen=True, kw_only=True, tag="apply"):
+    """The last step of the server hands an entry to its state machine."""
+
+    index: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    entry: EntryPart | UnsetType = UNSET
+
+
+AnyStepLine: TypeAlias = (
+    StartLine
+    | RestartLine
+    | ElectionTimeoutLine
+    | HeartbeatTimeoutLine
+    | ProposeLine
+    | ReceiveLine
+    | BeyondLine
+)
+AnyLine: TypeAlias = AnyStepLine | SendLine | ApplyLine
+
+
+class CountedFields(Part, frozen=True, kw_only=True):
+    """The fields of an ``AppendEntries`` of whose entries only the number is known."""
+
+    term: Natural
+    prev_log_index: Natural
+    prev_log_term: Natural
+    entry_count: Natural
+    leader_commit: Natural
+
+
+_HEADER = msgspec.json.Decoder(Header)
+_LINE = msgspec.json.Decoder(AnyLine)
+_COUNTED = msgspec.json.Decoder(CountedFields)
+
+FEATURES = {
+    "InstallSnapshot": "snapshots",
+    "InstallSnapshotReply": "snapshots",
+    "PreVote": "pre-vote",
+    "PreVoteReply": "pre-vote",
+}
+"""Kinds of messages that belong to what the rules do not cover."""
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def read(lines: PlacedLines) -> Trace:
+    """The trace in ``lines``, each file of which begins with a header, the same in all.
+
+    Raises:
+        TraceError: if it is none.
+    """
+    reader: _Reader | None = None
+    file: str | None = None
+    for place, line in lines:
+        if place.file != file:
+            file, header = place.file, _header(place, line)
+            reader = reader or _Reader(header)
+            if reader.header != header:
+                raise TraceError(f"{place}: another first line than that of the files before")
+        elif line.strip():
+            assert reader is not None
+            reader.add(place, _decoded(place, line, _LINE))
+    if reader is None:
+        raise TraceError("the trace is empty; see spec/trace_format.md")
+    return reader.trace()
+
+
+def _header(place: Place, line: bytes) -> Header:
+    header = _decoded(place, line, _HEADER)
+    if len(set(header.servers)) < len(header.servers):
+        raise TraceError(f"{place}: a server is named twice among the servers")
+    return header
+
+
+def _decoded(place: Place, line: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decode_strictly(line, decoder)
+    except ProtocolError as error:
+        raise TraceError(f"{place}: {error}; see spec/trace_format.md") from None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Makes steps of lines."""
+
+    header: Header
+    _numbers: dict[Name, NodeId] = field(init=False)
+    _done: list[Happening] = field(default_factory=list)
+    _open: dict[NodeId, int] = field(default_factory=dict)
+    """By server: which of these is its last step."""
+    _lines: int = 0
+
+    def __post_init__(self) -> None:
+        self._numbers = {name: n for n, name in enumerate(self.header.servers, start=1)}
+
+    def add(self, place: Place, line: AnyLine) -> None:
+        """The next line."""
+        self._lines += 1
+        server = self._number(place, line.server)
+        try:
+            if isinstance(line, SendLine | ApplyLine):
+                self._add_output(place, server, line)
+            else:
+                self._add_step(place, server, line)
+        except ProtocolError as error:
+            raise TraceError(f"{place}: {error}; see spec/trace_format.md") from None
+
+    def trace(self) -> Trace:
+        """All that was read."""
+        return Trace(
+            servers=frozenset(self._numbers.values()),
+            happenings=tuple(self._done),
+            lines=self._lines,
+            names={number: str(name) for name, number in self._numbers.items()},
+            sends_seen="sends" not in self.header.unobserved,
+        )
+
+    def _add_step(self, place: Place, server: NodeId, line: AnyStepLine) -> None:
+        cause = self._cause(place, server, line)
+        if server not in self._open and not isinstance(cause, Start | Restart):
+            raise TraceError(
+                f"{place}: the first that is told of server {line.server!r} is a {_event(line)}; "
+                "begin with a start, which says what it was like"
+            )
+        if isinstance(cause, Start) and server in self._open:
+            raise TraceError(
+                f"{place}: server {line.server!r} starts a second time; after a crash, it is a "
+                "restart"
+            )
+        seen = self._seen(place, line.state, is_start=isinstance(cause, Start))
+        self._open[server] = len(self._done)
+        self._done.append(Happening(place, server, cause, seen))
+
+    def _add_output(self, place: Place, server: NodeId, line: SendLine | ApplyLine) -> None:
+        number = self._open.get(server)
+        if number is None:
+            raise TraceError(
+                f"{place}: server {line.server!r} does a {_event(line)} before it starts"
+            )
+        step = self._done[number]
+        if isinstance(line, SendLine):
+            sending = Sending(place, self._told(place, line.message))
+            step = replace(step, sent=(*step.sent, sending), ends=place)
+        else:
+            entry = line.entry if isinstance(line.entry, UnsetType) else _entry(line.entry)
+            step = replace(step, applied=(*step.applied, Applying(place, line.index, entry)))
+            step = replace(step, ends=place)
+        self._done[number] = step
+
+    def _cause(self, place: Place, server: NodeId, line: AnyStepLine) -> Cause:
+        match line:
+            case StartLine():
+                return Start()
+            case RestartLine():
+                return Restart()
+            case ElectionTimeoutLine():
+                return ElectionTimeout()
+            case HeartbeatTimeoutLine():
+                return HeartbeatTimeout()
+            case ProposeLine(command=command):
+                return ClientRequest(command)
+            case BeyondLine(feature=feature):
+                return Beyond(feature)
+            case ReceiveLine(message=message):
+                return self._arrival(place, server, message)
+
+    def _arrival(self, place: Place, server: NodeId, message: ToldPart) -> Cause:
+        told = self._told(place, message)
+        destination = self._number(place, message.destination)
+        if destination != server:
+            raise TraceError(
+                f"{place}: a message to server {message.destination!r} arrives at another"
+            )
+        if message.kind in FEATURES:
+            return Beyond(FEATURES[message.kind])
+        return Arrived(told)
+
+    def _told(self, place: Place, message: ToldPart) -> Told:
+        source = self._number(place, message.source)
+        destination = self._number(place, message.destination)
+        text = bytes(message.fields)
+        if message.kind == "AppendEntries" and b'"entry_count"' in text:
+            return _counted(source, destination, decode_strictly(text, _COUNTED))
+        foreign = ForeignMessage(source, destination, message.kind, text.decode(), "")
+        found = understood(foreign)
+        return Unreadable(source, destination, message.kind) if found is None else found
+
+    def _seen(self, place: Place, part: SeenPart, *, is_start: bool) -> Seen:
+        vote: NodeId | UnsetType | None
+        match part.voted_for:
+            case int() | str() as name:
+                vote = self._number(place, name)
+            case nobody_or_unset:
+                vote = nobody_or_unset
+        begins = not isinstance(part.snapshot_index, UnsetType)
+        if (begins or not isinstance(part.snapshot_term, UnsetType)) and not is_start:
+            raise TraceError(
+                f"{place}: snapshot_index and snapshot_term belong to a start; a snapshot taken "
+                'later is {"event": "beyond", "feature": "snapshots", ...}'
+            )
+        return Seen(
+            current_term=part.current_term,
+            voted_for=vote,
+            role=part.role,
+            commit_index=part.commit_index,
+            log=part.log if isinstance(part.log, UnsetType) else _spliced(part.log),
+            last_log_index=part.last_log_index,
+            last_log_term=part.last_log_term,
+            base=_base(part) if begins else UNSET,
+        )
+
+    def _number(self, place: Place, name: Name) -> NodeId:
+        number = self._numbers.get(name)
+        if number is None:
+            among = ", ".join(map(repr, self.header.servers))
+            raise TraceError(f"{place}: no server {name!r} among those of the first line: {among}")
+        return number
+
+
+def _event(line: AnyLine) -> str:
+    return str(line.__struct_config__.tag)
+
+
+def _entry(part: EntryPart) -> Entry:
+    return Entry(part.term, part.command)
+
+
+def _spliced(part: LogPart) -> Spliced:
+    return Spliced(part.start, tuple(map(_entry, part.entries)))
+
+
+def _base(part: SeenPart) -> Base:
+    index, term = part.snapshot_index, part.snapshot_term
+    return Base(
+        0 if isinstance(index, UnsetType) else index, 0 if isinstance(term, UnsetType) else term
+    )
+
+
+def _counted(source: NodeId, destination: NodeId, fields: CountedFields) -> Counted:
+    rest = AppendEntries(
+        source=source,
+        destination=destination,
+        term=fields.term,
+        prev_log_index=fields.prev_log_index,
+        prev_log_term=fields.prev_log_term,
+        entries=(),
+        leader_commit=fields.leader_commit,
+    )
+    return Counted(rest, fields.entry_count)
+
+
+# --- the schema ----------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, object]:
+    """The JSON schema of a line."""
+    (header, line, *_), definitions = msgspec.json.schema_components(
+        (
+            Header,
+            AnyLine,
+            RequestVoteFields,
+            RequestVoteReplyFields,
+            AppendEntriesFields,
+            AppendEntriesReplyFields,
+            CountedFields,
+        ),
+        ref_template="#/$defs/{name}",
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of a trace in the format of raft-ref, version 1",
+        "description": "Explained in spec/trace_format.md. The types ...Fields are those of the "
+        "field `fields` of a message of that kind.",
+        "anyOf": [
+            {"title": "The first line", **header},
+            {"title": "Any other", **line},
+        ],
+        "$defs": dict(sorted(definitions.items())),
+    }

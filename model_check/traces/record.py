@@ -1,0 +1,128 @@
+"""Traces of runs, in the format of raft-ref."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import UNSET
+
+from model_check.conformance.protocol import EntryPart
+from model_check.judged import WitnessedStep
+from model_check.traces.happening import RoleName
+from model_check.traces.own import (
+    AnyLine,
+    ApplyLine,
+    ElectionTimeoutLine,
+    Header,
+    HeartbeatTimeoutLine,
+    LogPart,
+    ProposeLine,
+    ReceiveLine,
+    RestartLine,
+    SeenPart,
+    SendLine,
+    StartLine,
+    ToldPart,
+)
+from raft_ref import (
+    Apply,
+    Candidate,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    Follower,
+    HeartbeatTimeout,
+    Leader,
+    Log,
+    Message,
+    NodeState,
+    Receive,
+    Restart,
+    Send,
+)
+from raft_ref.codec import encode
+from spec.conduct import differences
+from spec.shadow import Unread, Witnessed
+
+
+def recorded(initial: tuple[NodeState, ...], steps: Iterable[WitnessedStep]) -> Iterator[bytes]:
+    """The lines of a trace of a run that began with these states."""
+    encoder = msgspec.json.Encoder()
+    servers = list(range(1, len(initial) + 1))
+    yield encoder.encode(Header(format="raft-ref", version=1, servers=list(servers))) + b"\n"
+    for line in _lines(initial, steps):
+        yield encoder.encode(line) + b"\n"
+
+
+def _lines(initial: tuple[NodeState, ...], steps: Iterable[WitnessedStep]) -> Iterator[AnyLine]:
+    for server, state in enumerate(initial, start=1):
+        yield StartLine(server=server, state=_state(Log(), state, is_start=True))
+    for step in steps:
+        yield _step_line(step.node, step.event, _state(step.before.log, step.after))
+        for output in step.outputs:
+            match output:
+                case Send(message):
+                    yield SendLine(server=step.node, message=_message(message))
+                case Apply(index, entry):
+                    yield ApplyLine(server=step.node, index=index, entry=_entry(entry))
+
+
+def _step_line(server: int, event: Witnessed, state: SeenPart) -> AnyLine:
+    match event:
+        case ElectionTimeout():
+            return ElectionTimeoutLine(server=server, state=state)
+        case HeartbeatTimeout():
+            return HeartbeatTimeoutLine(server=server, state=state)
+        case ClientRequest(command):
+            return ProposeLine(server=server, state=state, command=command)
+        case Restart():
+            return RestartLine(server=server, state=state)
+        case Receive(message):
+            return ReceiveLine(server=server, state=state, message=_message(message))
+        case Unread(kind):
+            raise ValueError(f"what a {kind} said is not known any more")
+
+
+def _state(before: Log, after: NodeState, *, is_start: bool = False) -> SeenPart:
+    kept = next(differences(before, after.log), after.log.last_index + 1)
+    start = max(min(kept, after.log.last_index + 1), after.log.snapshot_index + 1)
+    hides = is_start and after.log.snapshot_index > 0
+    return SeenPart(
+        current_term=after.current_term,
+        voted_for=after.voted_for,
+        role=_role(after),
+        commit_index=after.commit_index,
+        log=LogPart(
+            start=start,
+            entries=[_entry(each) for each in after.log.between(start - 1, after.log.last_index)],
+        ),
+        snapshot_index=after.log.snapshot_index if hides else UNSET,
+        snapshot_term=after.log.snapshot_term if hides else UNSET,
+    )
+
+
+def _role(state: NodeState) -> RoleName:
+    match state.role:
+        case Follower():
+            return "follower"
+        case Candidate():
+            return "candidate"
+        case Leader():
+            return "leader"
+
+
+def _entry(entry: Entry) -> EntryPart:
+    return EntryPart(term=entry.term, command=entry.command)
+
+
+def _message(message: Message) -> ToldPart:
+    fields = encode(message)
+    assert isinstance(fields, dict)
+    told = {name: fields[name] for name in fields if name not in ("type", "source", "destination")}
+    return ToldPart(
+        source=message.source,
+        destination=message.destination,
+        kind=type(message).__name__,
+        fields=msgspec.Raw(msgspec.json.encode(told)),
+    )
