@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar, get_args
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from model_check.traces.happening import (
     NOTHING_SEEN,
@@ -177,8 +177,10 @@ class Court:
 
 def _outputs(happening: Happening, log: Chain) -> Iterator[Output]:
     for sending in happening.sent:
-        if not isinstance(sending.told, Unreadable):
-            yield Send(in_full(sending.told, log))
+        told = sending.told
+        is_own = not isinstance(told, Counted) and told.destination == happening.server
+        if not isinstance(told, Unreadable) and not is_own:
+            yield Send(in_full(told, log))
     for applying in happening.applied:
         if not isinstance(applying.entry, UnsetType):
             yield Apply(applying.index, applying.entry)
@@ -282,6 +284,22 @@ def _commits(before: Belief, event: Witnessed, log: Chain) -> Iterator[Index]:
         case Receive(AppendEntriesReply() as reply):
             known.add(reply.match_index)
     yield from (index for index in known if before.commit_index < index <= log.last_index)
+
+
+def was_glimpsed(before: Belief, glimpse: Seen, after: Belief) -> bool:
+    """Whether a server may have looked so within a step: each field as before, or as after.
+
+    But for the term: that changes first, and the vote of another term is forgotten with it.
+    """
+    is_same = before.current_term == after.current_term
+    vote = before.voted_for if is_same else None
+    commits = range(before.commit_index, after.commit_index + 1)
+    return (
+        glimpse.current_term in (UNSET, after.current_term)
+        and glimpse.voted_for in (UNSET, vote, after.voted_for)
+        and glimpse.role in (UNSET, before.role, after.role)
+        and (isinstance(glimpse.commit_index, UnsetType) or glimpse.commit_index in commits)
+    )
 
 
 # --- logs ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ They were made for validation against a TLA+ model, and tell less than they seem
   recorded after the answer that grants it.
 - Of entries only the number is told, so logs are inferred: a leader appends in its own term.
 - A log may begin with a snapshot whose term is not told; the first message to name it tells.
-- What a server sends to itself is told as well. It is a step of its own.
+- What a server sends to itself is told as well.
 - A crash shows as a second ``InitState``. What happened since the last ``Ready`` was not durable,
   nor had it been sent.
 - Snapshots are append requests of type ``MsgSnap``; pre-votes show only in the role.
@@ -16,7 +16,7 @@ They were made for validation against a TLA+ model, and tell less than they seem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -275,90 +275,86 @@ class _Story:
         return self.is_open and self.steps[-1].lines[-1][1].name.startswith(beginning)
 
     def _begin(self, place: Place, cause: Cause) -> None:
+        if not self.steps and not isinstance(cause, Start | Beyond):
+            raise TraceError(f"{place}: server {self.server} does something before its InitState")
         self.steps.append(_Step(place, cause))
         self.is_open = True
 
     def happenings(self, terms: dict[Index, Term]) -> Iterator[Happening]:
         """The steps, as a judge wants them."""
-        if not self.steps or self.server not in self.servers:
-            yield from (self._happening(each) for each in self.steps if _is_beyond(each))
-            return
-        first, *others = self.steps
-        if not isinstance(first.cause, Start | Beyond):
-            raise TraceError(f"{first.place}: S{self.server} does something before its InitState")
-        yield (
-            self._beginning(first, terms)
-            if isinstance(first.cause, Start)
-            else Happening(first.place, self.server, first.cause)
-        )
-        yield from map(self._happening, others)
+        for step in self.steps:
+            if isinstance(step.cause, Start):
+                yield from self._beginning(step, terms)
+            elif self.server in self.servers or isinstance(step.cause, Beyond):
+                yield self._happening(step)
 
-    def _beginning(self, step: _Step, terms: dict[Index, Term]) -> Happening:
-        place, event = step.lines[-1]
-        event = event if step.next is None else step.next
+    def _beginning(self, step: _Step, terms: dict[Index, Term]) -> Iterator[Happening]:
+        """A start; and if it was seen once more how the server was then, that nothing is new."""
+        *_, (place, event) = (each for each in step.lines if each[1].name != "Ready")
         base = Base(event.log, terms.get(event.log, 0))
-        return Happening(
-            step.place,
-            self.server,
-            step.cause,
-            Seen(
-                current_term=event.state.term,
-                voted_for=_vote(event),
-                role="follower",
-                commit_index=event.state.commit,
-                base=base if base.index else UNSET,
-            ),
-            ends=place,
-        )
+        seen = replace(_all_of(event), last_log_index=UNSET, base=base if base.index else UNSET)
+        yield Happening(step.place, self.server, step.cause, seen)
+        if step.next is not None:
+            yield Happening(place, self.server, HeartbeatTimeout(), _all_of(step.next))
 
     def _happening(self, step: _Step) -> Happening:
-        messages = [
-            Sending(place, told)
+        sent = [
+            Sending(place, _told(place, event), _seal(event))
             for place, event in step.lines
-            if event.name.startswith("Send") and (told := _told(place, event)) is not None
+            if event.name.startswith("Send")
         ]
         return Happening(
             step.place,
             self.server,
             step.cause,
             _seen(step),
-            tuple(messages),
+            tuple(sent),
+            glimpses=tuple(_glimpses(step)),
             ends=step.lines[-1][0],
         )
 
 
-def _is_beyond(step: _Step) -> bool:
-    return isinstance(step.cause, Beyond)
-
-
 def _arrival(place: Place, event: EtcdEvent) -> Cause:
-    told = _told(place, event)
-    # What a server sends to itself is no message: it does something by itself.
-    return HeartbeatTimeout() if told is None else Arrived(told)
+    return Arrived(_told(place, event), _seal(event))
+
+
+def _seal(event: EtcdEvent) -> str:
+    return repr(event.msg)
 
 
 def _seen(step: _Step) -> Seen:
-    """What the last reliable line of a step shows, or the next that shows how it was before."""
-    last_log_index: Index | UnsetType = UNSET
-    last: EtcdEvent | None = None
-    vote: NodeId | UnsetType | None = UNSET
-    for _, event in step.lines:
-        if event.name.startswith(("Become", "Commit", "Send", "InitState")):
-            last, last_log_index = event, event.log
-        if event.name == "Replicate":
-            last_log_index = UNSET
-        if event.name in ("BecomeCandidate", "BecomeLeader", "InitState"):
-            vote = _vote(event)
+    """What the next step shows of how it was before; otherwise what the last reliable line does."""
     if step.next is not None:
-        last, last_log_index, vote = step.next, step.next.log, _vote(step.next)
-    if last is None:
-        return Seen()
+        return _all_of(step.next)
+    seen = Seen()
+    for _, event in step.lines:
+        if event.name == "Replicate":
+            seen = replace(seen, last_log_index=UNSET)
+        elif event.name not in _UNRELIABLE or event.name == "InitState":
+            is_settled = event.name in ("BecomeCandidate", "BecomeLeader", "InitState")
+            vote = _vote(event) if is_settled else seen.voted_for
+            seen = replace(_all_of(event), voted_for=vote)
+    return seen
+
+
+def _glimpses(step: _Step) -> Iterator[Seen]:
+    """What the reliable lines show within a step; of the role, those after it has changed."""
+    names = [event.name for _, event in step.lines]
+    changes = [number for number, name in enumerate(names) if name.startswith("Become")]
+    for number, (_, event) in enumerate(step.lines):
+        if event.name.startswith(("Become", "Send", "Commit")):
+            is_new = number >= max(changes, default=0)
+            role = _all_of(event).role if is_new else UNSET
+            yield replace(_all_of(event), role=role, last_log_index=UNSET)
+
+
+def _all_of(event: EtcdEvent) -> Seen:
     return Seen(
-        current_term=last.state.term,
-        voted_for=vote,
-        role=_ROLES.get(last.role, UNSET),
-        commit_index=last.state.commit,
-        last_log_index=last_log_index,
+        current_term=event.state.term,
+        voted_for=_vote(event),
+        role=_ROLES.get(event.role, UNSET),
+        commit_index=event.state.commit,
+        last_log_index=event.log,
     )
 
 
@@ -368,14 +364,12 @@ def _vote(event: EtcdEvent) -> NodeId | None:
     )
 
 
-def _told(place: Place, event: EtcdEvent) -> Told | None:
-    """The message of an event; None if a server has sent it to itself."""
+def _told(place: Place, event: EtcdEvent) -> Told:
+    """The message of an event."""
     message = event.msg
     if message is None:
         raise TraceError(f"{place}: a {event.name} without a message")
     source, destination = _number(place, message.source), _number(place, message.to)
-    if source == destination:
-        return None
     match message.type:
         case "MsgVote":
             return RequestVote(

@@ -84,6 +84,8 @@ class Arrived:
     """A message has arrived."""
 
     told: Told
+    seal: str = ""
+    """All that was seen of it, if that is more; it is the same when it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Sending:
 
     place: Place
     told: Told
+    seal: str = ""
+    """As of `Arrived`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,8 @@ class Happening:
     seen: Seen = NOTHING_SEEN
     sent: tuple[Sending, ...] = ()
     applied: tuple[Applying, ...] = ()
+    glimpses: tuple[Seen, ...] = ()
+    """What was seen within the step, when some of it was done."""
     ends: Place | None = None
     """Where it ends, if not where it begins."""
 

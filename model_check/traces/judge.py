@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -18,20 +18,23 @@ from model_check.traces.account import (
     allowed,
     first_beliefs,
     in_full,
+    was_glimpsed,
 )
 from model_check.traces.happening import (
     Arrived,
     Beyond,
     Happening,
     Place,
+    Sending,
     Start,
     Trace,
     Unreadable,
+    from_whom,
 )
 from model_check.traces.ledger import Ledger, Violated
 from model_check.traces.post import Post, in_order
-from model_check.traces.words import describe_told
-from raft_ref import NodeId, Receive, Restart
+from model_check.traces.words import describe_seen, describe_told
+from raft_ref import HeartbeatTimeout, Message, NodeId, Receive, Restart
 from spec.chain import Chains
 from spec.forms import Step, StepProperty
 from spec.judge import Judge
@@ -43,6 +46,9 @@ TraceJudgement: TypeAlias = Literal["conforms", "violates", "inconclusive"]
 
 NEVER_SENT = "what arrives was sent"
 """What no server owes, but the network: it may lose, repeat and reorder, but it does not forge."""
+
+WITHIN = "what is seen within the step"
+"""A contradiction between the lines of a trace."""
 
 _STEP_PROPERTIES = tuple(item for item in PROPERTIES if isinstance(item, StepProperty))
 
@@ -146,7 +152,7 @@ class _Hearing:
             beliefs = first_beliefs(happening, self.court.chains)
             self.accounts[server] = Account(server, self.trace.servers, beliefs)
             return self._enter(happening)
-        if isinstance(cause, Arrived) and not self.post.was_sent(cause.told):
+        if isinstance(cause, Arrived) and not self.post.was_sent(cause):
             return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} was never sent")
         return self._judge(happening, self._witnessed(happening))
 
@@ -155,7 +161,9 @@ class _Hearing:
         assert not isinstance(cause, Start | Beyond)
         if not isinstance(cause, Arrived):
             return cause
-        message = self.post.opened(cause.told)
+        if from_whom(cause.told) == happening.server:
+            return HeartbeatTimeout()  # what a server says to itself it does by itself
+        message = self.post.opened(cause)
         if message is not None:
             return Receive(message)
         kind = cause.told.kind if isinstance(cause.told, Unreadable) else "AppendEntries"
@@ -168,13 +176,12 @@ class _Hearing:
         fine = [step for step in steps if not step.broken]
         if not fine:
             return self._offence(happening, event, steps)
+        fine = [step for step in fine if _fits(happening, step)]
+        if not fine:
+            return Offence(happening, WITHIN, _describe_glimpses(happening))
         self.accounts[happening.server] = now = account.after(fine)
         for sending in happening.sent:
-            told = sending.told
-            if not isinstance(told, Unreadable):
-                self.post.send(told, (in_full(told, step.after.log) for step in fine))
-            else:
-                self.post.send(told, ())
+            self.post.send(sending, _ways(sending, fine))
         offence = _breach_of_property(happening, fine) or self._enter(happening)
         if offence is not None:
             return offence
@@ -210,6 +217,22 @@ class _Hearing:
 def _public(belief: Belief) -> tuple[object, ...]:
     """What the ledger looks at."""
     return belief.log, belief.current_term, belief.role, belief.commit_index
+
+
+def _ways(sending: Sending, steps: list[Judged]) -> Iterator[Message]:
+    """All that a message that was sent may have been."""
+    told = sending.told
+    if not isinstance(told, Unreadable):
+        yield from (in_full(told, step.after.log) for step in steps)
+
+
+def _fits(happening: Happening, step: Judged) -> bool:
+    return all(was_glimpsed(step.before, each, step.after) for each in happening.glimpses)
+
+
+def _describe_glimpses(happening: Happening) -> str:
+    shown = "; ".join(dict.fromkeys(map(describe_seen, happening.glimpses)))
+    return f"no step that Raft allows leads from what was seen before by way of {shown}"
 
 
 def _breach_of_property(happening: Happening, steps: list[Judged]) -> Offence | None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from model_check.traces.happening import (
     Arrived,
     Counted,
     Happening,
+    Sending,
     Start,
     Told,
     Trace,
+    Unreadable,
     from_whom,
 )
 from raft_ref import AppendEntries, Message, NodeId
 
+Key: TypeAlias = tuple[Told, str]
+"""A message without its entries, and its seal."""
 
-def counted(told: Told) -> Told:
-    """A message of whose entries only the number counts."""
+
+def key_of(told: Told, seal: str) -> Key:
+    """By what a message is known again: of its entries only the number counts."""
     if isinstance(told, AppendEntries):
-        return Counted(replace(told, entries=()), len(told.entries))
-    return told
+        return Counted(replace(told, entries=()), len(told.entries)), seal
+    return told, seal
 
 
 def in_order(trace: Trace) -> Iterator[Happening]:
@@ -34,24 +40,25 @@ def in_order(trace: Trace) -> Iterator[Happening]:
     waiting: dict[NodeId, deque[Happening]] = {}
     for happening in trace.happenings:
         waiting.setdefault(happening.server, deque()).append(happening)
-    sent: set[Told] = set()
+    sent: set[Key] = set()
     while waiting:
         heads = [queue[0] for queue in waiting.values()]
         free = [head for head in heads if not _must_wait(head, sent, waiting)]
         happening = min(free or heads, key=lambda head: head.place)
         yield happening
-        sent.update(counted(sending.told) for sending in happening.sent)
+        sent.update(key_of(sending.told, sending.seal) for sending in happening.sent)
         waiting[happening.server].popleft()
         if not waiting[happening.server]:
             del waiting[happening.server]
 
 
-def _must_wait(head: Happening, sent: set[Told], waiting: dict[NodeId, deque[Happening]]) -> bool:
+def _must_wait(head: Happening, sent: set[Key], waiting: Mapping[NodeId, object]) -> bool:
     """Whether a message arrives whose sender may still send it."""
     if not isinstance(head.cause, Arrived):
         return False
     told = head.cause.told
-    return from_whom(told) in waiting and counted(told) not in sent
+    is_own = from_whom(told) == head.server
+    return not is_own and from_whom(told) in waiting and key_of(told, head.cause.seal) not in sent
 
 
 @dataclass(slots=True)
@@ -60,8 +67,8 @@ class Post:
 
     seen: frozenset[NodeId]
     """The servers of which every message has its line."""
-    _sent: dict[Told, set[Message] | None] = field(default_factory=dict)
-    """By message without its entries: those with entries; None if the entries are not known."""
+    _sent: dict[Key, set[Message] | None] = field(default_factory=dict)
+    """Those with entries, by what they are known by; None if the entries are not known."""
 
     @classmethod
     def of(cls, trace: Trace) -> Post:
@@ -69,26 +76,27 @@ class Post:
         started = {each.server for each in trace.happenings if isinstance(each.cause, Start)}
         return cls(frozenset(started) if trace.sends_seen else frozenset())
 
-    def send(self, told: Told, ways: Iterable[Message]) -> None:
+    def send(self, sending: Sending, ways: Iterable[Message]) -> None:
         """A message was sent; ``ways`` is all that it may have been."""
-        key, messages = counted(told), set(ways)
+        key, messages = key_of(sending.told, sending.seal), set(ways)
         known = self._sent.setdefault(key, set())
         if known is not None:
             self._sent[key] = known | messages if len(messages) == 1 else None
 
-    def was_sent(self, told: Told) -> bool:
+    def was_sent(self, arrival: Arrived) -> bool:
         """Whether a message may arrive."""
-        if from_whom(told) not in self.seen:
+        if from_whom(arrival.told) not in self.seen:
             return True
-        known = self._sent.get(counted(told), set())
-        is_known = counted(told) in self._sent
-        if isinstance(told, AppendEntries) and is_known:
-            return known is None or told in known
-        return is_known
+        key = key_of(arrival.told, arrival.seal)
+        known = self._sent.get(key, set())
+        if isinstance(arrival.told, AppendEntries):
+            return known is None or arrival.told in known
+        return key in self._sent
 
-    def opened(self, told: Told) -> Message | None:
+    def opened(self, arrival: Arrived) -> Message | None:
         """The message itself; None if its entries are not known, or nothing of it can be read."""
+        told = arrival.told
         if isinstance(told, Counted):
-            known = self._sent.get(told) or set()
+            known = self._sent.get(key_of(told, arrival.seal)) or set()
             return next(iter(known)) if len(known) == 1 else None
-        return told if isinstance(told, Message) else None
+        return None if isinstance(told, Unreadable) else told
