@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from msgspec import UnsetType
 
-from model_check.traces.account import (
-    MOST_BELIEFS,
-    Account,
-    Belief,
-    Court,
+from model_check.traces.belief import Belief, first_beliefs, was_glimpsed
+from model_check.traces.court import (
+    MOST_WAYS,
     Judged,
+    WatchedServer,
     allowed,
-    first_beliefs,
     in_full,
-    was_glimpsed,
 )
 from model_check.traces.happening import (
+    NOTHING_SEEN,
     Arrived,
     Beyond,
     Happening,
@@ -32,6 +30,7 @@ from model_check.traces.happening import (
     from_whom,
 )
 from model_check.traces.ledger import Ledger, Violated
+from model_check.traces.outcomes import Situation
 from model_check.traces.post import Post, in_order
 from model_check.traces.words import describe_seen, describe_told
 from raft_ref import HeartbeatTimeout, Message, NodeId, Receive, Restart
@@ -108,7 +107,7 @@ def judge_trace(
     ``on_progress`` is told, now and then, how many steps were judged.
     """
     started = time.monotonic()
-    hearing = _Hearing(trace, Court(Judge(profile), Chains()), Post.of(trace))
+    hearing = _Hearing(trace, Judge(profile), Post.of(trace))
     matched, last, doubt = 0, None, None
     for happening in in_order(trace):
         outcome = hearing.hear(happening)
@@ -131,10 +130,11 @@ class _Hearing:
     """A trace, as far as it was judged."""
 
     trace: Trace
-    court: Court
+    judge: Judge
     post: Post
+    chains: Chains = field(default_factory=Chains)
     ledger: Ledger = field(default_factory=Ledger)
-    accounts: dict[NodeId, Account] = field(default_factory=dict)
+    watched: dict[NodeId, WatchedServer] = field(default_factory=dict)
     entered: dict[NodeId, Belief] = field(default_factory=dict)
     """By server: what the ledger knows of it."""
     ahead: dict[Place, int | None] = field(init=False)
@@ -149,8 +149,8 @@ class _Hearing:
             reason = f"the rules do not cover what happens: {cause.feature}"
             return Doubt(happening, reason, is_final=True)
         if isinstance(cause, Start):
-            beliefs = first_beliefs(happening, self.court.chains)
-            self.accounts[server] = Account(server, self.trace.servers, beliefs)
+            beliefs = first_beliefs(happening, self.chains)
+            self.watched[server] = WatchedServer(server, self.trace.servers, beliefs)
             return self._enter(happening)
         if isinstance(cause, Arrived) and not self.post.was_sent(cause):
             return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} was never sent")
@@ -170,30 +170,30 @@ class _Hearing:
         return Unread(kind)
 
     def _judge(self, happening: Happening, event: Witnessed) -> Offence | Doubt | None:
-        account = self.accounts[happening.server]
-        ahead = self.ahead[happening.place]
-        steps = account.step(happening, event, ahead, self.court)
+        watched = self.watched[happening.server]
+        situation = Situation(happening, event, self.ahead[happening.place], self.chains)
+        steps = watched.step(situation, self.judge)
         fine = [step for step in steps if not step.broken]
         if not fine:
-            return self._offence(happening, event, steps)
+            return self._offence(situation, steps)
         fine = [step for step in fine if _fits(happening, step)]
         if not fine:
             return Offence(happening, WITHIN, _describe_glimpses(happening))
-        self.accounts[happening.server] = now = account.after(fine)
+        self.watched[happening.server] = now = watched.after(fine)
         for sending in happening.sent:
             self.post.send(sending, _ways(sending, fine))
         offence = _breach_of_property(happening, fine) or self._enter(happening)
         if offence is not None:
             return offence
-        if len(now.beliefs) > MOST_BELIEFS:
+        if len(now.beliefs) > MOST_WAYS:
             reason = f"too little was seen: the server may be like {len(now.beliefs)} things"
             return Doubt(happening, reason, is_final=True)
         return _undecided(happening, fine)
 
-    def _offence(self, happening: Happening, event: Witnessed, steps: list[Judged]) -> Offence:
+    def _offence(self, situation: Situation, steps: list[Judged]) -> Offence:
         """What is wrong with a step that no rule allows."""
-        account = self.accounts[happening.server]
-        ways = tuple(allowed(account, happening, event, self.court))
+        happening = situation.happening
+        ways = tuple(allowed(self.watched[happening.server], situation, self.judge))
         if not steps:
             return Offence(happening, *_unexplained(happening), ways)
         rule, broken = min(steps, key=lambda step: len(step.broken)).broken[0]
@@ -201,7 +201,7 @@ class _Hearing:
 
     def _enter(self, happening: Happening) -> Offence | None:
         """What the server has become, if that is known, in the ledger."""
-        server, beliefs = happening.server, self.accounts[happening.server].beliefs
+        server, beliefs = happening.server, self.watched[happening.server].beliefs
         first, *others = beliefs
         if any(_public(other) != _public(first) for other in others):
             return None
@@ -269,15 +269,9 @@ def _undecided(happening: Happening, steps: list[Judged]) -> Doubt | None:
 def _unexplained(happening: Happening) -> tuple[str, str]:
     """What is seen of a log is not what any log could be."""
     seen = happening.seen
-    parts = [
-        f"{name} {value}"
-        for name, value in (
-            ("last_log_index", seen.last_log_index),
-            ("last_log_term", seen.last_log_term),
-        )
-        if not isinstance(value, UnsetType)
-    ]
-    return "the end of the log", f"nothing that may have happened leads to {', '.join(parts)}"
+    shown = replace(NOTHING_SEEN, log=seen.log)
+    shown = replace(shown, last_log_index=seen.last_log_index, last_log_term=seen.last_log_term)
+    return "the log", f"nothing that may have happened leads to {describe_seen(shown)}"
 
 
 def _commits_ahead(trace: Trace) -> dict[Place, int | None]:

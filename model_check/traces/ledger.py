@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from model_check.traces.account import Belief
+from model_check.traces.belief import Belief
 from raft_ref import Entry, Index, NodeId, Term
 from spec.chain import Chain
 from spec.properties import ElectionSafety, LeaderCompleteness, LogMatching, StateMachineSafety

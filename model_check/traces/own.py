@@ -299,6 +299,11 @@ class _Reader:
                 f"{place}: server {line.server!r} does a {_event(line)} before it starts"
             )
         step = self._done[number]
+        if isinstance(step.cause, Start):
+            raise TraceError(
+                f"{place}: server {line.server!r} does a {_event(line)} when it has only started; "
+                "say first what makes it do so"
+            )
         if isinstance(line, SendLine):
             sending = Sending(place, self._told(place, line.message))
             step = replace(step, sent=(*step.sent, sending), ends=place)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
-from model_check.conformance.protocol import EntryPart
-from model_check.judged import WitnessedStep
+from model_check.conformance.observed import (
+    Arrival,
+    ForeignEvent,
+    ForeignMessage,
+    ForeignOutput,
+    ObservedState,
+)
+from model_check.conformance.observed import Sent as ForeignSent
+from model_check.conformance.protocol import EntryPart, StateField
 from model_check.traces.happening import RoleName
 from model_check.traces.own import (
     AnyLine,
@@ -31,44 +39,60 @@ from raft_ref import (
     ClientRequest,
     ElectionTimeout,
     Entry,
+    Event,
     Follower,
     HeartbeatTimeout,
     Leader,
     Log,
     Message,
+    NodeId,
     NodeState,
+    Output,
     Receive,
     Restart,
     Send,
 )
 from raft_ref.codec import encode
 from spec.conduct import differences
-from spec.shadow import Unread, Witnessed
+from spec.forms import Step
+
+AnyStep: TypeAlias = (
+    Step[NodeState, Event, Output] | Step[ObservedState, ForeignEvent, ForeignOutput]
+)
 
 
-def recorded(initial: tuple[NodeState, ...], steps: Iterable[WitnessedStep]) -> Iterator[bytes]:
-    """The lines of a trace of a run that began with these states."""
+def recorded(
+    initial: Sequence[NodeState],
+    steps: Iterable[AnyStep],
+    unobservable: frozenset[StateField] = frozenset(),
+) -> Iterator[bytes]:
+    """The lines of a trace of a run that began with these states, but for some of their fields."""
     encoder = msgspec.json.Encoder()
     servers = list(range(1, len(initial) + 1))
     yield encoder.encode(Header(format="raft-ref", version=1, servers=list(servers))) + b"\n"
-    for line in _lines(initial, steps):
+    for line in _lines(initial, steps, unobservable):
         yield encoder.encode(line) + b"\n"
 
 
-def _lines(initial: tuple[NodeState, ...], steps: Iterable[WitnessedStep]) -> Iterator[AnyLine]:
+def _lines(
+    initial: Sequence[NodeState], steps: Iterable[AnyStep], unobservable: frozenset[StateField]
+) -> Iterator[AnyLine]:
+    hidden = dict.fromkeys(unobservable, UNSET)
     for server, state in enumerate(initial, start=1):
-        yield StartLine(server=server, state=_state(Log(), state, is_start=True))
+        seen = _state(Log(), state, is_start=True)
+        yield StartLine(server=server, state=structs.replace(seen, **hidden))
     for step in steps:
-        yield _step_line(step.node, step.event, _state(step.before.log, step.after))
+        seen = _state(step.before.log, step.after)
+        yield _step_line(step.node, step.event, structs.replace(seen, **hidden))
         for output in step.outputs:
             match output:
-                case Send(message):
+                case Send(message) | ForeignSent(message):
                     yield SendLine(server=step.node, message=_message(message))
                 case Apply(index, entry):
                     yield ApplyLine(server=step.node, index=index, entry=_entry(entry))
 
 
-def _step_line(server: int, event: Witnessed, state: SeenPart) -> AnyLine:
+def _step_line(server: NodeId, event: Event | ForeignEvent, state: SeenPart) -> AnyLine:
     match event:
         case ElectionTimeout():
             return ElectionTimeoutLine(server=server, state=state)
@@ -78,10 +102,8 @@ def _step_line(server: int, event: Witnessed, state: SeenPart) -> AnyLine:
             return ProposeLine(server=server, state=state, command=command)
         case Restart():
             return RestartLine(server=server, state=state)
-        case Receive(message):
+        case Receive(message) | Arrival(message):
             return ReceiveLine(server=server, state=state, message=_message(message))
-        case Unread(kind):
-            raise ValueError(f"what a {kind} said is not known any more")
 
 
 def _state(before: Log, after: NodeState, *, is_start: bool = False) -> SeenPart:
@@ -116,13 +138,24 @@ def _entry(entry: Entry) -> EntryPart:
     return EntryPart(term=entry.term, command=entry.command)
 
 
-def _message(message: Message) -> ToldPart:
-    fields = encode(message)
-    assert isinstance(fields, dict)
-    told = {name: fields[name] for name in fields if name not in ("type", "source", "destination")}
+def _message(message: Message | ForeignMessage) -> ToldPart:
+    if isinstance(message, ForeignMessage):
+        kind, fields = message.kind, message.fields.encode()
+    else:
+        kind, fields = type(message).__name__, _fields(message)
     return ToldPart(
         source=message.source,
         destination=message.destination,
-        kind=type(message).__name__,
-        fields=msgspec.Raw(msgspec.json.encode(told)),
+        kind=kind,
+        fields=msgspec.Raw(fields),
     )
+
+
+def _fields(message: Message) -> bytes:
+    fields = encode(message)
+    assert isinstance(fields, dict)
+    own = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+    return msgspec.json.encode(own)
+
+
+_ENVELOPE = ("type", "source", "destination")

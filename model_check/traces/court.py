@@ -1,0 +1,155 @@
+"""What a server may be like by now, as far as a trace tells; and what it may do next.
+
+If all was seen of a step, there is one thing that the server may be like after it. Of what was not
+seen, whatever is possible is considered: a server changes its log by what a message brings, its
+vote when it is asked for it, and so on; and of that, what breaks no rule remains. So a trace
+conforms if there is a way to tell what was not seen in which no rule is broken.
+
+The commit index is no such choice. Where it was not seen, the highest is taken that the rules allow
+and that is not above what is seen next: what a majority holds and the leader says is committed, and
+to know that earlier forbids a server nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from msgspec import UnsetType
+
+from model_check.traces.belief import Belief
+from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
+from model_check.traces.outcomes import Situation, outcomes
+from raft_ref import Apply, Entry, Message, NodeId, Output, Send
+from spec.chain import Chain
+from spec.conduct import Conduct, watch
+from spec.judge import Judge, single_steps
+from spec.rule import Broken, NotDecidable, Rule
+from spec.rules import RULES
+from spec.shadow import Shadow
+
+MOST_WAYS = 512
+"""How many things a server may be like before nobody can tell any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A step that a server may have taken, and what is wrong with it."""
+
+    before: Belief
+    after: Belief
+    conduct: Conduct
+    broken: tuple[tuple[Rule, Broken], ...]
+    undecided: tuple[tuple[Rule, NotDecidable], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedServer:
+    """What is known of a server."""
+
+    server: NodeId
+    servers: frozenset[NodeId]
+    beliefs: tuple[Belief, ...]
+
+    def step(self, situation: Situation, judge: Judge) -> list[Judged]:
+        """All steps that the server may have taken, those included that it should not have."""
+        return [
+            self._judged(situation, before, after, judge)
+            for before in self.beliefs
+            for after in outcomes(situation, before)
+        ]
+
+    def _judged(self, situation: Situation, before: Belief, after: Belief, judge: Judge) -> Judged:
+        outputs = tuple(_outputs(situation.happening, after.log))
+        shadow = Shadow(self.server, self.servers, before.state, before.evidence)
+        conduct = watch(shadow, situation.event, after.state, outputs)
+        singles = tuple(single_steps(conduct))
+        verdicts = [(rule, judge.judge(rule, singles)) for rule in RULES]
+        return Judged(
+            before,
+            replace(after, evidence=conduct.after.evidence),
+            conduct,
+            tuple((rule, each) for rule, each in verdicts if isinstance(each, Broken)),
+            tuple((rule, each) for rule, each in verdicts if isinstance(each, NotDecidable)),
+        )
+
+    def after(self, steps: Iterable[Judged]) -> WatchedServer:
+        """What is known once one of ``steps`` was taken, none of which breaks a rule."""
+        highest: dict[Belief, Belief] = {}
+        for step in steps:
+            after = step.after
+            alike = replace(after, commit_index=0)
+            if alike not in highest or highest[alike].commit_index < after.commit_index:
+                highest[alike] = after
+        return replace(self, beliefs=tuple(highest.values()))
+
+
+# --- what a step put out --------------------------------------------------------------------------
+
+
+def _outputs(happening: Happening, log: Chain) -> Iterator[Output]:
+    for sending in happening.sent:
+        told = sending.told
+        is_own = not isinstance(told, Counted) and told.destination == happening.server
+        if not isinstance(told, Unreadable) and not is_own:
+            yield Send(in_full(told, log))
+    for applying in happening.applied:
+        if not isinstance(applying.entry, UnsetType):
+            yield Apply(applying.index, applying.entry)
+        elif (entry := log.entry_at(applying.index)) is not None:
+            yield Apply(applying.index, entry)
+
+
+def in_full(told: Message | Counted, log: Chain) -> Message:
+    """A message that was sent by a server with this log."""
+    if not isinstance(told, Counted):
+        return told
+    first = told.rest.prev_log_index
+    entries = log.between(first, first + told.count)
+    # Where the log does not reach so far, something that it has not stands for what was sent.
+    lacking = (Entry(told.rest.term, "?"),) * (told.count - len(entries))
+    return replace(told.rest, entries=(*entries, *lacking))
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def allowed(watched: WatchedServer, situation: Situation, judge: Judge) -> list[str]:
+    """What the rules would have allowed the server to become, sentence by sentence."""
+    blind = replace(situation.happening, seen=NOTHING_SEEN, sent=(), applied=())
+    steps = watched.step(replace(situation, happening=blind, ahead=None), judge)
+    fine = [step for step in steps if not step.broken]
+    best = watched.after(fine).beliefs
+    words = [
+        _change(before, after)
+        for before in watched.beliefs
+        for after in best
+        if any(step.before is before and step.after == after for step in fine)
+    ]
+    return list(dict.fromkeys(words))
+
+
+def _change(before: Belief, after: Belief) -> str:
+    """How ``after`` differs from ``before``."""
+    parts = []
+    if after.current_term != before.current_term:
+        parts.append(f"term {after.current_term}")
+    if after.voted_for != before.voted_for:
+        vote = after.voted_for
+        parts.append("no vote" if vote is None else f"a vote for S{vote}")
+    if after.role != before.role:
+        parts.append(after.role)
+    if after.log is not before.log:
+        parts.append(_change_of_log(before.log, after.log))
+    if after.commit_index != before.commit_index:
+        parts.append(f"commit index up to {after.commit_index}")
+    return ", ".join(parts) or "no change"
+
+
+def _change_of_log(before: Chain, after: Chain) -> str:
+    kept = before.meeting(after)
+    added = ", ".join(str(entry) for entry in after.between(kept, after.last_index))
+    removed = before.last_index - kept
+    parts = [f"without what follows {kept}"] if removed else []
+    parts += [f"with {added} at {kept + 1}"] if added else []
+    return "the log " + " and ".join(parts)

@@ -1,0 +1,195 @@
+"""What a server may be like after a step of which not everything was seen.
+
+It changes its log by what a message brings, its vote when it is asked for it, and so on. That is
+more than Raft allows, and nothing that Raft allows is missing but this: a term that nobody names
+rises by one, and the commit index is one that some rule may call the highest, or that is seen next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar, get_args
+
+from msgspec import UnsetType
+
+from model_check.traces.belief import Belief
+from model_check.traces.happening import Counted, Happening, RoleName, Told
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    ClientRequest,
+    ElectionTimeout,
+    Entry,
+    Index,
+    NodeId,
+    Receive,
+    RequestVote,
+    Restart,
+    Term,
+)
+from spec.chain import Chain, Chains
+from spec.shadow import Witnessed
+
+X = TypeVar("X")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A step of a server, as far as it was seen."""
+
+    happening: Happening
+    event: Witnessed
+    ahead: Index | None
+    """The commit index that is seen next, before the server crashes again."""
+    chains: Chains
+
+    @property
+    def server(self) -> NodeId:
+        """Who takes the step."""
+        return self.happening.server
+
+
+def outcomes(situation: Situation, before: Belief) -> Iterator[Belief]:
+    """All that fits what was seen, if it may possibly be; most of it breaks a rule."""
+    seen = situation.happening.seen
+    terms = _choices(seen.current_term, _terms(situation, before))
+    roles = _choices(seen.role, get_args(RoleName))
+    for term, role in product(terms, roles):
+        votes = _choices(seen.voted_for, _votes(situation, before, term))
+        for vote, log in product(votes, tuple(_logs(situation, before, term, role))):
+            for commit in _choices(seen.commit_index, _commits(situation, before, log)):
+                yield Belief(log, term, vote, role, commit)
+
+
+def _choices(seen: X | UnsetType, otherwise: Iterable[X]) -> tuple[X, ...]:
+    return tuple(dict.fromkeys(otherwise)) if isinstance(seen, UnsetType) else (seen,)
+
+
+def _terms(situation: Situation, before: Belief) -> Iterator[Term]:
+    yield before.current_term
+    if isinstance(situation.event, ElectionTimeout):
+        yield before.current_term + 1
+    named = [_term(sending.told) for sending in situation.happening.sent]
+    if isinstance(situation.event, Receive):
+        named.append(situation.event.message.term)
+    yield from (term for term in named if term > before.current_term)
+
+
+def _term(told: Told) -> Term:
+    """The term of a message; 0 if that cannot be read."""
+    if isinstance(told, Counted):
+        return told.rest.term
+    return getattr(told, "term", 0)
+
+
+def _votes(situation: Situation, before: Belief, term: Term) -> Iterator[NodeId | None]:
+    yield before.voted_for if term == before.current_term else None
+    match situation.event:
+        case Receive(RequestVote(source=candidate)):
+            yield candidate
+    yield situation.server
+
+
+def _commits(situation: Situation, before: Belief, log: Chain) -> Iterator[Index]:
+    """What it may be, never above what is seen next."""
+    ahead, least = situation.ahead, before.commit_index
+    highest = log.last_index if ahead is None else min(log.last_index, ahead)
+    if isinstance(situation.event, Restart):
+        yield 0
+        least = min(least, highest)  # a crash may lose it
+    yield least
+    yield from (
+        index for index in sorted(_milestones(situation, before)) if least < index < highest
+    )
+    yield max(least, highest)
+
+
+def _milestones(situation: Situation, before: Belief) -> set[Index]:
+    """The indexes that some rule may say are the highest to commit."""
+    evidence = before.evidence
+    known = {evidence.claimed, evidence.confirmed, *evidence.acknowledged.values()}
+    match situation.event:
+        case Receive(AppendEntries() as request):
+            known |= {request.leader_commit, request.prev_log_index + len(request.entries)}
+        case Receive(AppendEntriesReply() as reply):
+            known.add(reply.match_index)
+    return known
+
+
+# --- logs ----------------------------------------------------------------------------------------
+
+
+def _logs(situation: Situation, before: Belief, term: Term, role: RoleName) -> Iterator[Chain]:
+    """The logs that fit what was seen."""
+    seen, chains = situation.happening.seen, situation.chains
+    if not isinstance(seen.log, UnsetType):
+        kept = before.log.until(seen.log.start - 1)
+        if kept.last_index == seen.log.start - 1:
+            yield chains.extended(kept, *seen.log.entries)
+        return
+    for log in dict.fromkeys(_possible_logs(situation, before, term, role)):
+        ends = ((seen.last_log_index, log.last_index), (seen.last_log_term, log.last_term))
+        if all(isinstance(shown, UnsetType) or shown == own for shown, own in ends):
+            yield log
+
+
+def _possible_logs(
+    situation: Situation, before: Belief, term: Term, role: RoleName
+) -> Iterator[Chain]:
+    """Logs that a server may have after a step, whatever was seen of them."""
+    yield before.log
+    if role == "leader":
+        for count in _growths(situation, before):
+            entries = _new_entries(situation, before.log, count, term)
+            yield situation.chains.extended(before.log, *entries)
+    match situation.event:
+        case Receive(AppendEntries() as request):
+            yield from _merged(before.log, request, situation.chains)
+
+
+def _merged(log: Chain, request: AppendEntries, chains: Chains) -> Iterator[Chain]:
+    """``log`` with some of the entries of ``request``: what follows them is kept, or not."""
+    kept = log.until(request.prev_log_index)
+    known = kept.last_index - request.prev_log_index  # more than none where a snapshot hides them
+    if known < 0:
+        return
+    yield kept
+    for entry in request.entries[known:]:
+        kept = chains.extended(kept, entry)
+        yield log if log.until(kept.last_index) is kept else kept
+        yield kept
+
+
+def _growths(situation: Situation, before: Belief) -> Iterator[int]:
+    """By how many entries a leader's log may have grown."""
+    last, happening = before.log.last_index, situation.happening
+    if isinstance(situation.event, ClientRequest):
+        yield 1
+    if not isinstance(happening.seen.last_log_index, UnsetType):
+        yield happening.seen.last_log_index - last
+    ends = (_end(sending.told) for sending in happening.sent)
+    yield max(ends, default=0) - last
+
+
+def _end(told: Told) -> Index:
+    """Up to where a request reaches."""
+    match told:
+        case Counted(rest, count):
+            return rest.prev_log_index + count
+        case AppendEntries():
+            return told.prev_log_index + len(told.entries)
+    return 0
+
+
+def _new_entries(situation: Situation, log: Chain, count: int, term: Term) -> Iterator[Entry]:
+    """So many entries of a leader: those it sends, if they were seen, or that a client asks for."""
+    sent: dict[Index, Entry] = {}
+    for sending in situation.happening.sent:
+        if isinstance(sending.told, AppendEntries):
+            sent |= dict(enumerate(sending.told.entries, start=sending.told.prev_log_index + 1))
+    event = situation.event
+    for number in range(count):
+        asked = event.command if isinstance(event, ClientRequest) and number == 0 else ""
+        yield sent.get(log.last_index + 1 + number, Entry(term, asked))
