@@ -320,7 +320,7 @@ def follower_current_term(step: Conduct) -> Broken | None:
     "FOLLOWER-PREV-MATCH",
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 2",
-    observes="role log",
+    observes="current_term role log",
     implemented_by=replication.is_consistent,
 )
 def follower_prev_match(step: Conduct) -> Broken | None:
@@ -339,7 +339,7 @@ def follower_prev_match(step: Conduct) -> Broken | None:
     "FOLLOWER-SPLICE-SOURCE",
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 4",
-    observes="role log",
+    observes="current_term role log",
     implemented_by=replication.merge,
 )
 def follower_splice_source(step: Conduct) -> Broken | None:
@@ -360,25 +360,26 @@ def follower_splice_source(step: Conduct) -> Broken | None:
     "FOLLOWER-SPLICE-CONFLICT",
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 3",
-    observes="role log",
+    observes="current_term role log",
     implemented_by=replication.merge,
 )
 def follower_splice_conflict(step: Conduct) -> Broken | None:
     """Entries are removed only from the first on that conflicts with one of the request, and all
-    that follow it."""
+    that follow it; and a log that changes keeps none that conflicts."""
     request, before, after = step.appended_by, step.before.state.log, step.after.state.log
     if request is None:
         return None
     removed = next(differences(before, after, until=before.last_index), None)
-    if removed is None:
-        return None
     conflict = first_conflict(before, request)
-    if removed != conflict:
+    if removed is not None and removed != conflict:
         where = "none" if conflict is None else f"from {conflict} on, where they conflict"
         return Broken("entries removed", where, f"from {removed} on")
-    for index in range(removed, after.last_index + 1):
-        if index > request.prev_log_index + len(request.entries):
-            return Broken("what follows the request's entries", "removed", _entry(after, index))
+    end = request.prev_log_index + len(request.entries)
+    if removed is not None and after.last_index > end:
+        return Broken("what follows the request's entries", "removed", _entry(after, end + 1))
+    kept = first_conflict(after, request)
+    if kept is not None:
+        return Broken(f"entry {kept}, which conflicts", "removed", _entry(after, kept))
     return None
 
 

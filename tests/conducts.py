@@ -162,6 +162,14 @@ BREACHES: list[tuple[str, Conduct]] = [
         "FOLLOWER-SPLICE-CONFLICT",
         step(server(2, log=(A, B)), append(C, term=2), server(2, log=(C, B))),
     ),
+    (  # what follows the conflict is kept, since the request has something at its index, too
+        "FOLLOWER-SPLICE-CONFLICT",
+        step(server(2, log=(A, B)), append(C, C, term=2), server(2, log=(C, B))),
+    ),
+    (  # what conflicts is kept, and something is added behind it
+        "FOLLOWER-SPLICE-CONFLICT",
+        step(server(2, log=(A,)), append(C, C, term=2), server(2, log=(A, C))),
+    ),
     ("APPEND-LEADER", step(server(1, 2), HeartbeatTimeout(), server(1, 2), append(source=1))),
     ("APPEND-LEADER", step(LED, HeartbeatTimeout(), LED, append(term=2, source=1))),
     ("APPEND-TRUTHFUL", step(LED, HeartbeatTimeout(), LED, append(B, source=1))),
