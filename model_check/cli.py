@@ -7,7 +7,8 @@ Exit codes, the same for every command:
 1      violated: a property does not hold; of mutants, one survived; a suite of vectors differs
 2      usage: an option, a file or an input is not usable; nothing was checked
 3      adapter-failed: an adapter does not keep to the protocol, or cannot be had
-4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end
+4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end; or
+       unknown: a solver found no proof
 =====  ============================================================================
 """
 
@@ -24,6 +25,7 @@ from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
 from model_check.commands.conform import conform_command
 from model_check.commands.mutants import mutants_command
+from model_check.commands.prove import prove_command
 from model_check.commands.rules import rules_command
 from model_check.commands.trace import trace_command
 from model_check.commands.vectors import vectors_command
@@ -55,6 +57,7 @@ cli.add_command(conform_command)
 cli.add_command(trace_command)
 cli.add_command(mutants_command)
 cli.add_command(rules_command)
+cli.add_command(prove_command)
 cli.add_command(vectors_command)
 cli.add_command(bench_command)
 

@@ -1,0 +1,179 @@
+"""``raft-ref prove``: the unbounded proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import cpu_count
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.console import Console
+
+from model_check.commands.options import json_option
+from model_check.commands.output import require_writable, write_json
+from model_check.proof.prove import Proof, Verdict, prove
+from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
+from model_check.report import SCHEMA_VERSION, Report
+from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
+
+EXIT_CODES: dict[Verdict, int] = {"proved": 0, "unknown": 4}
+
+
+@click.command("prove")
+@click.option(
+    "--property",
+    "properties",
+    type=click.Choice(list(PROPERTY_ARGUMENTS)),
+    multiple=True,
+    help="Prove this property, and what it rests on, alone; may be given several times. All of "
+    "them by default.",
+)
+@click.option(
+    "--solver",
+    type=click.Choice([*SOLVER_NAMES, "both"]),
+    default="z3",
+    show_default=True,
+    help="Who is to prove each obligation; both: each of them.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=cpu_count() or 1,
+    show_default="one a processor",
+    help="How many solvers work at once.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Give up after so many seconds; what is not proved by then is unknown.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the first attempt at each obligation; each further one takes the next.",
+)
+@json_option
+def prove_command(
+    *,
+    properties: tuple[str, ...],
+    solver: Literal["both"] | SolverName,
+    jobs: int,
+    max_seconds: float | None,
+    seed: int,
+    json_path: Path | None,
+) -> int:
+    """Prove that servers which obey the rules keep Raft's properties, without bounds.
+
+    For any number of servers, terms and log length: invariants hold at the beginning, every step
+    that obeys the rules keeps them, and they imply the properties. Needs raft-ref[proof].
+
+    Exit codes: 0 proved: every obligation is; 2 usage; 4 unknown: some obligation was not proved,
+    which does not mean that it is wrong.
+    """
+    solvers: tuple[SolverName, ...] = SOLVER_NAMES if solver == "both" else (solver,)
+    require_solvers(solvers)
+    if json_path is not None and str(json_path) != "-":
+        require_writable(json_path)
+    chosen = properties or tuple(PROPERTY_ARGUMENTS)
+    with _progress() as on_progress:
+        proof = prove(
+            Theory().obligations(chosen),
+            solvers,
+            jobs=jobs,
+            max_seconds=max_seconds,
+            seed=seed,
+            on_progress=on_progress,
+        )
+    if json_path is not None:
+        write_json(_report(proof, chosen, solvers, seed), json_path)
+    if str(json_path) != "-":
+        for line in _summary(proof, chosen, solvers):
+            click.echo(line)
+    return EXIT_CODES[proof.verdict]
+
+
+def require_solvers(solvers: tuple[SolverName, ...]) -> None:
+    """Fail now if a solver is not installed.
+
+    Raises:
+        click.ClickException: saying which, and what to do.
+    """
+    absent = missing(solvers)
+    if absent:
+        raise click.ClickException(
+            f"{' and '.join(absent)} cannot be had: pip install 'raft-ref[proof]'"
+        )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how far a proof has come; elsewhere, nothing."""
+    terminal = Console(stderr=True, highlight=False)
+    if not terminal.is_terminal:
+        yield lambda done, of: None
+        return
+    with terminal.status("writing down what is to be proved") as status:
+        yield lambda done, of: status.update(f"{done} of {of} obligations settled")
+
+
+def _summary(
+    proof: Proof, properties: tuple[str, ...], solvers: tuple[SolverName, ...]
+) -> Iterator[str]:
+    if proof.verdict == "proved":
+        yield "proved: for any number of servers, terms and log length"
+    else:
+        count = len({each.question.name for each in proof.unknown})
+        yield f"unknown: {count} of {proof.obligations} obligations not proved (nor refuted)"
+    yield f"  properties   {', '.join(properties)}"
+    kinds: dict[str, int] = {}
+    for each in proof.findings:
+        if each.solver == solvers[0]:
+            kinds[each.question.kind] = kinds.get(each.question.kind, 0) + 1
+    shares = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    yield f"  obligations  {proof.obligations} ({shares})"
+    for solver in solvers:
+        found = [each for each in proof.findings if each.solver == solver]
+        proved = [each for each in found if each.verdict == "proved"]
+        retried = sum(each.attempts > 1 for each in proved)
+        slowest = max(found, key=lambda each: each.seconds)
+        yield (
+            f"  {solver:<12} {len(proved)} proved, {retried} of them not at the first attempt; "
+            f"longest {slowest.seconds:.1f} s ({slowest.question.name})"
+        )
+    yield f"  time         {proof.seconds:.1f} s"
+    for each in proof.unknown[:10]:
+        yield f"  not proved   {each.question.name}, by {each.solver}"
+    if len(proof.unknown) > 10:
+        yield f"               and {len(proof.unknown) - 10} more"
+
+
+def _report(
+    proof: Proof, properties: tuple[str, ...], solvers: tuple[SolverName, ...], seed: int
+) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "prove",
+        "verdict": proof.verdict,
+        "properties": list(properties),
+        "solvers": list(solvers),
+        "seed": seed,
+        "seconds": round(proof.seconds, 3),
+        "obligations": [
+            {
+                "name": each.question.name,
+                "kind": each.question.kind,
+                "action": each.question.action or None,
+                "about": each.question.about,
+                "solver": each.solver,
+                "verdict": each.verdict,
+                "seed": each.seed,
+                "attempts": each.attempts,
+                "seconds": round(each.seconds, 3),
+            }
+            for each in proof.findings
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Asking solvers to prove what `spec.proof` says is to be proved."""

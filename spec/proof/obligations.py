@@ -1,0 +1,181 @@
+"""What there is to prove: each obligation is a formula, with all that it may be concluded from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from spec.proof.actions import ACTIONS, Action
+from spec.proof.completeness import committed_is_in_later_logs, is_in_later_logs
+from spec.proof.invariant import Argument, Invariant
+from spec.proof.invariants import INVARIANTS
+from spec.proof.properties import OF_MOMENTS, OF_STEPS
+from spec.proof.smtlib import Names
+from spec.proof.splitting import parts, whole
+from spec.proof.terms import TRUE, Term, every, goals
+from spec.proof.vocabulary import ASSUMPTIONS
+from spec.proof.world import ANY, INITIAL
+
+Kind: TypeAlias = Literal["splitting", "initiation", "lemma", "consecution", "property"]
+"""A part of a step obeys a rule; an invariant holds at the beginning; something follows; an action
+keeps an invariant; a property follows."""
+
+ARGUMENTS: dict[Argument, tuple[Argument, ...]] = {
+    "election": ("election",),
+    "log matching": ("election", "log matching"),
+    "completeness": ("election", "log matching", "completeness"),
+    "commit": ("election", "log matching", "commit"),
+}
+"""On which arguments each rests."""
+
+COMMITTED = "committed-is-in-later-logs"
+"""What the argument of commit takes of that of completeness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something to prove."""
+
+    kind: Kind
+    about: str
+    """The invariant, the lemma or the property."""
+    action: str
+    """That keeps it; empty where none is taken."""
+    part: int
+    """Of a conjunction, each part is proved by itself."""
+    hypotheses: dict[str, Term]
+    goal: Term
+
+    @property
+    def name(self) -> str:
+        """By which it is known."""
+        words = (self.kind, self.action, self.about, str(self.part))
+        return "/".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Theory:
+    """What is to be proved of servers that obey all rules but some, by which invariants."""
+
+    invariants: tuple[Invariant, ...] = INVARIANTS
+    without: frozenset[str] = frozenset()
+    """Rules that servers need not obey."""
+    actions: tuple[Action, ...] = ACTIONS
+
+    def obligations(self, properties: Iterable[str] | None = None) -> Iterator[Obligation]:
+        """All of them; or those of the arguments on which some properties rest."""
+        chosen = set(PROPERTY_ARGUMENTS) if properties is None else set(properties)
+        needed = {each for name in chosen for each in needed_arguments(PROPERTY_ARGUMENTS[name])}
+        yield from self._splitting()
+        yield from self._initiation(needed)
+        for action in self.actions:
+            yield from self._lemmas(action, needed)
+            yield from self._consecution(action, needed)
+        if "commit" in needed:
+            yield from self._link()
+        yield from self._properties(chosen, needed)
+
+    def _known(self, argument: Argument) -> dict[str, Term]:
+        """What holds at any moment, on which an argument may rest."""
+        known = {
+            each.name: each.formula(ANY)
+            for each in self.invariants
+            if each.argument in ARGUMENTS[argument]
+        }
+        committed = {COMMITTED: committed_is_in_later_logs(ANY)} if argument == "commit" else {}
+        return {**ASSUMPTIONS, **known, **committed}
+
+    def _splitting(self) -> Iterator[Obligation]:
+        known = {name: each for name, each in whole().items() if name not in self.without}
+        for part in parts():
+            for rule, goal in part.guards:
+                if rule not in self.without:
+                    hypotheses = {**known, "condition": part.condition}
+                    yield from _parts("splitting", rule, part.action, hypotheses, goal)
+
+    def _initiation(self, needed: set[Argument]) -> Iterator[Obligation]:
+        for each in self.invariants:
+            if each.argument in needed:
+                goal = each.formula(INITIAL)
+                yield from _parts("initiation", each.name, "", dict(ASSUMPTIONS), goal)
+
+    def _lemmas(self, action: Action, needed: set[Argument]) -> Iterator[Obligation]:
+        if action.lemmas_from not in needed:
+            return
+        known = {**self._known(action.lemmas_from), **action.hypotheses(self.without)}
+        for name, formula in action.lemmas.items():
+            yield from _parts("lemma", name, action.name, known, formula)
+            known = {**known, name: formula}
+
+    def _consecution(self, action: Action, needed: set[Argument]) -> Iterator[Obligation]:
+        for each in self.invariants:
+            if each.argument not in needed:
+                continue
+            goal = each.formula(action.after)
+            if _is_same(goal, each.formula(ANY)):  # it is not about what the action changes
+                continue
+            known = {
+                **self._known(each.argument),
+                **action.hypotheses(self.without),
+                **(action.lemmas if action.lemmas_from in needed else {}),
+            }
+            yield from _parts("consecution", each.name, action.name, known, goal)
+
+    def _link(self) -> Iterator[Obligation]:
+        """What has been committed is choosable, and so in the logs of all later leaders."""
+
+        def is_linked(t: Term) -> Term:
+            index, quorum = ANY.committed(t), ANY.backers(t)
+            return is_in_later_logs(ANY, t, index, quorum)
+
+        known = {**self._known("commit"), "completeness": every(("Int",), is_linked)}
+        del known[COMMITTED]
+        yield from _parts("lemma", COMMITTED, "", known, committed_is_in_later_logs(ANY))
+
+    def _properties(self, chosen: set[str], needed: set[Argument]) -> Iterator[Obligation]:
+        for name, of_moment in OF_MOMENTS.items():
+            if name in chosen:
+                known = self._known(PROPERTY_ARGUMENTS[name])
+                yield from _parts("property", name, "", known, of_moment(ANY))
+        for action in self.actions:
+            for name, of_step in OF_STEPS.items():
+                goal = of_step(action.after)
+                if name not in chosen or _is_same(goal, of_step(ANY)):
+                    continue
+                known = {
+                    **self._known(PROPERTY_ARGUMENTS[name]),
+                    **action.hypotheses(self.without),
+                    **(action.lemmas if action.lemmas_from in needed else {}),
+                }
+                yield from _parts("property", name, action.name, known, goal)
+
+
+PROPERTY_ARGUMENTS: dict[str, Argument] = {
+    "ElectionSafety": "election",
+    "LeaderAppendOnly": "log matching",
+    "LogMatching": "log matching",
+    "LeaderCompleteness": "commit",
+    "StateMachineSafety": "commit",
+    "MonotonicTerm": "election",
+    "VoteOncePerTerm": "election",
+    "CommitStability": "commit",
+}
+"""Which argument each property is the end of."""
+
+
+def needed_arguments(argument: Argument) -> tuple[Argument, ...]:
+    """All arguments on which one rests."""
+    return (*ARGUMENTS[argument], "completeness") if argument == "commit" else ARGUMENTS[argument]
+
+
+def _parts(
+    kind: Kind, about: str, action: str, hypotheses: dict[str, Term], goal: Term
+) -> Iterator[Obligation]:
+    known = {name: formula for name, formula in hypotheses.items() if formula != TRUE}
+    for number, part in enumerate(goals(goal)):
+        yield Obligation(kind, about, action, number, known, part)
+
+
+def _is_same(one: Term, other: Term) -> bool:
+    return Names().written(one) == Names().written(other)
