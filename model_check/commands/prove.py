@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import cpu_count
 from pathlib import Path
@@ -11,14 +11,35 @@ from typing import Literal
 import click
 from rich.console import Console
 
-from model_check.commands.options import json_option
+from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
+from model_check.necessity import OF_SEVERAL_SERVERS
+from model_check.proof.examples import counterexample
+from model_check.proof.examples import possible as is_possible
 from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
-from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
+from spec.proof.actions import ACTIONS
+from spec.proof.guards import GUARDS
+from spec.proof.invariants import INVARIANTS
+from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 
 EXIT_CODES: dict[Verdict, int] = {"proved": 0, "unknown": 4}
+
+
+def _known_rules(_context: object, _option: object, rules: tuple[str, ...]) -> tuple[str, ...]:
+    for each in rules:
+        if each not in GUARDS:
+            raise click.BadParameter(f"there is no rule {each!r}: see raft-ref rules")
+    return rules
+
+
+def _known_invariants(_context: object, _option: object, names: tuple[str, ...]) -> tuple[str, ...]:
+    known = {each.name for each in INVARIANTS}
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"there is no invariant {name!r}: {', '.join(sorted(known))}")
+    return names
 
 
 @click.command("prove")
@@ -56,6 +77,29 @@ EXIT_CODES: dict[Verdict, int] = {"proved": 0, "unknown": 4}
     show_default=True,
     help="Of the first attempt at each obligation; each further one takes the next.",
 )
+@click.option(
+    "--without",
+    "rules",
+    multiple=True,
+    callback=_known_rules,
+    metavar="RULE",
+    help="Of servers that need not obey this rule; may be given several times. By default, of the "
+    "properties of several servers alone. Where that is unknown, a counterexample to induction is "
+    "looked for.",
+)
+@click.option(
+    "--without-invariant",
+    "invariants",
+    multiple=True,
+    callback=_known_invariants,
+    metavar="NAME",
+    help="Without this invariant; may be given several times.",
+)
+@click.option(
+    "--possible",
+    is_flag=True,
+    help="Instead: is each action possible, in a small world in which all invariants hold?",
+)
 @json_option
 def prove_command(
     *,
@@ -64,6 +108,9 @@ def prove_command(
     jobs: int,
     max_seconds: float | None,
     seed: int,
+    rules: tuple[str, ...],
+    invariants: tuple[str, ...],
+    possible: bool,
     json_path: Path | None,
 ) -> int:
     """Prove that servers which obey the rules keep Raft's properties, without bounds.
@@ -75,13 +122,18 @@ def prove_command(
     which does not mean that it is wrong.
     """
     solvers: tuple[SolverName, ...] = SOLVER_NAMES if solver == "both" else (solver,)
+    if possible:
+        others = ("--property", properties), ("--without", rules), ("--json", json_path)
+        refuse([name for name, value in others if value], "does not go with --possible")
+        return _show_what_is_possible()
     require_solvers(solvers)
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
-    chosen = properties or tuple(PROPERTY_ARGUMENTS)
+    usual = OF_SEVERAL_SERVERS if rules else tuple(PROPERTY_ARGUMENTS)
+    chosen, theory = properties or usual, _theory(rules, invariants)
     with _progress() as on_progress:
         proof = prove(
-            Theory().obligations(chosen),
+            theory.obligations(chosen),
             solvers,
             jobs=jobs,
             max_seconds=max_seconds,
@@ -89,10 +141,12 @@ def prove_command(
             on_progress=on_progress,
         )
     if json_path is not None:
-        write_json(_report(proof, chosen, solvers, seed), json_path)
+        write_json(_report(proof, chosen, theory, solvers, seed), json_path)
     if str(json_path) != "-":
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
+        if rules:
+            _show_counterexample(proof, theory.obligations(chosen))
     return EXIT_CODES[proof.verdict]
 
 
@@ -107,6 +161,33 @@ def require_solvers(solvers: tuple[SolverName, ...]) -> None:
         raise click.ClickException(
             f"{' and '.join(absent)} cannot be had: pip install 'raft-ref[proof]'"
         )
+
+
+def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
+    kept = tuple(each for each in INVARIANTS if each.name not in invariants)
+    return Theory(kept, frozenset(rules))
+
+
+def _show_what_is_possible() -> int:
+    """Say of each action whether it is possible: 0 if all are, 4 if one was not found to be."""
+    require_solvers(("z3",))
+    found = {action.name: is_possible(action) for action in ACTIONS}
+    for name, seen in found.items():
+        click.echo(f"{name:<12} {'possible' if seen else 'not found to be possible'}")
+    return 0 if all(found.values()) else EXIT_CODES["unknown"]
+
+
+def _show_counterexample(proof: Proof, obligations: Iterable[Obligation]) -> None:
+    """Show one, of the first obligation not proved that has one that is found."""
+    unknown = {each.question.name for each in proof.unknown if each.question.kind == "consecution"}
+    for obligation in obligations:
+        if obligation.name in unknown:
+            found = counterexample(obligation)
+            if found is not None:
+                click.echo()
+                for line in found.lines:
+                    click.echo(line)
+                return
 
 
 @contextmanager
@@ -152,11 +233,19 @@ def _summary(
 
 
 def _report(
-    proof: Proof, properties: tuple[str, ...], solvers: tuple[SolverName, ...], seed: int
+    proof: Proof,
+    properties: tuple[str, ...],
+    theory: Theory,
+    solvers: tuple[SolverName, ...],
+    seed: int,
 ) -> Report:
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "prove",
+        "without": sorted(theory.without),
+        "without_invariants": sorted(
+            {each.name for each in INVARIANTS} - {each.name for each in theory.invariants}
+        ),
         "verdict": proof.verdict,
         "properties": list(properties),
         "solvers": list(solvers),
