@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spec.proof.invariant import invariant
-from spec.proof.terms import Term, both, differ, either, equal, every, implies, term_of
+from spec.proof.terms import Term, both, either, equal, every, implies, term_of
 from spec.proof.vocabulary import (
     CANDIDATE,
     LEADER,
@@ -123,12 +123,6 @@ def terms_are_not_negative(world: World) -> Term:
 
 
 # --- messages ------------------------------------------------------------------------------------
-
-
-@invariant("election")
-def messages_are_to_others(world: World) -> Term:
-    """A message is to another server than it is from."""
-    return every(("Message",), lambda m: implies(world.sent(m), differ(source(m), destination(m))))
 
 
 @invariant("election")

@@ -87,17 +87,6 @@ def led_entries_are_of_terms_entered(world: World) -> Term:
 
 
 @invariant("log matching")
-def entered_entries_are_of_earlier_terms(world: World) -> Term:
-    """All entries with which a server enters a term are of earlier ones."""
-    return every(
-        ("Node", "Int", "Int"),
-        lambda n, t, i: implies(
-            world.entered_log(n, t).covers(i), entry_term(world.entered_entry(n, t, i)) < t
-        ),
-    )
-
-
-@invariant("log matching")
 def lengths_are_not_negative(world: World) -> Term:
     """No log has a negative length."""
     return every(
