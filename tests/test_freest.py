@@ -354,8 +354,9 @@ def test_what_does_not_go_together_is_refused(arguments: list[str]) -> None:
 def test_what_is_known_is_said_in_words() -> None:
     assert str(NECESSITY["VOTE-ONCE"]) == "needed: ElectionSafety breaks in 7 steps"
     assert str(NECESSITY["APPEND-COMMIT"]).endswith("in ≤ 14 steps")
+    assert str(NECESSITY["TERM-ADOPT"]).startswith("needless: ")
     hygiene = str(Necessity((Search(Universe(participants=((1, 2),))),)))
     assert hygiene == (
-        "hygiene: nothing breaks within servers 3, max term 2, max log 1, values 1, restarts, "
+        "open: nothing breaks within servers 3, max term 2, max log 1, values 1, restarts, "
         "participants 1+2"
     )

@@ -113,6 +113,11 @@ def test_without_any_rule_that_is_needed_the_proof_fails(rule: str) -> None:
     assert unsettled(without(rule), rule) is not None
 
 
+def test_all_that_is_said_to_be_needless_is_to_be_proved_so() -> None:
+    proved = {rule for rule, known in NECESSITY.items() if known.proved_needless}
+    assert proved == {*NEEDLESS, DERIVED}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", NEEDLESS)
 def test_without_a_rule_that_is_needless_it_does_not(rule: str) -> None:

@@ -14,6 +14,7 @@ from model_check.mutants import MUTANTS
 from model_check.mutants.run import run_mutant
 from model_check.raft import Bounds, RaftAction
 from model_check.study.diagram import COLUMN, brief, diagram
+from model_check.study.proof import proof_drawing
 from model_check.system import Deliver, Occur
 from raft_ref import (
     AppendEntries,
@@ -24,6 +25,7 @@ from raft_ref import (
     RequestVote,
     RequestVoteReply,
 )
+from spec.proof.invariants import INVARIANTS
 from spec.rules import RULES
 from tests.browser import drawn_in
 from tests.page import Page
@@ -78,6 +80,20 @@ def test_the_page_of_rules_links_to_the_mutants_that_are_there(site: Path) -> No
     links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert links == ["acknowledged-before-sync.html"]
     assert "raft_ref.replication.merge" in page.text
+
+
+def test_the_page_of_rules_tells_why_they_are_enough(tmp_path: Path) -> None:
+    assert run(["rules", "--html", str(tmp_path)]) == 0
+    page = Page(tmp_path / "rules.html")
+    page.assert_needs_nothing()
+    assert all(
+        each.statement in " ".join(page.text.split()).replace("’", "'") for each in INVARIANTS
+    )
+    drawing = proof_drawing()
+    assert sum(tag == "line" for tag, _ in page.tags) == len(drawing.edges)
+    needs = {each.action.name: each for each in drawing.actions}
+    assert "VOTE-UP-TO-DATE" in needs["vote"].rules
+    assert "one-leader-a-term" in needs["append"].invariants
 
 
 def test_a_diagram_has_a_box_for_each_action_and_an_arrow_for_each_message_that_arrived() -> None:

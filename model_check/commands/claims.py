@@ -148,6 +148,7 @@ def known_need(rule: Rule) -> dict[str, object]:
         "property": known.breaks,
         "steps": known.steps,
         "shortest": known.breaks is not None and not known.searches[0].reduced,
+        "proved_needless": known.proved_needless,
         "searched": [_search(search) for search in known.searches],
     }
 

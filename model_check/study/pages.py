@@ -18,6 +18,7 @@ from model_check.necessity import NECESSITY
 from model_check.render import server_name
 from model_check.study.diagram import alarms_of, diagram
 from model_check.study.environment import environment
+from model_check.study.proof import ARGUMENT_NAMES, COLUMN, proof_drawing
 from raft_ref import Candidate, Follower, IndexMap, Leader, Role
 from spec.properties import PROPERTIES
 from spec.rule import Rule
@@ -76,7 +77,9 @@ class RuleRow(NamedTuple):
 
 
 def write_rules(directory: Path) -> None:
-    """Write a page of all rules into ``directory``. It links to what pages of mutants there are.
+    """Write a page of all rules, and of the proof that they are enough, into ``directory``.
+
+    It links to what pages of mutants there are.
 
     Raises:
         OSError: if it cannot be written.
@@ -92,7 +95,11 @@ def write_rules(directory: Path) -> None:
         )
         for number, rule in enumerate(RULES)
     ]
-    page = environment().get_template("rules.html.j2").render(rules=rows)
+    page = (
+        environment()
+        .get_template("rules.html.j2")
+        .render(rules=rows, proof=proof_drawing(), arguments=ARGUMENT_NAMES, column=COLUMN)
+    )
     (directory / "rules.html").write_text(page, "utf-8")
 
 

@@ -111,7 +111,7 @@ def _meaning(conduct: Conduct) -> dict[str, object]:
     )
     servers = conduct.after.servers
     return {
-        **_MESSAGES,
+        **MESSAGES,
         **_moment("before", before),
         **_moment("after", after),
         "acting": conduct.after.id,
@@ -180,7 +180,7 @@ def _attribute(name: str) -> Callable[[Message | None], object]:
     return lambda message: getattr(message, name, None)
 
 
-_MESSAGES: dict[str, object] = {
+MESSAGES: dict[str, object] = {
     "kind": lambda message: _KINDS.index(type(message)),
     "message_term": _attribute("term"),
     "last_new_index": _last_new_index,
