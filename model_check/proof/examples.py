@@ -21,7 +21,7 @@ from spec.proof.terms import Term, negation, term_of
 from spec.proof.vocabulary import ASSUMPTIONS, entry_term
 from spec.proof.world import ANY, World
 
-WORLDS = (SmallWorld(1, 2, 2), SmallWorld(2, 2, 2), SmallWorld(3, 3, 4))
+WORLDS = (SmallWorld(1, 2, 2), SmallWorld(2, 2, 2), SmallWorld(2, 3, 4), SmallWorld(3, 3, 4))
 """The smaller is searched first."""
 
 Values = Mapping[str, str]
