@@ -1,0 +1,109 @@
+"""The key-value store that the cluster replicates, and its sessions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from raft_ref.cluster.commands import NoCommand, Words, as_text, as_words
+from raft_ref.cluster.machine import Machine, refusal
+from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
+
+
+def apply(machine: Machine, index: int, *words: bytes) -> Reply:
+    return machine.apply(index, as_text(words))
+
+
+@given(some.lists(some.binary()).map(tuple))
+def test_every_byte_of_a_command_survives_its_text(words: Words) -> None:
+    assert as_words(as_text(words)) == words
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '["GET"', '[{"base64":"?"}]', '[{"base32":""}]', '["\ud800"]']
+)
+def test_what_is_no_command_is_refused_and_does_nothing(text: str) -> None:
+    with pytest.raises(NoCommand):
+        as_words(text)
+    machine = Machine()
+    assert isinstance(machine.apply(1, text), Failed)
+    assert machine == Machine()
+
+
+def test_the_commands_of_the_store() -> None:
+    machine = Machine()
+    assert apply(machine, 1, b"GET", b"k") == Value(None)
+    assert apply(machine, 2, b"set", b"k", b"v") == Done()
+    assert apply(machine, 3, b"GET", b"k") == Value(b"v")
+    assert apply(machine, 4, b"CAS", b"k", b"other", b"w") == Count(0)
+    assert apply(machine, 5, b"CAS", b"k", b"v", b"w") == Count(1)
+    assert apply(machine, 6, b"CAS", b"absent", b"", b"w") == Count(0)
+    assert apply(machine, 7, b"DEL", b"k", b"absent") == Count(1)
+    assert apply(machine, 8, b"INCR", b"n") == Count(1)
+    assert apply(machine, 9, b"INCR", b"n") == Count(2)
+    assert machine.store == {b"n": b"2"}
+
+
+@pytest.mark.parametrize("value", [b"x", b"", b"-", b"1.5", b"9223372036854775807", b"1" * 30])
+def test_only_numbers_are_incremented(value: bytes) -> None:
+    machine = Machine(store={b"n": value})
+    assert isinstance(apply(machine, 1, b"INCR", b"n"), Failed)
+    assert machine.store == {b"n": value}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "empty command"),
+        ((b"FLUSHALL",), "unknown command 'FLUSHALL'"),
+        ((b"GET",), "wrong number of arguments for 'get' command"),
+        ((b"SET", b"k", b"v", b"EX", b"1"), "wrong number of arguments for 'set' command"),
+        ((b"RAFT.SESSION", b"x"), "wrong number of arguments for 'raft.session' command"),
+        ((b"RAFT.CALL", b"1", b"1"), "wrong number of arguments for 'raft.call' command"),
+        ((b"RAFT.CALL", b"x", b"1", b"GET", b"k"), "session and sequence must be integers"),
+        ((b"RAFT.CALL", b"1", b"1", b"RAFT.CALL"), "no command for a session: 'RAFT.CALL'"),
+        ((b"RAFT.CALL", b"1", b"1", b"GET"), "wrong number of arguments for 'get' command"),
+    ],
+)
+def test_what_can_only_fail_is_refused(words: Words, reason: str) -> None:
+    assert refusal(words) == Failed("ERR", reason)
+    assert apply(Machine(), 1, *words) == Failed("ERR", reason)
+
+
+# --- sessions --------------------------------------------------------------------------------
+
+
+def call(machine: Machine, index: int, session: int, sequence: int, key: bytes = b"n") -> Reply:
+    return apply(machine, index, b"RAFT.CALL", b"%d" % session, b"%d" % sequence, b"INCR", key)
+
+
+def test_a_call_is_applied_once_however_often_it_comes() -> None:
+    machine = Machine()
+    assert apply(machine, 5, b"RAFT.SESSION") == Count(5)
+    assert [call(machine, index, 5, 1) for index in (6, 7, 8)] == [Count(1)] * 3
+    assert [call(machine, index, 5, 2) for index in (9, 10)] == [Count(2)] * 2
+    assert machine.store == {b"n": b"2"}
+
+
+def test_a_call_that_another_followed_is_not_answered_as_if_it_were_new() -> None:
+    machine = Machine()
+    apply(machine, 1, b"RAFT.SESSION")
+    call(machine, 2, 1, 7)
+    late = call(machine, 3, 1, 6)
+    assert isinstance(late, Failed)
+    assert late.code == "OLDCALL"
+    assert machine.store == {b"n": b"1"}
+
+
+def test_the_session_used_the_longest_ago_is_forgotten_and_its_calls_refused() -> None:
+    machine = Machine(max_sessions=2)
+    for index in (1, 2):
+        apply(machine, index, b"RAFT.SESSION")
+    call(machine, 3, 1, 1)
+    apply(machine, 4, b"RAFT.SESSION")
+    forgotten = call(machine, 5, 2, 1)
+    assert isinstance(forgotten, Failed)
+    assert forgotten.code == "NOSESSION"
+    assert call(machine, 6, 1, 1) == Count(1)
+    assert call(machine, 7, 4, 1) == Count(2)
