@@ -20,7 +20,7 @@ def test_clusters_of_other_sizes(servers: int) -> None:
 
 
 def test_something_happens_in_these_runs() -> None:
-    outcomes = [simulate(seed) for seed in range(6)]
+    outcomes = [simulate(seed) for seed in range(12)]
     metrics = [outcome.metrics for outcome in outcomes]
     assert sum(each.crashes for each in metrics) > 5
     assert sum(each.partitions for each in metrics) > 5
