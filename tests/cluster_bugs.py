@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from raft_ref.cluster.commands import as_words
+from raft_ref.cluster.commands import as_entry, as_words
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Forward
 from raft_ref.cluster.machine import Machine
@@ -35,10 +36,11 @@ class ForgetsToSave(Driver):
 class AnswersBeforeCommit(Server):
     """A write is acknowledged as soon as it is in the leader's log."""
 
-    def _append(self, request: Request) -> None:
-        super()._append(request)
-        if as_words(request.command)[0] == b"SET":
-            self._requests._settle(request, Done())
+    def _append(self, group: Sequence[Request]) -> None:
+        super()._append(group)
+        for request in group:
+            if as_words(request.command)[0] == b"SET":
+                self._requests._settle(request, Done())
 
 
 class ReadsWhatItHas(Server):
@@ -48,7 +50,7 @@ class ReadsWhatItHas(Server):
         if isinstance(happened, Asked) and self.is_leader:
             words = as_words(happened.command)
             if words[0] == b"GET":
-                reply = self.machine.apply(0, happened.command)
+                (reply,) = self.machine.apply(as_entry((happened.command,)))
                 self._requests.told.append(ToClient(happened.ticket, reply))
                 return
         super()._take_up(happened)
@@ -69,9 +71,10 @@ class TakesUpTwice(Server):
 
 
 class _TellsByIndex(Requests):
-    def applied(self, index: Index, term: Term, reply: Reply) -> None:
-        for request in self._appended.pop(index, {}).values():
-            self._settle(request, reply)
+    def applied(self, index: Index, term: Term, replies: Sequence[Reply]) -> None:
+        for requests in self._appended.pop(index, {}).values():
+            for request, reply in zip(requests, [*replies, *[Done()] * 99], strict=False):
+                self._settle(request, reply)
 
 
 class TellsByIndex(Server):

@@ -7,7 +7,7 @@ nothing here asks for the time, for chance, or for anything but the commands the
 ``GET key``                               what stands there
 ``SET key value``                         put it there
 ``DEL key ...``                           remove; how many there were
-``INCR key``                              add one to the number there (0 if there is nothing)
+``INCR key``, ``INCRBY key number``       add to the number there (0 if there is nothing)
 ``CAS key old new``                       put ``new`` there if ``old`` stands there; 1, or else 0
 ``RAFT.SESSION``                          open a session; its number
 ``RAFT.CALL session sequence command``    the command, exactly once
@@ -18,7 +18,7 @@ nothing here asks for the time, for chance, or for anything but the commands the
 became of it, may be applied twice. In a session it is not: calls are numbered, and the call with
 the number of the last one is answered with what that was answered. A session belongs to one client,
 which has one call under way at a time and gives each a greater number than the one before. Its
-number is the index of the entry that opened it, so that none is ever used again.
+own number is how many commands were applied when it was opened, so that none is ever used again.
 
 At most `MAX_SESSIONS` are kept. One more, and that which was used the longest ago is forgotten; the
 order of the log says which, so all servers forget the same. A call in a session that is not there
@@ -32,9 +32,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from raft_ref.cluster.commands import NoCommand, Words, as_words
+from raft_ref.cluster.commands import NoCommand, Words, as_commands
 from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
-from raft_ref.types import Command, Index
+from raft_ref.types import Command
 
 MAX_SESSIONS = 10_000
 """The same for all servers, always: it decides what a command does."""
@@ -44,7 +44,7 @@ SESSION = b"RAFT.SESSION"
 CALL = b"RAFT.CALL"
 
 _LARGEST = 2**63 - 1
-"""The greatest number that ``INCR`` counts to."""
+"""The greatest number that one can count to: they have 64 bits."""
 
 Store = dict[bytes, bytes]
 
@@ -73,10 +73,11 @@ def _delete(store: Store, words: Words) -> Reply:
 
 def _increment(store: Store, words: Words) -> Reply:
     number = _number(store.get(words[1], b"0"))
-    if number is None or number == _LARGEST:
+    added = _number(words[2]) if len(words) > 2 else 1
+    if number is None or added is None or not _is_number(number + added):
         return Failed("ERR", "value is not an integer or out of range")
-    store[words[1]] = str(number + 1).encode()
-    return Count(number + 1)
+    store[words[1]] = str(number + added).encode()
+    return Count(number + added)
 
 
 def _compare_and_set(store: Store, words: Words) -> Reply:
@@ -96,6 +97,7 @@ OPERATIONS: Mapping[bytes, _Operation] = {
     b"SET": _Operation(3, 3, _set),
     b"DEL": _Operation(2, 1000, _delete),
     b"INCR": _Operation(2, 2, _increment),
+    b"INCRBY": _Operation(3, 3, _increment),
     b"CAS": _Operation(4, 4, _compare_and_set),
     NOOP[0]: _Operation(1, 1, _nothing),
 }
@@ -140,24 +142,30 @@ class Machine:
 
     max_sessions: int = MAX_SESSIONS
     store: Store = field(default_factory=dict)
-    _sessions: OrderedDict[Index, _Session] = field(default_factory=OrderedDict)
+    _sessions: OrderedDict[int, _Session] = field(default_factory=OrderedDict)
     """Those used the longest ago first."""
+    _applied: int = 0
+    """How many commands were."""
 
-    def apply(self, index: Index, command: Command) -> Reply:
-        """Apply the committed command at this index, and say what its client is told.
+    def apply(self, entry: Command) -> tuple[Reply, ...]:
+        """Apply the commands of the next committed entry, and say what their clients are told.
 
         Never fails: what is in the log will be applied by every server, whatever it is.
         """
         try:
-            words = as_words(command)
-        except NoCommand as error:
-            return Failed("ERR", str(error))
+            commands = as_commands(entry)
+        except NoCommand:
+            return ()
+        return tuple(map(self._apply, commands))
+
+    def _apply(self, words: Words) -> Reply:
+        self._applied += 1
         refused = refusal(words)
         if refused is not None:
             return refused
         match words[0].upper():
             case b"RAFT.SESSION":
-                return self._open(index)
+                return self._open()
             case b"RAFT.CALL":
                 return self._call(int(words[1]), int(words[2]), words[3:])
             case _:
@@ -166,11 +174,12 @@ class Machine:
     def _do(self, words: Words) -> Reply:
         return OPERATIONS[words[0].upper()].apply(self.store, words)
 
-    def _open(self, index: Index) -> Reply:
-        self._sessions[index] = _Session()
+    def _open(self) -> Reply:
+        number = self._applied
+        self._sessions[number] = _Session()
         if len(self._sessions) > self.max_sessions:
             self._sessions.popitem(last=False)
-        return Count(index)
+        return Count(number)
 
     def _call(self, number: int, sequence: int, words: Words) -> Reply:
         session = self._sessions.get(number)
@@ -189,7 +198,11 @@ def _number(word: bytes) -> int | None:
     if not word.removeprefix(b"-").isdigit() or len(word) > 20:
         return None
     number = int(word)
-    return number if -_LARGEST - 1 <= number <= _LARGEST else None
+    return number if _is_number(number) else None
+
+
+def _is_number(number: int) -> bool:
+    return -_LARGEST - 1 <= number <= _LARGEST
 
 
 def _arity(name: bytes) -> Failed:

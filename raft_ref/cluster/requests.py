@@ -20,7 +20,7 @@ life may have appended it, so it must be neither appended nor refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -39,6 +39,8 @@ class Remote:
 
     server: NodeId
     tag: Tag
+    term: Term
+    """For the leader of this term, and nobody else."""
 
 
 Origin: TypeAlias = Ticket | Remote
@@ -83,7 +85,7 @@ class Requests:
     _waiting: deque[Request] = field(default_factory=deque)
     _forwarded: dict[int, tuple[Request, Term]] = field(default_factory=dict)
     """By number; and the term whose leader each went to."""
-    _appended: dict[Index, dict[Term, Request]] = field(default_factory=dict)
+    _appended: dict[Index, dict[Term, Sequence[Request]]] = field(default_factory=dict)
     _deadlines: deque[Request] = field(default_factory=deque)
     """All of them, in the order in which they came and so in that of their deadlines."""
     _forwards: int = 0
@@ -123,16 +125,20 @@ class Requests:
             return
         self._taken[key] = forward.tag.number
         if forward.term == leads:
-            self.add(forward.command, Remote(source, forward.tag), until)
+            self.add(forward.command, Remote(source, forward.tag, forward.term), until)
         else:
             self.told.append(ToServer(source, Answer(forward.tag, None)))
 
-    def waiting(self) -> Iterator[Request]:
-        """Those that wait for a leader, each of which is taken from them."""
-        while self._waiting:
-            request = self._waiting.popleft()
-            if request.stage == "waiting":
-                yield request
+    def waiting(self, leads: Term | None) -> list[Request]:
+        """Those that wait for a leader, and do so no longer; ``leads`` as above."""
+        waiting, self._waiting = self._waiting, deque()
+        taken = []
+        for request in waiting:
+            if isinstance(request.origin, Remote) and request.origin.term != leads:
+                self._refuse(request)
+            elif request.stage == "waiting":
+                taken.append(request)
+        return taken
 
     def may_forward(self, term: Term) -> bool:
         """Whether a leader of this term may still take up anything."""
@@ -149,18 +155,21 @@ class Requests:
         self._forwarded[self._forwards] = request, term
         return Forward(Tag(self.life, self._forwards), term, request.command)
 
-    def appended(self, request: Request, index: Index, term: Term) -> None:
-        """This server leads, and has appended a request here."""
-        request.stage = "appended"
-        self._appended.setdefault(index, {})[term] = request
+    def appended(self, requests: Sequence[Request], index: Index, term: Term) -> None:
+        """This server leads, and has appended an entry with these requests."""
+        for request in requests:
+            request.stage = "appended"
+        self._appended.setdefault(index, {})[term] = requests
 
-    def applied(self, index: Index, term: Term, reply: Reply) -> None:
-        """The entry of this term was applied at this index, with this reply."""
-        for appended_in, request in self._appended.pop(index, {}).items():
+    def applied(self, index: Index, term: Term, replies: Sequence[Reply]) -> None:
+        """The entry of this term was applied at this index, with these replies."""
+        for appended_in, requests in self._appended.pop(index, {}).items():
             if appended_in == term:
-                self._settle(request, reply)
+                for request, reply in zip(requests, replies, strict=True):
+                    self._settle(request, reply)
             else:
-                self._refuse(request)
+                for request in requests:
+                    self._refuse(request)
 
     def answered(self, answer: Answer) -> None:
         """A server says what became of what was forwarded to it; perhaps a second time."""
@@ -223,5 +232,5 @@ class Requests:
             del self._appended[index]
 
 
-def _are_over(by_term: dict[Term, Request]) -> bool:
-    return all(request.stage == "over" for request in by_term.values())
+def _are_over(by_term: dict[Term, Sequence[Request]]) -> bool:
+    return all(request.stage == "over" for requests in by_term.values() for request in requests)

@@ -10,13 +10,13 @@ applying does. All of Raft is in `step`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
 from raft_ref import step
-from raft_ref.cluster.commands import as_text
+from raft_ref.cluster.commands import as_entry, as_text, grouped
 from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame
 from raft_ref.cluster.machine import NOOP, Machine
 from raft_ref.cluster.pacing import Pacing, Step
@@ -36,7 +36,16 @@ from raft_ref.events import (
     Restart,
     Send,
 )
-from raft_ref.types import Command, Config, Follower, Leader, NodeId, NodeState, PersistentState
+from raft_ref.types import (
+    Command,
+    Config,
+    Follower,
+    Leader,
+    NodeId,
+    NodeState,
+    PersistentState,
+    Term,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,11 @@ class Server:
         return isinstance(self.state.role, Leader)
 
     @property
+    def _leads(self) -> Term | None:
+        """The term that this server leads, if any."""
+        return self.state.current_term if self.is_leader else None
+
+    @property
     def leader(self) -> NodeId | None:
         """The leader of the current term, as far as this server knows."""
         match self.state.role:
@@ -144,9 +158,7 @@ class Server:
             case Arrived(_, RaftFrame(message)):
                 self._step(Receive(message))
             case Arrived(source, Forward() as forward):
-                leads = self.state.current_term if self.is_leader else None
-                self._requests.take_up(source, forward, leads, self._request_deadline())
-                self._pass_on()  # while this server still leads the term that it was asked for
+                self._requests.take_up(source, forward, self._leads, self._request_deadline())
             case Arrived(_, Answer() as answer):
                 self._requests.answered(answer)
 
@@ -163,18 +175,21 @@ class Server:
     def _pass_on(self) -> None:
         """Bring what waits for a leader to it: into the own log, or on the way."""
         leader, term = self.leader, self.state.current_term
-        for request in tuple(self._requests.waiting()):
-            if leader == self.config.id:
-                self._append(request)
-            elif leader is not None and self._requests.may_forward(term):
+        waiting = self._requests.waiting(self._leads)
+        if leader == self.config.id:
+            for group in grouped(waiting, lambda request: request.command):
+                self._append(group)
+            return
+        for request in waiting:
+            if leader is not None and self._requests.may_forward(term):
                 self._frames.append((leader, self._requests.forward(request, term)))
             else:
                 self._requests.keep_waiting(request)
 
-    def _append(self, request: Request) -> None:
+    def _append(self, group: Sequence[Request]) -> None:
         self._step(
-            ClientRequest(request.command),
-            on_appended=lambda at: self._requests.appended(request, at.index, at.term),
+            ClientRequest(as_entry(request.command for request in group)),
+            on_appended=lambda at: self._requests.appended(group, at.index, at.term),
         )
 
     def _step(self, event: Event, on_appended: Callable[[Appended], None] | None = None) -> None:
@@ -187,8 +202,8 @@ class Server:
                 case Appended() if on_appended is not None:
                     on_appended(output)
                 case Apply(index, entry):
-                    reply = self.machine.apply(index, entry.command)
-                    self._requests.applied(index, entry.term, reply)
+                    replies = self.machine.apply(entry.command)
+                    self._requests.applied(index, entry.term, replies)
                 case ResetElectionTimer():
                     self._timers.restart_election(self._now)
                 case _:
@@ -199,7 +214,7 @@ class Server:
     def _begin_to_lead(self) -> None:
         """Commit something of the new term; what is older cannot be counted alone (§5.4.2)."""
         self._timers.restart_heartbeat(self._now)
-        self._step(ClientRequest(as_text(NOOP)))
+        self._step(ClientRequest(as_entry((as_text(NOOP),))))
 
     def _batch(self, before: PersistentState) -> Batch:
         steps = self._pacing.paced(self._steps)

@@ -1,0 +1,48 @@
+"""What a live server counts and measures, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from raft_ref.cluster.server import Server
+from raft_ref.cluster.settings import Address
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class Measures:
+    """Counters and histograms of one server; the rest is looked up when it is asked for."""
+
+    def __init__(self, server: Server) -> None:
+        self._registry = CollectorRegistry()
+        self.steps = self._counter("steps", "Steps that the server took.")
+        self.sent = self._counter("frames_sent", "Frames sent to other servers.")
+        self.dropped = self._counter("frames_dropped", "Frames not sent: the queue was full.")
+        self.malformed = self._counter(
+            "frames_malformed", "Frames refused; each closed its connection."
+        )
+        self.refused = self._counter("requests_refused", "Requests of clients refused as too many.")
+        self.save_seconds = self._histogram("save_seconds", "Until a change was durable.")
+        self.request_seconds = self._histogram("request_seconds", "Until a client was answered.")
+        self._gauges(server)
+
+    def serve(self, address: Address) -> None:
+        """Answer Prometheus there. Raises `OSError`."""
+        start_http_server(address.port, address.host, self._registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"raft_{name}", text, registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"raft_{name}", text, registry=self._registry, buckets=_SECONDS)
+
+    def _gauges(self, server: Server) -> None:
+        looked_up = {
+            "term": ("The current term.", lambda: server.state.current_term),
+            "is_leader": ("1 if it takes itself for the leader.", lambda: server.is_leader),
+            "commit_index": ("Up to where it is committed.", lambda: server.state.commit_index),
+            "last_index": ("The last entry of the log.", lambda: server.state.log.last_index),
+            "open_requests": ("Requests under way here.", lambda: server.open_requests),
+        }
+        for name, (text, look_up) in looked_up.items():
+            Gauge(f"raft_{name}", text, registry=self._registry).set_function(look_up)

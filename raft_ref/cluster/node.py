@@ -1,0 +1,193 @@
+"""A server that runs: `Server` and `Driver` with a clock, connections, a disk and clients."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Mapping
+from random import SystemRandom
+from time import perf_counter
+
+from raft_ref.cluster.clients import ClientPort
+from raft_ref.cluster.driver import Driver, NoJournal
+from raft_ref.cluster.frames import Frame
+from raft_ref.cluster.journal import TraceFile
+from raft_ref.cluster.logs import Log
+from raft_ref.cluster.measures import Measures
+from raft_ref.cluster.replies import Failed, Reply
+from raft_ref.cluster.requests import Ticket
+from raft_ref.cluster.server import Arrived, Asked, Batch, Input, Server
+from raft_ref.cluster.settings import Settings
+from raft_ref.cluster.sqlite import SqliteStorage
+from raft_ref.cluster.storage import Change
+from raft_ref.cluster.timers import Seconds
+from raft_ref.cluster.transport import Transport
+from raft_ref.types import Command, NodeId
+
+MAX_OPEN = 10_000
+"""Requests of clients under way; more are refused, and nothing is done."""
+
+MAX_ARRIVED = 10_000
+"""Frames that have arrived and wait; more are dropped."""
+
+MAX_BATCH = 1000
+"""What is taken up at once, so that one batch does not take longer than a timeout."""
+
+_log = Log("node")
+
+
+class Node:
+    """One server of a live cluster.
+
+    Raises:
+        StorageError: if what it has stored cannot be used.
+        SettingsError: if its certificates cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        chance = SystemRandom()
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._storage = SqliteStorage(settings.database_path, settings.config.id)
+        self.server = Server(
+            settings.config,
+            self._storage.persistent,
+            settings.timing,
+            chance,
+            self._loop.time(),
+        )
+        self._measures = Measures(self.server)
+        self._transport = Transport(settings, self._measures, self._arrive, chance)
+        self._clients = ClientPort(self._ask, self._facts)
+        self._journal = self._open_trace()
+        storage = MeasuredStorage(self._storage, self._measures)
+        self._driver = Driver(storage, self._journal or NoJournal(), self)
+        self._inbox: list[Input] = []
+        self._has_some = asyncio.Event()
+        self._asked: dict[Ticket, tuple[Future[Reply], Seconds]] = {}
+        self._tickets: Ticket = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            OSError: if an address cannot be had.
+            StorageError: if something may not have become durable.
+        """
+        try:
+            if self._settings.metrics is not None:
+                self._measures.serve(self._settings.metrics)
+            await self._transport.start()
+            await self._clients.start(self._settings.client)
+            _log.info("started", client=str(self._settings.client), **self._facts())
+            await self._serve(stop)
+        finally:
+            await self._clients.stop()
+            await self._transport.stop()
+            self._close()
+            _log.info("stopped")
+
+    # --- what leaves, as `driver.Outlet` ---------------------------------------------------------
+
+    def send(self, destination: NodeId, frame: Frame) -> None:
+        """Send a frame."""
+        self._transport.send(destination, frame)
+
+    def answer(self, ticket: Ticket, reply: Reply) -> None:
+        """Answer a client, if it is still there."""
+        future, start = self._asked.pop(ticket)
+        self._measures.request_seconds.observe(perf_counter() - start)
+        if not future.done():
+            future.set_result(reply)
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    def _arrive(self, source: NodeId, frame: Frame) -> None:
+        if len(self._inbox) < MAX_ARRIVED:
+            self._take(Arrived(source, frame))
+        else:
+            self._measures.dropped.inc()
+
+    def _ask(self, command: Command) -> Future[Reply]:
+        future: Future[Reply] = self._loop.create_future()
+        if len(self._asked) >= MAX_OPEN:
+            self._measures.refused.inc()
+            future.set_result(Failed("BUSY", "not done: too many requests are under way"))
+            return future
+        self._tickets += 1
+        self._asked[self._tickets] = future, perf_counter()
+        self._take(Asked(self._tickets, command))
+        return future
+
+    def _take(self, happened: Input) -> None:
+        self._inbox.append(happened)
+        self._has_some.set()
+
+    # --- what is done ----------------------------------------------------------------------------
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._until_something_happens()
+            inputs, self._inbox = self._inbox[:MAX_BATCH], self._inbox[MAX_BATCH:]
+            batch = self.server.handle(self._loop.time(), inputs)
+            self._report(batch)
+            await self._driver.carry_out(batch)
+            await asyncio.sleep(0)  # so that what has come meanwhile is in the next batch
+
+    async def _until_something_happens(self) -> None:
+        """Something has come, or the server's deadline. Look up now and then in any case."""
+        if self._inbox:
+            return
+        self._has_some.clear()
+        seconds = min(max(0.0, self.server.deadline - self._loop.time()), 0.2)
+        timer = self._loop.call_later(seconds, self._has_some.set)
+        await self._has_some.wait()
+        timer.cancel()
+
+    def _report(self, batch: Batch) -> None:
+        self._measures.steps.inc(len(batch.steps))
+        for step in batch.steps:
+            was, now = step.before, step.after
+            if type(was.role) is not type(now.role):
+                role = type(now.role).__name__.lower()
+                _log.info(f"became {role}", term=now.current_term, commit_index=now.commit_index)
+
+    def _facts(self) -> Mapping[str, object]:
+        """What ``INFO`` says."""
+        state = self.server.state
+        return {
+            "id": self._settings.config.id,
+            "role": type(state.role).__name__.lower(),
+            "term": state.current_term,
+            "leader": "none" if self.server.leader is None else self.server.leader,
+            "commit_index": state.commit_index,
+            "last_index": state.log.last_index,
+            "keys": len(self.server.machine.store),
+            "open_requests": self.server.open_requests,
+        }
+
+    def _open_trace(self) -> TraceFile | None:
+        if not self._settings.trace:
+            return None
+        stored = self._storage
+        path, config = self._settings.trace_path, self._settings.config
+        return TraceFile(path, config, stored.persistent, stored.note)
+
+    def _close(self) -> None:
+        self._storage.close()
+        if self._journal is not None:
+            self._journal.close()
+
+
+class MeasuredStorage:
+    """A storage whose saving is measured."""
+
+    def __init__(self, storage: SqliteStorage, measures: Measures) -> None:
+        self._storage = storage
+        self._measures = measures
+
+    async def save(self, change: Change, note: bytes) -> None:
+        """Make a change durable, and say how long it took."""
+        start = perf_counter()
+        await self._storage.save(change, note)
+        self._measures.save_seconds.observe(perf_counter() - start)

@@ -1,0 +1,191 @@
+"""A cluster on this machine: each server a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from raft_ref.cluster.client import Client, ClientError
+from raft_ref.cluster.settings import Address, Settings, SettingsError, read_settings
+from raft_ref.cluster.timers import Seconds
+from raft_ref.types import NodeId
+
+T = TypeVar("T")
+
+HOST = "127.0.0.1"
+SETTINGS = "settings.toml"
+LOG = "log.ndjson"
+
+
+class Member:
+    """One server of a local cluster."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings: Settings = read_settings(path)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def number(self) -> NodeId:
+        """Which server it is."""
+        return self.settings.config.id
+
+    @property
+    def pid(self) -> int | None:
+        """Its process; None if there is none."""
+        return self._process.pid if self.is_running and self._process else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self.is_running:
+            return
+        with (self.path.parent / LOG).open("ab") as log:
+            # A session of its own: Ctrl-C is for whoever has started it, who then stops it.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "raft_ref.cluster", str(self.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, such as SIGKILL, SIGSTOP or SIGCONT."""
+        if self._process is not None and self.is_running:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing (``kill -9``)."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def wait(self) -> int | None:
+        """With what code it has ended; None if it was never started."""
+        return None if self._process is None else self._process.wait(10)
+
+    def connect(self, timeout: Seconds = 10.0) -> Client:
+        """A client of this server. Raises `ClientError`."""
+        return Client(self.settings.client, timeout)
+
+    def info(self) -> dict[str, str] | None:
+        """What it says of itself; None if it does not answer."""
+        try:
+            with self.connect(1.0) as client:
+                return client.info()
+        except ClientError:
+            return None
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        log = self.path.parent / LOG
+        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+        return lines[-1] if lines else "it said nothing"
+
+
+class LocalCluster:
+    """Some servers on this machine, in a directory each.
+
+    Raises:
+        SettingsError: if the directory holds another cluster, or cannot be used.
+    """
+
+    def __init__(self, directory: Path, servers: int) -> None:
+        self.directory = directory
+        paths = [directory / f"server-{number}" / SETTINGS for number in range(1, servers + 1)]
+        existing = sorted(directory.glob(f"server-*/{SETTINGS}"))
+        if not existing:
+            _write_settings(paths)
+        elif set(existing) != set(paths):
+            raise SettingsError(f"{directory} holds a cluster of {len(existing)}, not {servers}")
+        self.members = {member.number: member for member in map(Member, paths)}
+
+    @property
+    def traces(self) -> list[Path]:
+        """The traces of all."""
+        return [member.settings.trace_path for member in self.members.values()]
+
+    def start(self) -> None:
+        """Start all."""
+        for member in self.members.values():
+            member.start()
+
+    def stop(self) -> None:
+        """Stop all, however they are."""
+        for member in self.members.values():
+            member.signal(signal.SIGCONT)
+            member.signal(signal.SIGTERM)
+        for member in self.members.values():
+            member.stop()
+
+    def leader(self) -> Member | None:
+        """Who leads, in the latest term in which someone says so."""
+        infos = {number: member.info() for number, member in self.members.items()}
+        terms = {
+            number: int(info["term"])
+            for number, info in infos.items()
+            if info is not None and info["role"] == "leader"
+        }
+        return self.members[max(terms, key=lambda each: terms[each])] if terms else None
+
+    def wait_for_leader(self, within: Seconds = 30.0) -> Member:
+        """Who leads, as soon as someone does. Raises `TimeoutError`."""
+        return wait_for(self.leader, "a leader", within)
+
+
+def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) -> T:
+    """What is looked for, as soon as it is there. Raises `TimeoutError`."""
+    end = time.monotonic() + within
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {within:g} s")
+        time.sleep(0.05)
+    return found
+
+
+def _write_settings(paths: list[Path]) -> None:
+    ports = _free_ports(2 * len(paths))
+    addresses = [Address(HOST, port) for port in ports]
+    servers = dict(enumerate(addresses[: len(paths)], start=1))
+    listed = "\n".join(f'{number} = "{address}"' for number, address in servers.items())
+    name = json.dumps(str(paths[0].parent.parent.resolve()), ensure_ascii=False)
+    try:
+        for number, path in enumerate(paths, start=1):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client = addresses[len(paths) + number - 1]
+            path.write_text(
+                f'id = {number}\ncluster = {name}\ndirectory = "."\nclient = "{client}"\n'
+                f"trace = true\n\n[servers]\n{listed}\n",
+                "utf-8",
+            )
+    except OSError as error:
+        raise SettingsError(f"cannot write {error.filename}: {error.strerror}") from None
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on; held all at once, so that they differ."""
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

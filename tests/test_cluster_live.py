@@ -1,0 +1,127 @@
+"""Servers in processes of their own, stock clients, and a leader that is killed."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from model_check.cli import run
+from raft_ref.cluster.client import Client, ClientError
+from raft_ref.cluster.processes import LocalCluster, Member, wait_for
+from raft_ref.cluster.wire import Hello, encode_frame
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"), 3)
+    cluster.start()
+    try:
+        cluster.wait_for_leader()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def of(member: Member, version: int = 3) -> redis.Redis:
+    return redis.Redis(*member.settings.client, protocol=version)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_stock_clients_work_with_any_server(cluster: LocalCluster, version: int) -> None:
+    for member in cluster.members.values():
+        with of(member, version) as client:
+            assert client.set("key", "value")
+            assert client.get("key") == b"value"
+            assert client.execute_command("CAS", "key", "value", b"\xff") == 1
+            assert client.get("key") == b"\xff"
+            assert client.delete("key", "absent") == 1
+            assert client.get("key") is None
+            assert client.incr("counter") > 0
+            assert client.ping()
+            with pytest.raises(redis.ResponseError, match="unknown command"):
+                client.flushall()
+            with client.pipeline(transaction=False) as pipeline:
+                for number in range(50):
+                    pipeline.set("key", number)
+                    pipeline.get("key")
+                found = pipeline.execute()
+            assert found[1::2] == [b"%d" % number for number in range(50)]
+
+
+def test_whatever_was_written_anywhere_is_read_everywhere(cluster: LocalCluster) -> None:
+    clients = [of(member) for member in cluster.members.values()]
+    for number in range(30):
+        clients[number % 3].set("shared", number)
+        assert clients[(number + 1) % 3].get("shared") == b"%d" % number
+    for client in clients:
+        client.close()
+
+
+def test_a_malformed_frame_closes_the_connection(cluster: LocalCluster) -> None:
+    settings = cluster.members[1].settings
+    for rubbish in (b"\xff\xff\xff\xff", encode_frame(Hello(1, "another", 2, 1)), b"\0\0\0\1{"):
+        with socket.create_connection(settings.servers[1], 5) as connection:
+            connection.sendall(rubbish)
+            assert connection.recv(1) == b""
+
+
+def test_a_leader_that_is_killed_is_replaced_and_nothing_is_lost_or_done_twice(
+    cluster: LocalCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = cluster.wait_for_leader()
+    others = [member for member in cluster.members.values() if member is not first]
+    with of(first) as client:
+        session = client.execute_command("RAFT.SESSION")
+        assert client.execute_command("RAFT.CALL", session, 1, "INCR", "once") == 1
+        client.set("before", "kept")
+    first.kill()
+    second = cluster.wait_for_leader()
+    assert second is not first
+    for member in others:
+        with of(member) as client:
+            assert client.get("before") == b"kept"
+            assert client.execute_command("RAFT.CALL", session, 1, "INCR", "once") == 1
+    first.start()
+    last = (second.info() or {})["last_index"]
+    wait_for(lambda: (first.info() or {}).get("commit_index") == last, "the first to catch up")
+    cluster.stop()
+    assert [member.wait() for member in cluster.members.values()] == [0, 0, 0]
+    assert run(["trace", *map(str, cluster.traces)]) == 0
+    assert "conforms" in capsys.readouterr().out
+
+
+# --- errors ----------------------------------------------------------------------------------
+
+
+def complaint(path: Path) -> str:
+    """What a server says that cannot run."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "raft_ref.cluster", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.returncode == 2
+    return done.stderr.splitlines()[-1]
+
+
+def test_why_a_server_cannot_run_is_one_line(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, 1)
+    member = cluster.members[1]
+    with socket.create_server(member.settings.client):
+        assert "address already in use" in complaint(member.path)
+    member.settings.database_path.write_bytes(b"x" * 5000)
+    assert "is damaged: file is not a database" in complaint(member.path)
+    assert "cannot read" in complaint(tmp_path / "nowhere.toml")
+
+
+def test_a_client_that_nobody_answers_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="NOBODY at"):
+        Client(LocalCluster(tmp_path, 1).members[1].settings.client)
