@@ -23,6 +23,7 @@ import click
 
 from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
+from model_check.commands.cluster import cluster_command
 from model_check.commands.conform import conform_command
 from model_check.commands.mutants import mutants_command
 from model_check.commands.prove import prove_command
@@ -59,6 +60,7 @@ cli.add_command(mutants_command)
 cli.add_command(rules_command)
 cli.add_command(prove_command)
 cli.add_command(vectors_command)
+cli.add_command(cluster_command)
 cli.add_command(bench_command)
 
 

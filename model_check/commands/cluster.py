@@ -1,0 +1,126 @@
+"""``raft-ref cluster``: servers that run.
+
+What it needs beyond the rest is an extra of the package, so it is imported only when it is used.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+
+@click.group("cluster")
+def cluster_command() -> None:
+    """Run a cluster: servers on sockets and disks, around the very core that is checked.
+
+    Clients speak the Redis protocol, to any server: redis-cli, redis-py. Beside GET, SET, DEL, INCR
+    and INCRBY there are CAS key old new, and RAFT.SESSION and RAFT.CALL session sequence command,
+    which is applied exactly once however often it is asked for.
+
+    Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform, 2 it could not run.
+    """
+
+
+@cluster_command.command("node")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A TOML file; raft_ref/cluster/settings.py says what may stand in it.",
+)
+def node_command(*, path: Path) -> int:
+    """Run one server, as a service does, until SIGTERM or Ctrl-C.
+
+    Logs go to standard error, a line of JSON for each event.
+
+    Exit codes: 0 it was told to stop, 2 it could not run, or go on: what it has stored is damaged,
+    or the disk is full.
+    """
+    with complaining():
+        from raft_ref.cluster.service import serve
+        from raft_ref.cluster.settings import read_settings
+
+        serve(read_settings(path))
+    return 0
+
+
+@cluster_command.command("run")
+@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Where the servers keep their state, logs and traces. Given again, they go on from there.",
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
+)
+def run_command(*, servers: int, directory: Path, max_seconds: float | None) -> int:
+    """Run a cluster on this machine, each server a process of its own, until Ctrl-C.
+
+    Exit codes: 0 it was told to stop, 2 it could not run.
+    """
+    with complaining():
+        from model_check.commands.cluster_run import watch
+        from raft_ref.cluster.processes import LocalCluster
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        watch(LocalCluster(directory, servers), max_seconds)
+    return 0
+
+
+@cluster_command.command("demo")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="An empty directory in which to keep everything; by default, nothing is kept.",
+)
+def demo_command(*, directory: Path | None) -> int:
+    """See a cluster elect a leader, lose it, elect another, and lose nothing else.
+
+    Three servers run on this machine; one is killed, and comes back. In the end, the traces of all
+    are judged, as raft-ref trace does.
+
+    Exit codes: 0 the traces conform, 1 they do not, 2 it could not run.
+    """
+    with complaining(), _directory(directory) as place:
+        from model_check.commands.cluster_demo import play
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return 0 if play(place) else 1
+
+
+@contextmanager
+def _directory(chosen: Path | None) -> Iterator[Path]:
+    if chosen is None:
+        with tempfile.TemporaryDirectory(prefix="raft-ref-") as made:
+            yield Path(made)
+        return
+    if chosen.exists() and any(chosen.iterdir()):
+        raise click.ClickException(f"{chosen} is not empty; choose another directory")
+    yield chosen
+
+
+@contextmanager
+def complaining() -> Iterator[None]:
+    """Turn whatever keeps a cluster from running into an error message."""
+    try:
+        from raft_ref.cluster.client import ClientError
+        from raft_ref.cluster.service import ServiceError
+        from raft_ref.cluster.settings import SettingsError
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing: pip install 'raft-ref[cluster]'"
+        ) from None
+    try:
+        yield
+    except (ServiceError, SettingsError, ClientError, TimeoutError) as error:
+        raise click.ClickException(str(error)) from None

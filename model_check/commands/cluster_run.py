@@ -1,0 +1,99 @@
+"""A cluster on this machine, and a table of how it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from raft_ref.cluster.processes import LocalCluster, Member
+from raft_ref.cluster.service import ServiceError
+from raft_ref.cluster.timers import Seconds
+from raft_ref.types import NodeId
+
+Infos = Mapping[NodeId, Mapping[str, str] | None]
+
+EVERY: Seconds = 0.5
+"""How often the servers are asked how they are."""
+
+COLUMNS = ("role", "term", "leader", "commit_index", "last_index", "keys", "open_requests")
+
+
+@contextmanager
+def running(cluster: LocalCluster) -> Iterator[None]:
+    """All servers run, and all are stopped in the end, whatever happens."""
+    try:
+        cluster.start()
+        yield
+    finally:
+        cluster.stop()
+
+
+def watch(cluster: LocalCluster, max_seconds: float | None) -> None:
+    """Run a cluster until Ctrl-C, or for so many seconds, and show how it is.
+
+    Raises:
+        ServiceError: if none of its servers runs any more.
+    """
+    end = None if max_seconds is None else time.monotonic() + max_seconds
+    with running(cluster):
+        for member in cluster.members.values():
+            click.echo(f"{_name(member)} serves clients at {member.settings.client}")
+        port = cluster.members[1].settings.client.port
+        click.echo(f"try: redis-cli -p {port} set color blue; Ctrl-C ends it")
+        try:
+            _show(cluster, end)
+        except KeyboardInterrupt:
+            click.echo("\nstopping")
+    click.echo("all servers have stopped")
+
+
+def _show(cluster: LocalCluster, end: float | None) -> None:
+    terminal = Console(highlight=False)
+    if not terminal.is_terminal:
+        _tell(_looks(cluster, end))
+        return
+    with Live(console=terminal, auto_refresh=False) as live:
+        for infos in _looks(cluster, end):
+            live.update(_table(cluster, infos), refresh=True)
+
+
+def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
+    """How the servers are, again and again."""
+    while end is None or time.monotonic() < end:
+        members = cluster.members.values()
+        if not any(member.is_running for member in members):
+            raise ServiceError(f"no server runs: {next(iter(members)).last_words()}")
+        yield {member.number: member.info() for member in members}
+        time.sleep(EVERY)
+
+
+def _table(cluster: LocalCluster, infos: Infos) -> Table:
+    table = Table("server", "pid", "clients", *COLUMNS)
+    for member in cluster.members.values():
+        info = infos[member.number]
+        about = ("-",) * len(COLUMNS) if info is None else tuple(info[each] for each in COLUMNS)
+        pid = "ended" if member.pid is None else str(member.pid)
+        is_leader = info is not None and info["role"] == "leader"
+        style = "bold green" if is_leader else "red" if info is None else ""
+        table.add_row(_name(member), pid, str(member.settings.client), *about, style=style)
+    return table
+
+
+def _tell(looks: Iterable[Infos]) -> None:
+    """Where there is no terminal: a line whenever somebody has come to lead."""
+    told: set[str] = set()
+    for infos in looks:
+        for number, info in infos.items():
+            if info is not None and info["role"] == "leader" and info["term"] not in told:
+                told.add(info["term"])
+                click.echo(f"S{number} leads in term {info['term']}")
+
+
+def _name(member: Member) -> str:
+    return f"S{member.number}"

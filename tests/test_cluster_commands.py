@@ -1,0 +1,91 @@
+"""``raft-ref cluster``: what it says, and with what code it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_check.cli import run
+from raft_ref.cluster.processes import LocalCluster
+
+
+def test_the_demo_tells_the_tutorial_and_its_traces_conform(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["cluster", "demo"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    titles = ("An election", "A write", "The leader dies", "Two of three", "It comes back")
+    assert sorted(titles, key=out.index) == list(titles)
+    assert out.count(": blue.") == 3
+    assert re.search(r"the traces conform: Raft allows ([\d,]+) of \1 steps", out)
+
+
+def test_a_cluster_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "model_check", "cluster", "run", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert re.search(r"S\d leads in term \d", next(line for line in lines if "leads" in line))
+        process.send_signal(signal.SIGINT)
+        assert "all servers have stopped" in process.stdout.read()
+    assert process.returncode == 0
+    assert not any(member.info() for member in LocalCluster(tmp_path, 3).members.values())
+
+
+def test_a_cluster_that_cannot_run_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (member,) = LocalCluster(tmp_path, 1).members.values()
+    member.settings.database_path.write_bytes(b"x" * 5000)
+    assert run(["cluster", "run", "--nodes", "1", "--dir", str(tmp_path)]) == 2
+    complaint = capsys.readouterr().err
+    assert "no server runs: raft_ref.cluster: " in complaint
+    assert "is damaged" in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["node"], "Missing option '--config'"),
+        (["node", "--config", "/nowhere.toml"], "cannot read /nowhere.toml: No such file"),
+        (["run"], "Missing option '--dir'"),
+        (["run", "--nodes", "0", "--dir", "d"], "0 is not in the range"),
+        (["run", "--dir", "/proc/nowhere"], "cannot write /proc/nowhere"),
+        (["demo", "--dir", "/"], "/ is not empty; choose another directory"),
+        (["demo", "--dir", "/proc/nowhere"], "cannot write /proc/nowhere"),
+    ],
+)
+def test_a_usage_error_is_one_line(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["cluster", *arguments]) == 2
+    found = capsys.readouterr()
+    assert complaint in found.err
+    assert len(found.err.splitlines()) == 1
+
+
+def test_a_directory_of_another_cluster_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LocalCluster(tmp_path, 3)
+    assert run(["cluster", "run", "--nodes", "5", "--dir", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds a cluster of 3, not 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["hiredis", "prometheus_client"])
+def test_without_the_extra_it_is_said_what_to_install(missing: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from model_check.cli import run; "
+        "sys.exit(run(['cluster', 'node', '--config', '/nowhere.toml']))"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"raft-ref: {missing} is missing: pip install 'raft-ref[cluster]'\n"

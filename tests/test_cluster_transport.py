@@ -1,0 +1,171 @@
+"""Connections between servers: broken ones are opened again, and certificates are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+import trustme
+
+from raft_ref import Config, PersistentState
+from raft_ref.cluster.frames import Answer, Frame, Tag
+from raft_ref.cluster.measures import Measures
+from raft_ref.cluster.processes import LocalCluster
+from raft_ref.cluster.replies import Count
+from raft_ref.cluster.server import Server
+from raft_ref.cluster.settings import Certificates, Settings, SettingsError
+from raft_ref.cluster.timers import Timing
+from raft_ref.cluster.tls import contexts
+from raft_ref.cluster.transport import MAX_QUEUED, Link, Transport
+from raft_ref.types import NodeId
+
+CHANCE = Random(1)  # noqa: S311
+
+
+class Station:
+    """One end: what it has heard."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.heard: list[tuple[NodeId, Frame]] = []
+        self.measures = new_measures(settings.config)
+        self.transport = Transport(
+            settings,
+            self.measures,
+            lambda source, frame: self.heard.append((source, frame)),
+            CHANCE,
+        )
+
+
+def new_measures(config: Config) -> Measures:
+    return Measures(Server(config, PersistentState(), Timing(), CHANCE, 0))
+
+
+def frame(number: int) -> Frame:
+    return Answer(Tag(1, number), Count(number))
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Station]:
+    station = Station(settings)
+    await station.transport.start()
+    try:
+        yield station
+    finally:
+        await station.transport.stop()
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Settings, Settings]:
+    one, other = LocalCluster(tmp_path, 2).members.values()
+    return one.settings, other.settings
+
+
+def play(scene: Callable[[], Awaitable[None]]) -> None:
+    async def playing() -> None:
+        await scene()
+
+    asyncio.run(playing())
+
+
+def test_frames_arrive_in_order_also_those_sent_before_the_other_was_there(
+    two: tuple[Settings, Settings],
+) -> None:
+    async def scene() -> None:
+        async with started(two[0]) as one:
+            for number in range(100):
+                one.transport.send(2, frame(number))
+            async with started(two[1]) as other:
+                await until(lambda: len(other.heard) == 100)
+                assert other.heard == [(1, frame(number)) for number in range(100)]
+
+    play(scene)
+
+
+def test_a_connection_that_broke_is_opened_again(two: tuple[Settings, Settings]) -> None:
+    async def scene() -> None:
+        async with started(two[0]) as one:
+            for number in range(3):
+                async with started(two[1]) as other:
+                    one.transport.send(2, frame(number))
+                    await until(partial(bool, other.heard))
+
+    play(scene)
+
+
+def test_of_too_much_the_oldest_is_dropped(two: tuple[Settings, Settings]) -> None:
+    measures = new_measures(two[0].config)
+    link = Link(two[0], 2, measures, CHANCE)
+    for number in range(10):
+        link.put(bytes([number]) * (MAX_QUEUED // 4))
+    assert [content[0] for content in link._queue] == [6, 7, 8, 9]
+
+
+# --- certificates ----------------------------------------------------------------------------
+
+
+def certified(settings: Settings, authority: trustme.CA, name: str, directory: Path) -> Settings:
+    """Settings with a certificate in this name."""
+    issued = authority.issue_cert(name)
+    place = directory / f"{settings.config.id}-{name}"
+    place.mkdir()
+    certificates = Certificates(place / "certificate", place / "key", place / "authority")
+    issued.cert_chain_pems[0].write_to_path(certificates.certificate)
+    issued.private_key_pem.write_to_path(certificates.key)
+    authority.cert_pem.write_to_path(certificates.authority)
+    return replace(settings, certificates=certificates)
+
+
+def test_with_certificates_servers_hear_each_other(
+    two: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    settings = [certified(each, authority, f"server-{each.config.id}", tmp_path) for each in two]
+
+    async def scene() -> None:
+        async with started(settings[0]) as one, started(settings[1]) as other:
+            one.transport.send(2, frame(1))
+            other.transport.send(1, frame(2))
+            await until(lambda: one.heard and other.heard)
+            assert (one.heard, other.heard) == ([(2, frame(2))], [(1, frame(1))])
+
+    play(scene)
+
+
+@pytest.mark.parametrize("intruder", ["another name", "another authority", "no certificate"])
+def test_who_cannot_prove_who_they_are_is_not_heard(
+    two: tuple[Settings, Settings], tmp_path: Path, intruder: str
+) -> None:
+    authority = trustme.CA()
+    other_settings = certified(two[1], authority, "server-2", tmp_path)
+    settings = {
+        "another name": lambda: certified(two[0], authority, "server-3", tmp_path),
+        "another authority": lambda: certified(two[0], trustme.CA(), "server-1", tmp_path),
+        "no certificate": lambda: two[0],
+    }[intruder]()
+
+    async def scene() -> None:
+        async with started(settings) as one, started(other_settings) as other:
+            one.transport.send(2, frame(1))
+            await asyncio.sleep(0.4)
+            assert other.heard == []
+
+    play(scene)
+
+
+def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(SettingsError, match="cannot use the certificates") as caught:
+        contexts(Certificates(nowhere, nowhere, nowhere))
+    assert len(str(caught.value).splitlines()) == 1
