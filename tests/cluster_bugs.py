@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from raft_ref.cluster.commands import as_entry, as_words
+from raft_ref.cluster.commands import as_words
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Forward
 from raft_ref.cluster.machine import Machine
-from raft_ref.cluster.replies import Done, Reply
+from raft_ref.cluster.replies import Done, Reply, Value
 from raft_ref.cluster.requests import Request, Requests, ToClient
 from raft_ref.cluster.server import Asked, Batch, Input, Server
 from raft_ref.cluster.simulation import Outcome, Scale, Weather, simulate
@@ -50,7 +50,7 @@ class ReadsWhatItHas(Server):
         if isinstance(happened, Asked) and self.is_leader:
             words = as_words(happened.command)
             if words[0] == b"GET":
-                (reply,) = self.machine.apply(as_entry((happened.command,)))
+                reply = Value(self.machine.store.get(words[1]))
                 self._requests.told.append(ToClient(happened.ticket, reply))
                 return
         super()._take_up(happened)
@@ -102,13 +102,20 @@ class CallsTwice(Server):
 
 
 class Bug(NamedTuple):
-    """A bug, and where it shows."""
+    """A bug, and how it shows."""
 
-    new_server: NewServer
-    new_driver: NewDriver
+    shows: str
+    """What is said of some run with it, as a regular expression."""
+    new_server: NewServer = Server
+    new_driver: NewDriver = Driver
     scale: Scale = Scale()
     since: int = 0
     """The seed to begin with."""
+
+    @property
+    def shows_in_traces(self) -> bool:
+        """Whether one must look at the traces."""
+        return self.new_driver is not Driver
 
     def simulate(self, seed: int) -> Outcome:
         return simulate(seed, self.scale, self.new_server, self.new_driver)
@@ -118,11 +125,11 @@ MANY_CLIENTS = Scale(clients=8, keys=1)
 ECHO = Scale(clients=6, keys=1, weather=Weather(repetition=0.5, delay=0.03))
 
 BUGS: dict[str, Bug] = {
-    "sends before durable": Bug(Server, SendsBeforeDurable, since=19),
-    "forgets to save": Bug(Server, ForgetsToSave),
-    "answers before commit": Bug(AnswersBeforeCommit, Driver, since=10),
-    "reads what it has": Bug(ReadsWhatItHas, Driver, MANY_CLIENTS, since=8),
-    "takes up twice": Bug(TakesUpTwice, Driver, ECHO, since=4),
-    "tells by index": Bug(TellsByIndex, Driver),
-    "calls twice": Bug(CallsTwice, Driver),
+    "sends before durable": Bug("was never sent", new_driver=SendsBeforeDurable, since=1),
+    "forgets to save": Bug("RESTART-TERM: the term after a restart", new_driver=ForgetsToSave),
+    "answers before commit": Bug("which .*Done.* had replaced", AnswersBeforeCommit, since=2),
+    "reads what it has": Bug("GET.* had replaced", ReadsWhatItHas, scale=MANY_CLIENTS),
+    "takes up twice": Bug("had replaced", TakesUpTwice, scale=ECHO, since=22),
+    "tells by index": Bug("had replaced|got|nobody had written", TellsByIndex, since=10),
+    "calls twice": Bug("call .* got Count", CallsTwice),
 }

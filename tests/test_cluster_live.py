@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +15,17 @@ import redis
 
 from model_check.cli import run
 from raft_ref.cluster.client import Client, ClientError
-from raft_ref.cluster.processes import LocalCluster, Member, wait_for
+from raft_ref.cluster.processes import HOST, LOG, LocalCluster, Member, free_ports, wait_for
+from raft_ref.cluster.settings import Address
 from raft_ref.cluster.wire import Hello, encode_frame
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"), 3)
+    directory = tmp_path_factory.mktemp("cluster")
+    settings = LocalCluster(directory, 3).members[1].path
+    settings.write_text(f'metrics = "{Address(HOST, *free_ports(1))}"\n{settings.read_text()}')
+    cluster = LocalCluster(directory, 3)
     cluster.start()
     try:
         cluster.wait_for_leader()
@@ -69,6 +75,30 @@ def test_a_malformed_frame_closes_the_connection(cluster: LocalCluster) -> None:
         with socket.create_connection(settings.servers[1], 5) as connection:
             connection.sendall(rubbish)
             assert connection.recv(1) == b""
+
+
+def test_prometheus_is_told(cluster: LocalCluster) -> None:
+    with of(cluster.members[1]) as client:
+        client.set("key", "value")
+    address = cluster.members[1].settings.metrics
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(found["raft_term"]) >= 1
+    assert float(found["raft_is_leader"]) in (0, 1)
+    assert float(found["raft_commit_index"]) >= 1
+    assert float(found["raft_steps_total"]) > 1
+    assert float(found["raft_save_seconds_count"]) >= 1
+    assert float(found["raft_request_seconds_count"]) >= 1
+    assert float(found["raft_frames_malformed_total"]) == 3
+
+
+def test_logs_are_lines_of_json(cluster: LocalCluster) -> None:
+    log = cluster.members[1].path.parent / LOG
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[0]["event"] == "started"
+    assert {line["server"] for line in lines} == {1}
+    assert [line["level"] for line in lines if line["event"] == "malformed"] == ["warning"] * 3
 
 
 def test_a_leader_that_is_killed_is_replaced_and_nothing_is_lost_or_done_twice(

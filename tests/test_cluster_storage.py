@@ -206,7 +206,7 @@ def test_a_file_of_another_server_is_refused(path: Path) -> None:
 
 
 def test_a_file_in_use_is_refused(path: Path) -> None:
-    SqliteStorage(path, 1)
+    storage = SqliteStorage(path, 1)
     program = (
         "from raft_ref.cluster.sqlite import *; import sys; SqliteStorage(Path(sys.argv[1]), 1)"
     )
@@ -214,6 +214,7 @@ def test_a_file_in_use_is_refused(path: Path) -> None:
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False
     )
     assert "is in use by another process" in other.stderr
+    storage.close()
 
 
 def test_a_full_disk_is_an_error_and_what_was_saved_stays(path: Path) -> None:

@@ -164,7 +164,7 @@ def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) ->
 
 
 def _write_settings(paths: list[Path]) -> None:
-    ports = _free_ports(2 * len(paths))
+    ports = free_ports(2 * len(paths))
     addresses = [Address(HOST, port) for port in ports]
     servers = dict(enumerate(addresses[: len(paths)], start=1))
     listed = "\n".join(f'{number} = "{address}"' for number, address in servers.items())
@@ -182,7 +182,7 @@ def _write_settings(paths: list[Path]) -> None:
         raise SettingsError(f"cannot write {error.filename}: {error.strerror}") from None
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on; held all at once, so that they differ."""
     sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]

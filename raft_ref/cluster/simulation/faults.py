@@ -8,7 +8,7 @@ from random import Random
 
 from raft_ref.cluster.simulation.agenda import Agenda
 from raft_ref.cluster.simulation.host import Host
-from raft_ref.cluster.simulation.weather import STORM, Network, Weather
+from raft_ref.cluster.simulation.weather import CALM, STORM, Network, Weather
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
 
@@ -41,7 +41,7 @@ class Faults:
     def end(self) -> None:
         """Nothing goes wrong any more, and what did is mended."""
         self.network.cut.clear()
-        self.network.weather = self.fair
+        self.fair = self.network.weather = CALM
         for host in self.hosts.values():
             host.crash_chance = 0.0
             host.resume()
@@ -82,8 +82,10 @@ class Faults:
 
     def _partition(self) -> None:
         """Some of the servers and the others do not hear of each other."""
-        self.partitions += 1
         servers = sorted(self.hosts)
+        if len(servers) == 1:
+            return
+        self.partitions += 1
         some = set(self.chance.sample(servers, self.chance.randint(1, len(servers) - 1)))
         self._cut({(a, b) for a in servers for b in servers if (a in some) != (b in some)})
 

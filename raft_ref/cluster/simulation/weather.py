@@ -26,6 +26,7 @@ class Weather:
 
 
 FAIR = Weather()
+CALM = Weather(loss=0, repetition=0)
 STORM = Weather(loss=0.3, repetition=0.2, delay=0.05)
 
 
