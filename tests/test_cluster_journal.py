@@ -48,8 +48,9 @@ def begun(path: Path, persistent: PersistentState = NOTHING, note: bytes = b"") 
 def test_every_line_obeys_the_schema(path: Path, steps: tuple[Step, ...]) -> None:
     trace = begun(path)
     trace.write(steps)
+    note = trace.note(())
     trace.close()
-    begun(path, steps[-1].after.persistent).close()
+    begun(path, steps[-1].after.persistent, note).close()
     validator = jsonschema.Draft202012Validator(SCHEMA)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
@@ -87,7 +88,8 @@ def test_wherever_it_was_cut_off_the_steps_that_are_durable_are_in_the_trace(
 
 def test_without_the_note_the_same_trace_is_accused(path: Path, steps: tuple[Step, ...]) -> None:
     begun(path).close()
-    begun(path, steps[-1].after.persistent).close()
+    note = begun(path).note(())
+    begun(path, steps[-1].after.persistent, note).close()
     assert judged({1: path.read_bytes()}).verdict == "violates"
 
 
@@ -113,8 +115,15 @@ def test_a_trace_that_has_lost_too_much_is_set_aside(path: Path, steps: tuple[St
     assert path.with_name("trace.ndjson.incomplete").exists()
     assert [json.loads(line).get("event") for line in path.read_text().splitlines()] == [
         None,
-        "restart",
+        "start",
     ]
+
+
+def test_after_a_run_without_a_trace_another_is_begun(path: Path, steps: tuple[Step, ...]) -> None:
+    begun(path).close()
+    begun(path, steps[-1].after.persistent, note=b"").close()
+    assert path.with_name("trace.ndjson.incomplete").exists()
+    assert judged({1: path.read_bytes()}).verdict == "conforms"
 
 
 def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:

@@ -152,6 +152,35 @@ def test_why_a_server_cannot_run_is_one_line(tmp_path: Path) -> None:
     assert "cannot read" in complaint(tmp_path / "nowhere.toml")
 
 
+def test_a_full_disk_ends_the_server_and_what_was_acknowledged_is_there(tmp_path: Path) -> None:
+    (member,) = LocalCluster(tmp_path, 1).members.values()
+    command = f"ulimit -f 600; exec {sys.executable} -m raft_ref.cluster {member.path}"
+    acknowledged: list[int] = []
+    with subprocess.Popen(["bash", "-c", command], stderr=subprocess.PIPE, text=True) as process:  # noqa: S603, S607
+        wait_for(member.info, "the server")
+        with member.connect() as client:
+            while write(client, len(acknowledged)):
+                acknowledged.append(len(acknowledged))
+        assert process.stderr is not None
+        last_words = process.stderr.read().splitlines()[-1]
+    assert process.returncode == 2
+    assert last_words.startswith("raft_ref.cluster: cannot write ")
+    member.start()
+    wait_for(member.info, "the server")
+    with member.connect() as client:
+        assert all(client.call("GET", each) == b"x" * 10_000 for each in acknowledged)
+    member.stop()
+    assert len(acknowledged) > 10
+
+
+def write(client: Client, number: int) -> bool:
+    """Whether a write was acknowledged."""
+    try:
+        return client.call("SET", number, "x" * 10_000) == b"OK"
+    except ClientError:
+        return False
+
+
 def test_a_client_that_nobody_answers_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="NOBODY at"):
         Client(LocalCluster(tmp_path, 1).members[1].settings.client)

@@ -10,11 +10,11 @@ import pytest
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Frame
 from raft_ref.cluster.server import Batch
-from raft_ref.cluster.simulation import Scale, simulate
+from raft_ref.cluster.simulation import Scale, Weather, simulate
 from raft_ref.cluster.simulation.host import Host
 from raft_ref.cluster.wire import LENGTH_SIZE, decode_frame, encode_frame
 from raft_ref.types import NodeId
-from tests.cluster_bugs import BUGS, Bug
+from tests.cluster_bugs import BUGS, ECHO, Bug
 from tests.cluster_verdicts import problems
 
 
@@ -76,6 +76,23 @@ def test_a_bug_of_the_shell_is_noticed_and_only_with_the_bug(bug: Bug) -> None:
 def is_noticed(bug: Bug, seed: int) -> bool:
     found = problems(bug.simulate(seed), judges_traces=bug.shows_in_traces)
     return any(re.search(bug.shows, problem) for problem in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scale",
+    [
+        Scale(),
+        Scale(servers=5, clients=5),
+        Scale(seconds=20, clients=6, session_clients=3),
+        Scale(fault_interval=0.2, weather=Weather(loss=0.15, repetition=0.15, delay=0.03)),
+        ECHO,
+    ],
+)
+def test_thousands_of_runs_hold(scale: Scale) -> None:
+    for seed in range(1000):
+        outcome = simulate(seed, scale)
+        assert list(problems(outcome, judges_traces=seed % 10 == 0)) == [], f"seed {seed}"
 
 
 def test_many_runs_hold() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -21,7 +22,16 @@ Infos = Mapping[NodeId, Mapping[str, str] | None]
 EVERY: Seconds = 0.5
 """How often the servers are asked how they are."""
 
-COLUMNS = ("role", "term", "leader", "commit_index", "last_index", "keys", "open_requests")
+COLUMNS = {
+    "role": "role",
+    "term": "term",
+    "leader": "leader",
+    "log": "last_index",
+    "commit": "commit_index",
+    "keys": "keys",
+    "asked": "open_requests",
+}
+"""What is shown, by its heading: what a server calls it."""
 
 
 @contextmanager
@@ -74,14 +84,18 @@ def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
 
 
 def _table(cluster: LocalCluster, infos: Infos) -> Table:
-    table = Table("server", "pid", "clients", *COLUMNS)
+    table = Table("server", "pid", "port", *COLUMNS, box=SIMPLE)
     for member in cluster.members.values():
         info = infos[member.number]
-        about = ("-",) * len(COLUMNS) if info is None else tuple(info[each] for each in COLUMNS)
+        about = (
+            ("-",) * len(COLUMNS)
+            if info is None
+            else tuple(map(info.__getitem__, COLUMNS.values()))
+        )
         pid = "ended" if member.pid is None else str(member.pid)
         is_leader = info is not None and info["role"] == "leader"
         style = "bold green" if is_leader else "red" if info is None else ""
-        table.add_row(_name(member), pid, str(member.settings.client), *about, style=style)
+        table.add_row(_name(member), pid, str(member.settings.client.port), *about, style=style)
     return table
 
 

@@ -45,17 +45,15 @@ class ClientPort:
         task.add_done_callback(self._conversations.discard)
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
-        conversation = Conversation()
         answers: Queue[Future[bytes] | None] = Queue(MAX_PIPELINED)
-        writing = asyncio.create_task(_write(answers, writer))
         try:
-            await self._listen(conversation, reader, answers)
-            await answers.put(None)
-            await writing
-        except OSError:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_write(answers, writer))
+                await self._listen(Conversation(), reader, answers)
+                await answers.put(None)
+        except* OSError:
             pass  # the client is gone
         finally:
-            writing.cancel()
             writer.close()
 
     async def _listen(
@@ -92,9 +90,7 @@ def _hand_on(content: bytes, answer: Future[bytes]) -> None:
 
 
 async def _write(answers: Queue[Future[bytes] | None], writer: StreamWriter) -> None:
-    """Write answers as they come, all that are ready at once."""
+    """Write answers as they come, and as long as the client reads them."""
     while (answer := await answers.get()) is not None:
-        if not answer.done():
-            await writer.drain()
         writer.write(await answer)
-    await writer.drain()
+        await writer.drain()

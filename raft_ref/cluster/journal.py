@@ -6,7 +6,9 @@ they belong in the file: on a restart, what is missing of them is written again.
 nothing durable are lost if their lines are; nothing had left the server then.
 
 The file is not synced. It survives the death of the process at any moment, but not a power failure:
-if more is missing than can be written again, a new file is begun, and the old one kept beside it.
+if more is missing than can be written again, or the server has run without a trace meanwhile, a new
+file is begun, and the old one kept beside it. It can be judged, but not with those of the others,
+which tell of messages whose sending it does not.
 """
 
 from __future__ import annotations
@@ -41,9 +43,9 @@ class TraceFile:
             self._size = _cut_last_line(self._file)
         except OSError as error:
             raise self._failed(error) from None
-        if self._size and not self._is_mended(note):
+        if self._size and not self._is_mended(persistent, note):
             self._set_aside()
-        is_restart = self._size > 0 or persistent != PersistentState()
+        is_restart = self._size > 0
         if self._size == 0:
             self._append(header(config))
         self._append(beginning(config.id, NodeState(persistent), is_restart=is_restart))
@@ -70,8 +72,10 @@ class TraceFile:
         except OSError as error:
             raise self._failed(error) from None
 
-    def _is_mended(self, note: bytes) -> bool:
+    def _is_mended(self, persistent: PersistentState, note: bytes) -> bool:
         """Whether the file now has all lines that were kept with the last change."""
+        if not note:  # the last change, if there was any, was made without a trace
+            return persistent == PersistentState()
         offset, lines = int.from_bytes(note[:_OFFSET_SIZE], "big"), note[_OFFSET_SIZE:]
         if self._size < offset:
             return False

@@ -71,10 +71,18 @@ class Member:
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+    def ask_to_stop(self) -> None:
+        """Ask it to end, also if it stands still. Once only: a second time would end it at once."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.ask_to_stop()
+        self.wait_or_kill()
+
+    def wait_or_kill(self) -> None:
+        """Wait until it has ended; if that takes too long, end it."""
         try:
             self.wait()
         except subprocess.TimeoutExpired:
@@ -133,10 +141,9 @@ class LocalCluster:
     def stop(self) -> None:
         """Stop all, however they are."""
         for member in self.members.values():
-            member.signal(signal.SIGCONT)
-            member.signal(signal.SIGTERM)
+            member.ask_to_stop()
         for member in self.members.values():
-            member.stop()
+            member.wait_or_kill()
 
     def leader(self) -> Member | None:
         """Who leads, in the latest term in which someone says so."""
