@@ -4,8 +4,10 @@ Exit codes, the same for every command:
 
 =====  ============================================================================
 0      holds: what was asked for was done, and nothing wrong was found
-1      violated: a property does not hold; of mutants, one survived; a suite of vectors differs
-2      usage: an option, a file or an input is not usable; nothing was checked
+1      violated: a property does not hold; of mutants, one survived; a suite of vectors differs;
+       the traces of a demo do not conform
+2      usage: an option, a file or an input is not usable; nothing was checked; a server that is
+       to run cannot, or cannot go on
 3      adapter-failed: an adapter does not keep to the protocol, or cannot be had
 4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end; or
        unknown: a solver found no proof

@@ -6,11 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from model_check.cli import run
+from model_check.commands.cluster_run import table_of
 from raft_ref.cluster.processes import LocalCluster
 
 
@@ -89,3 +92,16 @@ def test_without_the_extra_it_is_said_what_to_install(missing: str) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == f"raft-ref: {missing} is missing: pip install 'raft-ref[cluster]'\n"
+
+
+def test_the_table_says_how_each_server_is(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, 2)
+    info = {"id": "1", "role": "leader", "term": "7", "leader": "1", "commit_index": "40"}
+    info |= {"last_index": "41", "keys": "12", "open_requests": "3"}
+    console = Console(file=StringIO(), width=80)
+    console.print(table_of(cluster, {1: info, 2: None}))
+    assert isinstance(console.file, StringIO)
+    one, other = console.file.getvalue().splitlines()[3:5]
+    ports = [str(member.settings.client.port) for member in cluster.members.values()]
+    assert one.split() == ["S1", "ended", ports[0], "leader", "7", "1", "41", "40", "12", "3"]
+    assert other.split() == ["S2", "ended", ports[1], *"-------"]

@@ -18,7 +18,7 @@ from tests.cluster_bugs import BUGS, ECHO, Bug
 from tests.cluster_verdicts import problems
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(5))
 def test_whatever_goes_wrong_nothing_is_lost_stale_or_against_the_rules(seed: int) -> None:
     assert list(problems(simulate(seed))) == []
 
@@ -28,12 +28,14 @@ def test_clusters_of_other_sizes(servers: int) -> None:
     assert list(problems(simulate(1, Scale(servers=servers, seconds=2)))) == []
 
 
-def test_something_happens_in_these_runs() -> None:
-    outcomes = [simulate(seed) for seed in range(12)]
+def test_many_runs_hold_in_which_much_happens() -> None:
+    outcomes = [simulate(seed) for seed in range(100, 115)]
+    assert [problem for each in outcomes for problem in problems(each, judges_traces=False)] == []
     metrics = [outcome.metrics for outcome in outcomes]
     assert sum(each.crashes for each in metrics) > 5
     assert sum(each.partitions for each in metrics) > 5
     assert sum(each.pauses for each in metrics) > 2
+    assert sum(each.lost for each in metrics) > 20
     assert sum(each.repeated for each in metrics) > 20
     certainties = [each.certainty for outcome in outcomes for each in outcome.history]
     assert certainties.count("ok") > 200
@@ -93,8 +95,3 @@ def test_thousands_of_runs_hold(scale: Scale) -> None:
     for seed in range(1000):
         outcome = simulate(seed, scale)
         assert list(problems(outcome, judges_traces=seed % 10 == 0)) == [], f"seed {seed}"
-
-
-def test_many_runs_hold() -> None:
-    for seed in range(100, 110):
-        assert list(problems(simulate(seed), judges_traces=False)) == [], f"seed {seed}"

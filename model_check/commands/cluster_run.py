@@ -70,7 +70,7 @@ def _show(cluster: LocalCluster, end: float | None) -> None:
         return
     with Live(console=terminal, auto_refresh=False) as live:
         for infos in _looks(cluster, end):
-            live.update(_table(cluster, infos), refresh=True)
+            live.update(table_of(cluster, infos), refresh=True)
 
 
 def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
@@ -83,7 +83,8 @@ def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
         time.sleep(EVERY)
 
 
-def _table(cluster: LocalCluster, infos: Infos) -> Table:
+def table_of(cluster: LocalCluster, infos: Infos) -> Table:
+    """How the servers are, a row each."""
     table = Table("server", "pid", "port", *COLUMNS, box=SIMPLE)
     for member in cluster.members.values():
         info = infos[member.number]

@@ -14,7 +14,7 @@ from raft_ref.cluster.frames import Frame
 from raft_ref.cluster.journal import TraceFile
 from raft_ref.cluster.logs import Log
 from raft_ref.cluster.measures import Measures
-from raft_ref.cluster.replies import Failed, Reply
+from raft_ref.cluster.replies import Reply, not_done
 from raft_ref.cluster.requests import Ticket
 from raft_ref.cluster.server import Arrived, Asked, Batch, Input, Server
 from raft_ref.cluster.settings import Settings
@@ -112,7 +112,7 @@ class Node:
         future: Future[Reply] = self._loop.create_future()
         if len(self._asked) >= MAX_OPEN:
             self._measures.refused.inc()
-            future.set_result(Failed("BUSY", "not done: too many requests are under way"))
+            future.set_result(not_done("too many requests are under way"))
             return future
         self._tickets += 1
         self._asked[self._tickets] = future, perf_counter()
