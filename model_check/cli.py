@@ -27,6 +27,7 @@ from model_check.commands.bench import bench_command
 from model_check.commands.check import check_command
 from model_check.commands.cluster import cluster_command
 from model_check.commands.conform import conform_command
+from model_check.commands.linearizable import linearizable_command
 from model_check.commands.mutants import mutants_command
 from model_check.commands.prove import prove_command
 from model_check.commands.rules import rules_command
@@ -58,6 +59,7 @@ def cli(context: click.Context) -> None:
 cli.add_command(check_command)
 cli.add_command(conform_command)
 cli.add_command(trace_command)
+cli.add_command(linearizable_command)
 cli.add_command(mutants_command)
 cli.add_command(rules_command)
 cli.add_command(prove_command)

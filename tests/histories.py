@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import TypeAlias
@@ -114,7 +115,7 @@ def any_histories(draw: st.DrawFn, most: int = 5) -> KeyValueHistory:
 
 @st.composite
 def served_histories(
-    draw: st.DrawFn, most: int = 40, keys: Sequence[str] = "xy"
+    draw: st.DrawFn, most: int = 12, keys: Sequence[str] = "xy"
 ) -> KeyValueHistory:
     """What a store answered that did each operation at some moment within its interval.
 
@@ -163,3 +164,24 @@ def altered_histories(draw: st.DrawFn, most: int = 5) -> KeyValueHistory:
             old.client, int(old.invoked), int(old.responded), old.action, draw(another)
         )
     return history
+
+
+def crowd(clients: int, operations: int, keys: int, seed: int) -> Iterator[KeyValueOperation]:
+    """What clients see that ask one operation after the other, each a store that does it at some
+    moment before it answers."""
+    chance = random.Random(seed)  # noqa: S311
+    free = [0] * clients
+    asked: list[tuple[int, int, int, int, int]] = []
+    for number in range(operations):
+        client = min(range(clients), key=free.__getitem__)
+        invoked = free[client] + chance.randint(1, 100)
+        responded = invoked + chance.randint(1, 1000)
+        asked.append((chance.randint(invoked, responded), number, client, invoked, responded))
+        free[client] = responded
+    values: dict[str, str | None] = {}
+    for _, number, client, invoked, responded in sorted(asked):
+        key = f"k{chance.randrange(keys)}"
+        swap = CompareAndSet(key, values.get(key), f"v{number}")
+        action = chance.choice((Get(key), Get(key), Set(key, f"v{number}"), Delete(key), swap))
+        values[key], result = STORE.apply(values.get(key), action)
+        yield done(f"c{client}", invoked, responded, action, result)
