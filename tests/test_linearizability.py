@@ -159,6 +159,21 @@ SUBTLETIES: dict[str, KeyValueHistory] = {
         unknown("a", 3, Delete("x")),
         done("b", 4, 5, CompareAndSet("x", "1", "2"), 0),
     ],
+    "one of two writes of unknown outcome": [
+        unknown("a", 1, SET_1),
+        unknown("b", 1, SET_2),
+        done("c", 2, 3, GET, "2"),
+    ],
+    "write of unknown outcome that nothing but a delete has seen": [
+        unknown("a", 1, SET_1),
+        done("b", 2, 3, Delete("x"), 1),
+    ],
+    "a read decides which write of unknown outcome was deleted": [
+        unknown("a", 1, SET_1),
+        unknown("b", 1, SET_2),
+        done("c", 2, 3, Delete("x"), 1),
+        done("c", 4, 5, GET, "1"),
+    ],
     "the same write twice of unknown outcome": [
         unknown("a", 1, SET_1),
         unknown("a", 2, SET_1),
