@@ -346,6 +346,13 @@ def test_a_long_history_takes_little_more_than_a_look_at_each_operation() -> Non
     assert found.work.configurations < 1.2 * len(history)
 
 
+def test_operations_of_unknown_outcome_do_not_double_the_work_each() -> None:
+    writes = [unknown(f"c{number}", 1, Set("x", f"{number}")) for number in range(20)]
+    found = check([*writes, done("d", 2, 3, GET, "never")], STORE)
+    assert isinstance(found, NotLinearizable)
+    assert found.work.configurations == 21
+
+
 def hopeless() -> KeyValueHistory:
     """Concurrent compare-and-sets that lead anywhere, none of which explains the last answer."""
     swaps = [

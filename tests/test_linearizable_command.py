@@ -141,7 +141,7 @@ def test_undecided(
     [
         (SUBTLETIES["nothing"], 0, "linearizable: "),
         (ANOMALIES["stale read"], 1, "not linearizable: key 'x': "),
-        (hopeless(), 4, "undecided: the budget ran out on keys 'x'"),
+        (hopeless(), 4, "undecided: keys 'x': give it more "),
     ],
 )
 def test_people_are_told(

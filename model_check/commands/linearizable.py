@@ -126,9 +126,8 @@ def _headline(found: KeyValueVerdict) -> str:
         case NotLinearizable():
             return f"not linearizable: {headline(found)}"
         case Undecided(keys):
-            return (
-                f"undecided: the budget ran out on {_listed(list(map(repr, keys)))}; give it more"
-            )
+            names = _listed([repr(key) for key in keys])
+            return f"undecided: {names}: give it more --max-seconds or --max-states"
 
 
 def _listed(names: Sequence[str]) -> str:
