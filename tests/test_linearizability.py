@@ -348,7 +348,7 @@ def test_a_long_history_takes_little_more_than_a_look_at_each_operation() -> Non
 
 def test_operations_of_unknown_outcome_do_not_double_the_work_each() -> None:
     writes = [unknown(f"c{number}", 1, Set("x", f"{number}")) for number in range(20)]
-    found = check([*writes, done("d", 2, 3, GET, "never")], STORE)
+    found = check([*writes, done("d", 2, 3, GET, "never")], STORE, Budget(max_states=1000))
     assert isinstance(found, NotLinearizable)
     assert found.work.configurations == 21
 
