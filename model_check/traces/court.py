@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import UnsetType
 
+from model_check.render import describe_entries
 from model_check.traces.belief import Belief
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
@@ -148,8 +149,5 @@ def _change(before: Belief, after: Belief) -> str:
 
 def _change_of_log(before: Chain, after: Chain) -> str:
     kept = before.meeting(after)
-    added = ", ".join(str(entry) for entry in after.between(kept, after.last_index))
-    removed = before.last_index - kept
-    parts = [f"without what follows {kept}"] if removed else []
-    parts += [f"with {added} at {kept + 1}"] if added else []
-    return "the log " + " and ".join(parts)
+    added = after.between(kept, after.last_index)
+    return f"a log with {describe_entries(added)} from {kept + 1} on"

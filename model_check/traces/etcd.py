@@ -225,9 +225,18 @@ class _Story:
         elif not self.is_starting:
             self._continue(place, event)
         if self.steps:
+            self._require_same_role(place, event)
             self.steps[-1].lines.append((place, event))
         if event.name == "Ready" and not self.is_starting:
             self.is_open, self.durable = False, len(self.steps)
+
+    def _require_same_role(self, place: Place, event: EtcdEvent) -> None:
+        """What a server has become, it is to the end of the step."""
+        names = [each.name for _, each in self.steps[-1].lines] + [event.name]
+        become = next((name for name in reversed(names) if name.startswith("Become")), None)
+        is_told = event.name.startswith(("Become", "Send", "Commit"))
+        if become is not None and is_told and event.role != become.replace("Become", "State"):
+            raise TraceError(f"{place}: the role is {event.role}, after {become}")
 
     def _beyond(self, event: EtcdEvent) -> str | None:
         """What the rules do not cover."""
@@ -338,14 +347,12 @@ def _seen(step: _Step) -> Seen:
 
 
 def _glimpses(step: _Step) -> Iterator[Seen]:
-    """What the reliable lines show within a step; of the role, those after it has changed."""
-    names = [event.name for _, event in step.lines]
-    changes = [number for number, name in enumerate(names) if name.startswith("Become")]
-    for number, (_, event) in enumerate(step.lines):
+    """What the reliable lines show within a step; the role is one of those it has in it."""
+    has_become = any(event.name.startswith("Become") for _, event in step.lines)
+    for _, event in step.lines:
         if event.name.startswith(("Become", "Send", "Commit")):
-            is_new = number >= max(changes, default=0)
-            role = _all_of(event).role if is_new else UNSET
-            yield replace(_all_of(event), role=role, last_log_index=UNSET)
+            seen = replace(_all_of(event), last_log_index=UNSET)
+            yield replace(seen, role=UNSET) if has_become else seen
 
 
 def _all_of(event: EtcdEvent) -> Seen:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import UnsetType
 
-from model_check.render import describe_event, describe_way, server_name
+from model_check.render import describe_entries, describe_event, describe_way, server_name
 from model_check.traces.happening import (
     Arrived,
     Base,
@@ -50,19 +50,23 @@ def describe_seen(seen: Seen) -> str:
 
 
 def _parts(seen: Seen) -> Iterator[str]:
-    for name in ("current_term", "voted_for", "role", "commit_index"):
-        value = getattr(seen, name)
-        if not isinstance(value, UnsetType):
-            yield f"{name} {value}"
+    if not isinstance(seen.current_term, UnsetType):
+        yield f"term {seen.current_term}"
+    if not isinstance(seen.voted_for, UnsetType):
+        vote = "nobody" if seen.voted_for is None else server_name(seen.voted_for)
+        yield f"a vote for {vote}"
+    if not isinstance(seen.role, UnsetType):
+        yield seen.role
+    if not isinstance(seen.commit_index, UnsetType):
+        yield f"commit index {seen.commit_index}"
     if isinstance(seen.log, Spliced):
-        entries = ", ".join(map(str, seen.log.entries)) or "nothing"
-        yield f"log from {seen.log.start} on: {entries}"
-    for name in ("last_log_index", "last_log_term"):
-        value = getattr(seen, name)
-        if not isinstance(value, UnsetType):
-            yield f"{name} {value}"
+        yield f"a log with {describe_entries(seen.log.entries)} from {seen.log.start} on"
+    if not isinstance(seen.last_log_index, UnsetType):
+        yield f"a log up to {seen.last_log_index}"
+    if not isinstance(seen.last_log_term, UnsetType):
+        yield f"a last entry of term {seen.last_log_term}"
     if isinstance(seen.base, Base):
-        yield f"log after {seen.base.index} of term {seen.base.term}"
+        yield f"a snapshot up to {seen.base.index}, of term {seen.base.term}"
 
 
 def describe_sent(happening: Happening) -> Iterator[str]:
