@@ -42,6 +42,7 @@ from raft_ref import (
     Event,
     Follower,
     HeartbeatTimeout,
+    Index,
     Leader,
     Log,
     Message,
@@ -107,8 +108,7 @@ def _step_line(server: NodeId, event: Event | ForeignEvent, state: SeenPart) -> 
 
 
 def _state(before: Log, after: NodeState, *, is_start: bool = False) -> SeenPart:
-    kept = next(differences(before, after.log), after.log.last_index + 1)
-    start = max(min(kept, after.log.last_index + 1), after.log.snapshot_index + 1)
+    start = _first_change(before, after.log)
     hides = is_start and after.log.snapshot_index > 0
     return SeenPart(
         current_term=after.current_term,
@@ -122,6 +122,14 @@ def _state(before: Log, after: NodeState, *, is_start: bool = False) -> SeenPart
         snapshot_index=after.log.snapshot_index if hides else UNSET,
         snapshot_term=after.log.snapshot_term if hides else UNSET,
     )
+
+
+def _first_change(before: Log, after: Log) -> Index:
+    """From where on a log is other than it was; just beyond its end, if nothing is."""
+    if after.entries[: len(before.entries)] == before.entries:  # mostly, and quicker
+        return max(before.last_index, after.snapshot_index) + 1
+    changed = next(differences(before, after))
+    return max(min(changed, after.last_index + 1), after.snapshot_index + 1)
 
 
 def _role(state: NodeState) -> RoleName:
