@@ -57,6 +57,8 @@ class Ledger:
     """By term."""
     _spine: Chain | None = None
     """All that is committed, as a log."""
+    _is_straight: bool = True
+    """Whether it has only ever been extended."""
 
     def enter(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
         """A server has become what it is ``after``; nothing is known of it before the first."""
@@ -82,7 +84,11 @@ class Ledger:
     def _commit(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
         known = 0 if before is None else before.commit_index
         committed_log = after.log.until(after.commit_index)
-        if self._spine is None or self._spine.last_index < committed_log.last_index:
+        if self._spine is None:
+            self._spine = committed_log
+        elif self._spine.last_index < committed_log.last_index:
+            known_until = self._spine.meeting(committed_log)
+            self._is_straight = self._is_straight and known_until == self._spine.last_index
             self._spine = committed_log
         for log, entry in committed_log.back_to(known):
             new = Committed(entry, after.current_term)
@@ -123,7 +129,8 @@ class Ledger:
         index = self._spine.last_index
         while index in self._committed and self._committed[index].term >= elected.term:
             index -= 1
-        for lacking in range(elected.log.meeting(self._spine) + 1, index + 1):
+        held = elected.log.meeting(self._spine) if self._is_straight else 0
+        for lacking in range(held + 1, index + 1):
             committed = self._committed.get(lacking)
             if committed is not None and _lacks(elected.log, lacking, committed.entry):
                 yield _incomplete(lacking, committed, elected)
