@@ -118,3 +118,14 @@ def test_up_to_the_first_violation_they_are_of_one_mind(history: list[Shown]) ->
         assert expected <= found or "StateMachineSafety" in found
         if found:
             break
+
+
+def test_a_commit_may_turn_out_to_have_been_earlier() -> None:
+    """And then a leader that was elected meanwhile should have had the entry."""
+    chains, ledger = Chains(), Ledger()
+    log = (Entry(1, "a"),)
+    started = Belief(chains.beginning())
+    assert not list(ledger.enter(2, started, Shown(2, 2, "leader", (), 0).belief(chains)))
+    assert not list(ledger.enter(1, started, Shown(1, 3, "follower", log, 1).belief(chains)))
+    found = list(ledger.enter(3, started, Shown(3, 1, "follower", log, 1).belief(chains)))
+    assert [each.property for each in found] == ["LeaderCompleteness"]

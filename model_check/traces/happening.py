@@ -71,6 +71,16 @@ def from_whom(told: Told) -> NodeId:
     return told.rest.source if isinstance(told, Counted) else told.source
 
 
+def term_of(told: Told) -> Term:
+    """Of which term it is; 0 if that cannot be read."""
+    match told:
+        case Counted(rest):
+            return rest.term
+        case Unreadable():
+            return 0
+    return told.term
+
+
 # --- events --------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ from model_check.traces.ledger import Ledger, Violated
 from model_check.traces.outcomes import Situation
 from model_check.traces.post import Post, in_order
 from model_check.traces.words import describe_seen, describe_told
-from raft_ref import HeartbeatTimeout, Message, NodeId, Receive, Restart
+from raft_ref import Apply, HeartbeatTimeout, Message, NodeId, Receive, Restart
 from spec.chain import Chains
 from spec.forms import Step, StepProperty
 from spec.judge import Judge
@@ -182,7 +182,8 @@ class _Hearing:
         self.watched[happening.server] = now = watched.after(fine)
         for sending in happening.sent:
             self.post.send(sending, _ways(sending, fine))
-        offence = _breach_of_property(happening, fine) or self._enter(happening)
+        offence = _breach_of_property(happening, fine) or self._apply(happening, fine)
+        offence = offence or self._enter(happening)
         if offence is not None:
             return offence
         if len(now.beliefs) > MOST_WAYS:
@@ -198,6 +199,16 @@ class _Hearing:
             return Offence(happening, *_unexplained(happening), ways)
         rule, broken = min(steps, key=lambda step: len(step.broken)).broken[0]
         return Offence(happening, rule.id, str(broken), ways)
+
+    def _apply(self, happening: Happening, steps: list[Judged]) -> Offence | None:
+        """What the server hands to its state machine, if it is the same however the step was."""
+        first, *others = (step.conduct.outputs for step in steps)
+        for output in first:
+            if isinstance(output, Apply) and all(output in each for each in others):
+                violated = self.ledger.apply(happening.server, output.index, output.entry)
+                if violated is not None:
+                    return Offence(happening, violated.property, violated.explanation)
+        return None
 
     def _enter(self, happening: Happening) -> Offence | None:
         """What the server has become, if that is known, in the ledger."""

@@ -53,6 +53,7 @@ class Ledger:
     _leaders: dict[Term, NodeId] = field(default_factory=dict)
     _places: dict[tuple[Index, Term], Place] = field(default_factory=dict)
     _committed: dict[Index, Committed] = field(default_factory=dict)
+    _applied: dict[Index, Entry] = field(default_factory=dict)
     _elected: list[Elected] = field(default_factory=list)
     """By term."""
     _spine: Chain | None = None
@@ -66,6 +67,17 @@ class Ledger:
         yield from self._commit(server, before, after)
         if after.role == "leader" and not _led(before, after):
             yield from self._elect(server, after)
+
+    def apply(self, server: NodeId, index: Index, entry: Entry) -> Violated | None:
+        """A server has applied an entry, or might: it takes it for committed."""
+        first = self._applied.setdefault(index, entry)
+        if first == entry:
+            return None
+        return Violated(
+            StateMachineSafety().name,
+            f"S{server} takes {entry} at index {index} for committed, and {first} was taken for "
+            "that before",
+        )
 
     def _matching(self, server: NodeId, before: Chain | None, after: Chain) -> Iterator[Violated]:
         known = 0 if before is None else before.meeting(after)
@@ -91,15 +103,12 @@ class Ledger:
             self._is_straight = self._is_straight and known_until == self._spine.last_index
             self._spine = committed_log
         for log, entry in committed_log.back_to(known):
+            conflict = self.apply(server, log.last_index, entry)
+            if conflict is not None:
+                yield conflict
+                return
             new = Committed(entry, after.current_term)
             first = self._committed.get(log.last_index)
-            if first is not None and first.entry != entry:
-                yield Violated(
-                    StateMachineSafety().name,
-                    f"S{server} takes {entry} at index {log.last_index} for committed, and "
-                    f"another has taken {first.entry}",
-                )
-                return
             if first is None or new.term < first.term:
                 self._committed[log.last_index] = new
                 yield from self._lacking(log.last_index, new)

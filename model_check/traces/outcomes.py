@@ -15,7 +15,7 @@ from typing import TypeVar, get_args
 from msgspec import UnsetType
 
 from model_check.traces.belief import Belief
-from model_check.traces.happening import Counted, Happening, RoleName, Told
+from model_check.traces.happening import Counted, Happening, RoleName, Told, term_of
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
@@ -71,17 +71,10 @@ def _terms(situation: Situation, before: Belief) -> Iterator[Term]:
     yield before.current_term
     if isinstance(situation.event, ElectionTimeout):
         yield before.current_term + 1
-    named = [_term(sending.told) for sending in situation.happening.sent]
+    named = [term_of(sending.told) for sending in situation.happening.sent]
     if isinstance(situation.event, Receive):
         named.append(situation.event.message.term)
     yield from (term for term in named if term > before.current_term)
-
-
-def _term(told: Told) -> Term:
-    """The term of a message; 0 if that cannot be read."""
-    if isinstance(told, Counted):
-        return told.rest.term
-    return getattr(told, "term", 0)
 
 
 def _votes(situation: Situation, before: Belief, term: Term) -> Iterator[NodeId | None]:
@@ -150,7 +143,7 @@ def _possible_logs(
 
 
 def _merged(log: Chain, request: AppendEntries, chains: Chains) -> Iterator[Chain]:
-    """``log`` with some of the entries of ``request``: what follows them is kept, or not."""
+    """``log`` with some of the entries of ``request``, and nothing after them."""
     kept = log.until(request.prev_log_index)
     known = kept.last_index - request.prev_log_index  # more than none where a snapshot hides them
     if known < 0:
@@ -158,7 +151,6 @@ def _merged(log: Chain, request: AppendEntries, chains: Chains) -> Iterator[Chai
     yield kept
     for entry in request.entries[known:]:
         kept = chains.extended(kept, entry)
-        yield log if log.until(kept.last_index) is kept else kept
         yield kept
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from msgspec import UnsetType
+
 from model_check.traces.happening import (
     Arrived,
     Counted,
@@ -17,8 +19,9 @@ from model_check.traces.happening import (
     Trace,
     Unreadable,
     from_whom,
+    term_of,
 )
-from raft_ref import AppendEntries, Message, NodeId
+from raft_ref import AppendEntries, Message, NodeId, Term
 
 Key: TypeAlias = tuple[Told, str]
 """A message without its entries, and its seal."""
@@ -65,16 +68,18 @@ def _must_wait(head: Happening, sent: set[Key], waiting: Mapping[NodeId, object]
 class Post:
     """What was sent so far."""
 
-    seen: frozenset[NodeId]
-    """The servers of which every message has its line."""
+    seen: Mapping[NodeId, Term]
+    """The servers of which every message has its line, but for those of terms up to this, which
+    they may have sent before the trace began."""
     _sent: dict[Key, set[Message] | None] = field(default_factory=dict)
     """Those with entries, by what they are known by; None if the entries are not known."""
 
     @classmethod
     def of(cls, trace: Trace) -> Post:
         """Of a trace that has not begun yet."""
-        started = {each.server for each in trace.happenings if isinstance(each.cause, Start)}
-        return cls(frozenset(started) if trace.sends_seen else frozenset())
+        starts = (each for each in trace.happenings if isinstance(each.cause, Start))
+        terms = ((each.server, each.seen.current_term) for each in starts if trace.sends_seen)
+        return cls({server: 0 if isinstance(term, UnsetType) else term for server, term in terms})
 
     def send(self, sending: Sending, ways: Iterable[Message]) -> None:
         """A message was sent; ``ways`` is all that it may have been."""
@@ -85,7 +90,8 @@ class Post:
 
     def was_sent(self, arrival: Arrived) -> bool:
         """Whether a message may arrive."""
-        if from_whom(arrival.told) not in self.seen:
+        past = self.seen.get(from_whom(arrival.told))
+        if past is None or 0 < past >= term_of(arrival.told):
             return True
         key = key_of(arrival.told, arrival.seal)
         known = self._sent.get(key, set())
