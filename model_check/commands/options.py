@@ -322,8 +322,8 @@ def means_options(command: _F) -> _F:
         click.option(
             "--workers",
             type=click.IntRange(1, 64),
-            help="compiled alone: how many threads; by default, one for each processor. Verdict and "
-            "figures are the same each time; which of several runs to a violation is found may "
+            help="compiled alone: how many threads; by default, one for each processor. Verdict "
+            "and figures are the same each time; which of several runs to a violation is found may "
             "depend on timing, unless there is 1.",
         ),
         click.option(
