@@ -23,6 +23,7 @@ from model_check.mutants.runs import recorded_runs
 from model_check.traces import own
 from model_check.traces.happening import TraceError
 from model_check.traces.judge import NEVER_SENT, TraceVerdict, judge_trace
+from model_check.traces.lines import schema
 from model_check.traces.record import recorded
 from raft_ref import (
     Candidate,
@@ -44,7 +45,7 @@ from tests.recorded import CALM, placed, random_run, random_trace
 Json: TypeAlias = dict[str, Any]
 SEEDS = range(12)
 TRACES = Path(__file__).parent / "traces"
-VALIDATOR = Draft202012Validator(own.schema())
+VALIDATOR = Draft202012Validator(schema())
 
 
 def verdict_on(lines: list[bytes], profile: str = "paper") -> TraceVerdict:
@@ -402,7 +403,7 @@ def test_all_that_was_recorded_is_judged() -> None:
 
 def test_the_published_schema_is_that_of_the_types() -> None:
     published = files("spec").joinpath("schemas/trace.schema.json").read_text("utf-8")
-    assert published == json.dumps(own.schema(), indent=2) + "\n"
+    assert published == json.dumps(schema(), indent=2) + "\n"
 
 
 def test_what_is_recorded_is_what_the_schema_says() -> None:

@@ -18,7 +18,7 @@ from model_check.conformance.observed import (
 from model_check.conformance.observed import Sent as ForeignSent
 from model_check.conformance.protocol import EntryPart, StateField
 from model_check.traces.happening import RoleName
-from model_check.traces.own import (
+from model_check.traces.lines import (
     AnyLine,
     ApplyLine,
     ElectionTimeoutLine,

@@ -1,0 +1,132 @@
+"""A line of the traces that etcd writes, and what it tells; see `etcd`."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from model_check.traces.happening import (
+    Counted,
+    Place,
+    RoleName,
+    Told,
+    TraceError,
+    Unreadable,
+)
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    NodeId,
+    RequestVote,
+    RequestVoteReply,
+)
+
+
+class HardState(Struct, frozen=True):
+    """What etcd calls the hard state of a server."""
+
+    term: int
+    vote: str
+    commit: int
+
+
+class EtcdMessage(Struct, frozen=True, rename={"source": "from", "log_term": "logTerm"}):
+    """A message."""
+
+    type: str
+    term: int
+    source: str
+    to: str
+    entries: int
+    log_term: int
+    index: int
+    commit: int
+    reject: bool
+
+
+class ConfChange(Struct, frozen=True):
+    """A configuration that is applied."""
+
+    newconf: tuple[str, ...] = ()
+
+
+class Details(Struct, frozen=True):
+    """What else is told of an event."""
+
+    cc: ConfChange = ConfChange()
+
+
+class EtcdEvent(Struct, frozen=True):
+    """What happens."""
+
+    name: str
+    nid: str
+    state: HardState
+    role: str
+    log: int
+    msg: EtcdMessage | None = None
+    prop: Details | None = None
+
+
+ROLES: dict[str, RoleName] = {
+    "StateFollower": "follower",
+    "StateCandidate": "candidate",
+    "StateLeader": "leader",
+}
+
+
+def number_of(place: Place, name: str) -> NodeId:
+    """The number of a server."""
+    if not name.isascii() or not name.isdecimal() or len(name) > 20:
+        raise TraceError(f"{place}: {name[:40]!r} is no number of a server")
+    return int(name)
+
+
+def told_by(place: Place, event: EtcdEvent) -> Told:
+    """The message of an event."""
+    message = event.msg
+    if message is None:
+        raise TraceError(f"{place}: a {event.name} without a message")
+    source, destination = number_of(place, message.source), number_of(place, message.to)
+    match message.type:
+        case "MsgVote":
+            return RequestVote(
+                source=source,
+                destination=destination,
+                term=message.term,
+                last_log_index=message.index,
+                last_log_term=message.log_term,
+            )
+        case "MsgVoteResp":
+            return RequestVoteReply(
+                source=source,
+                destination=destination,
+                term=message.term,
+                vote_granted=not message.reject,
+            )
+        case "MsgApp" | "MsgHeartbeat":
+            request = AppendEntries(
+                source=source,
+                destination=destination,
+                term=message.term,
+                prev_log_index=message.index,
+                prev_log_term=message.log_term,
+                entries=(),
+                leader_commit=message.commit,
+            )
+            return Counted(request, message.entries) if message.entries else request
+        case "MsgAppResp" | "MsgHeartbeatResp":
+            return AppendEntriesReply(
+                source=source,
+                destination=destination,
+                term=message.term,
+                success=not message.reject,
+                match_index=0 if message.reject else message.index,
+            )
+    return Unreadable(source, destination, message.type)
+
+
+def vote_in(event: EtcdEvent) -> NodeId | None:
+    """For whom the server has voted."""
+    return (
+        int(event.state.vote) if event.state.vote.isdecimal() and event.state.vote != "0" else None
+    )
