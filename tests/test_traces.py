@@ -428,6 +428,7 @@ HEAD = {"format": "raft-ref", "version": 1, "servers": [1, 2]}
         ([HEAD, {**START, "state": {"trem": 1}}], "line 2: Object contains unknown field `trem`"),
         ([HEAD, START, START], "line 3: server 1 starts a second time"),
         ([HEAD, {"event": "election_timeout", "server": 1}], "begin with a start"),
+        ([HEAD, {"event": "restart", "server": 1}], "is a restart; begin with a start"),
         (
             [HEAD, {"event": "apply", "server": 1, "index": 1}],
             "server 1 does a apply before it starts",

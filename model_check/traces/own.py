@@ -151,7 +151,7 @@ class _Reader:
 
     def _add_step(self, place: Place, server: NodeId, line: AnyStepLine) -> None:
         cause = self._cause(place, server, line)
-        if server not in self._open and not isinstance(cause, Start | Restart):
+        if server not in self._open and not isinstance(cause, Start):
             raise TraceError(
                 f"{place}: the first that is told of server {line.server!r} is a {_event(line)}; "
                 "begin with a start, which says what it was like"
