@@ -17,6 +17,7 @@ Exit codes, the same for every command:
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -97,4 +98,6 @@ def _complain(line: str) -> None:
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    # Whoever ends it so is told as much as by an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())

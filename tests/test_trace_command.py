@@ -47,7 +47,7 @@ def test_what_violates(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "violates: RESTART-VOTE at line 15" in out
     assert "expected for S2, seen for nobody" in out
-    assert "Raft allows" in out
+    assert "Raft would allow, compared to before:" in out
     code, report = report_on(capsys, path)
     offence = report["offence"]
     assert (code, offence["rule"], offence["place"]["line"]) == (1, "RESTART-VOTE", 15)

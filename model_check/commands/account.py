@@ -72,7 +72,9 @@ def describe_finding(finding: Finding) -> str:
     """What is violated, and the first rule that was broken on the way."""
     violation, actions = finding.violation, len(finding.run.moments)
     if finding.is_failure:
-        words = f"failed-step: after {actions} actions: {violation.explanation}"
+        # What a server died of may be a whole stack; the run shows it.
+        first, *_ = violation.explanation.splitlines() or [""]
+        words = f"failed-step: after {actions} actions: {first}"
     else:
         words = f"violates: {describe_violation(violation, actions)}"
     breach = finding.breach

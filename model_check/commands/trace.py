@@ -20,6 +20,7 @@ from model_check.traces.judge import Offence, TraceJudgement, TraceVerdict, judg
 from model_check.traces.report import malformed_report, trace_report
 from model_check.traces.words import describe_happening, describe_seen, describe_sent
 from spec.profiles import ETCD, PAPER, PROFILES
+from spec.rules import RULES_BY_ID
 
 EXIT_CODES: dict[TraceJudgement, int] = {"conforms": 0, "violates": 1, "inconclusive": 4}
 EXIT_MALFORMED = 2
@@ -72,6 +73,8 @@ def trace_command(
     """
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("a file is named twice")
     is_quiet = str(json_path) == "-"
     try:
         trace = read_trace(paths, trace_format)
@@ -116,14 +119,17 @@ def _headline(verdict: TraceVerdict) -> str:
 
 def _details(offence: Offence) -> Iterator[str]:
     """The step that is not allowed, and what would have been."""
-    happening = offence.happening
+    happening, rule = offence.happening, RULES_BY_ID.get(offence.name)
+    if rule is not None:
+        yield from as_rows([("rule", rule.statement), ("cites", rule.citation)])
     yield ""
     yield describe_happening(happening)
-    rows = [("seen", describe_seen(happening.seen))]
+    rows = [("before" if number == 0 else "or", each) for number, each in enumerate(offence.before)]
+    rows += [("seen after", describe_seen(happening.seen))]
     rows += [("" if number else "it", each) for number, each in enumerate(describe_sent(happening))]
     yield from as_rows(rows)
     if offence.allowed:
-        yield "  Raft allows (of what is seen of a server after that step):"
+        yield "  Raft would allow, compared to before:"
         yield from (f"    {each}" for each in offence.allowed)
 
 

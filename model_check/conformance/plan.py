@@ -51,6 +51,8 @@ class Job:
     batch: int = 0
     walks: int = 0
     seed: int = 0
+    is_last: bool = False
+    """Of its kind; those of the next may take a while to make."""
 
 
 def named_runs(plan: Plan, servers: int) -> Iterator[tuple[str, Sequence[RaftAction]]]:
@@ -97,4 +99,4 @@ def runs_of(job: Job, servers: int) -> Sequence[Sequence[RaftAction]]:
 
 def _in_jobs(kind: ScheduleKind, runs: Sequence[tuple[RaftAction, ...]]) -> Iterator[Job]:
     for first in range(0, len(runs), JOB):
-        yield Job(kind, tuple(runs[first : first + JOB]))
+        yield Job(kind, tuple(runs[first : first + JOB]), is_last=first + JOB >= len(runs))

@@ -147,7 +147,8 @@ def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[Job]) -> Iterator[
         try:
             for job in jobs:
                 pending.append(pool.submit(_do, job))
-                if len(pending) > 2 * workers:
+                # The next may take long to make: what is accused by then is not kept waiting.
+                while pending and (job.is_last or len(pending) > 2 * workers):
                     yield _result(pending.popleft())
             while pending:
                 yield _result(pending.popleft())

@@ -130,6 +130,16 @@ def allowed(watched: WatchedServer, situation: Situation, judge: Judge) -> list[
     return list(dict.fromkeys(words))
 
 
+def describe_belief(belief: Belief) -> str:
+    """What a server may be like."""
+    vote = "nobody" if belief.voted_for is None else f"S{belief.voted_for}"
+    end = f"of term {belief.log.last_term}" if belief.log.last_index else "so empty"
+    return (
+        f"term {belief.current_term}, a vote for {vote}, {belief.role}, commit index "
+        f"{belief.commit_index}, a log up to {belief.log.last_index}, {end}"
+    )
+
+
 def _change(before: Belief, after: Belief) -> str:
     """How ``after`` differs from ``before``."""
     parts = []

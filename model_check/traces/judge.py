@@ -15,6 +15,7 @@ from model_check.traces.court import (
     Judged,
     WatchedServer,
     allowed,
+    describe_belief,
     in_full,
 )
 from model_check.traces.happening import (
@@ -46,6 +47,11 @@ TraceJudgement: TypeAlias = Literal["conforms", "violates", "inconclusive"]
 NEVER_SENT = "what arrives was sent"
 """What no server owes, but the network: it may lose, repeat and reorder, but it does not forge."""
 
+_UNSENT = (
+    'was never sent (if not every message that is sent has its line, say "unobserved": ["sends"] '
+    "in the first one)"
+)
+
 WITHIN = "what is seen within the step"
 """A contradiction between the lines of a trace."""
 
@@ -61,6 +67,8 @@ class Offence:
     name: str
     """The rule that it breaks, the property that it violates, or what else is not so."""
     explanation: str
+    before: tuple[str, ...] = ()
+    """What the server may have been like before."""
     allowed: tuple[str, ...] = ()
     """What the server might have become instead."""
 
@@ -153,7 +161,7 @@ class _Hearing:
             self.watched[server] = WatchedServer(server, self.trace.servers, beliefs)
             return self._enter(happening)
         if isinstance(cause, Arrived) and not self.post.was_sent(cause):
-            return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} was never sent")
+            return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} {_UNSENT}")
         return self._judge(happening, self._witnessed(happening))
 
     def _witnessed(self, happening: Happening) -> Witnessed:
@@ -194,11 +202,13 @@ class _Hearing:
     def _offence(self, situation: Situation, steps: list[Judged]) -> Offence:
         """What is wrong with a step that no rule allows."""
         happening = situation.happening
-        ways = tuple(allowed(self.watched[happening.server], situation, self.judge))
+        watched = self.watched[happening.server]
+        ways = tuple(allowed(watched, situation, self.judge))
+        before = tuple(dict.fromkeys(map(describe_belief, watched.beliefs)))
         if not steps:
-            return Offence(happening, *_unexplained(happening), ways)
+            return Offence(happening, *_unexplained(happening), before, ways)
         rule, broken = min(steps, key=lambda step: len(step.broken)).broken[0]
-        return Offence(happening, rule.id, str(broken), ways)
+        return Offence(happening, rule.id, str(broken), before, ways)
 
     def _apply(self, happening: Happening, steps: list[Judged]) -> Offence | None:
         """What the server hands to its state machine, if it is the same however the step was."""

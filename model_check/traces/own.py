@@ -58,6 +58,7 @@ from raft_ref import (
     ElectionTimeout,
     Entry,
     HeartbeatTimeout,
+    Index,
     NodeId,
     Restart,
 )
@@ -90,16 +91,29 @@ def read(lines: PlacedLines) -> Trace:
             file, header = place.file, _header(place, line)
             reader = reader or _Reader(header)
             if reader.header != header:
-                raise TraceError(f"{place}: another first line than that of the files before")
+                raise TraceError(
+                    f"{place}: another first line than that of the files before; all name all "
+                    "servers, in the same order"
+                )
         elif line.strip():
             assert reader is not None
+            if b'"format"' in line and b'"event"' not in line:
+                raise TraceError(f"{place}: a second first line; name the files one by one")
             reader.add(place, _decoded(place, line, _LINE))
     if reader is None:
         raise TraceError("the trace is empty; see spec/trace_format.md")
-    return reader.trace()
+    trace = reader.trace()
+    if not trace.happenings:
+        raise TraceError("the trace tells of nothing: there is only its first line")
+    return trace
 
 
 def _header(place: Place, line: bytes) -> Header:
+    if b'"event"' in line:
+        raise TraceError(
+            f'{place}: the first line is {{"format": "raft-ref", "version": 1, "servers": [...]}}, '
+            "and names all servers; see spec/trace_format.md"
+        )
     header = _decoded(place, line, _HEADER)
     if len(set(header.servers)) < len(header.servers):
         raise TraceError(f"{place}: a server is named twice among the servers")
@@ -122,6 +136,8 @@ class _Reader:
     _done: list[Happening] = field(default_factory=list)
     _open: dict[NodeId, int] = field(default_factory=dict)
     """By server: which of these is its last step."""
+    _ends: dict[NodeId, Index | None] = field(default_factory=dict)
+    """By server: where its log ends, as far as the last step has told."""
     _lines: int = 0
 
     def __post_init__(self) -> None:
@@ -153,8 +169,8 @@ class _Reader:
         cause = self._cause(place, server, line)
         if server not in self._open and not isinstance(cause, Start):
             raise TraceError(
-                f"{place}: the first that is told of server {line.server!r} is a {_event(line)}; "
-                "begin with a start, which says what it was like"
+                f"{place}: the first that is told of server {line.server!r} is {_event(line)}; "
+                "begin with a start, which says what it was like, also after a crash"
             )
         if isinstance(cause, Start) and server in self._open:
             raise TraceError(
@@ -162,19 +178,34 @@ class _Reader:
                 "restart"
             )
         seen = self._seen(place, line.state, is_start=isinstance(cause, Start))
+        self._require_log(place, server, line.server, seen)
         self._open[server] = len(self._done)
         self._done.append(Happening(place, server, cause, seen))
+
+    def _require_log(self, place: Place, server: NodeId, name: Name, seen: Seen) -> None:
+        """What is told of a log goes on where it was told to end."""
+        beginning = 0 if isinstance(seen.base, UnsetType) else seen.base.index
+        end = self._ends.get(server, beginning)
+        if isinstance(seen.log, UnsetType):
+            self._ends[server] = None
+            return
+        if end is not None and seen.log.start > end + 1:
+            raise TraceError(
+                f"{place}: the log of server {name!r} changes from {seen.log.start} on, but ended "
+                f"at {end}"
+            )
+        self._ends[server] = seen.log.start - 1 + len(seen.log.entries)
 
     def _add_output(self, place: Place, server: NodeId, line: SendLine | ApplyLine) -> None:
         number = self._open.get(server)
         if number is None:
             raise TraceError(
-                f"{place}: server {line.server!r} does a {_event(line)} before it starts"
+                f"{place}: server {line.server!r} does {_event(line)} before it starts"
             )
         step = self._done[number]
         if isinstance(step.cause, Start):
             raise TraceError(
-                f"{place}: server {line.server!r} does a {_event(line)} when it has only started; "
+                f"{place}: server {line.server!r} does {_event(line)} when it has only started; "
                 "say first what makes it do so"
             )
         if isinstance(line, SendLine):
@@ -257,7 +288,8 @@ class _Reader:
 
 
 def _event(line: AnyLine) -> str:
-    return str(line.__struct_config__.tag)
+    name = str(line.__struct_config__.tag)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _entry(part: EntryPart) -> Entry:

@@ -55,6 +55,7 @@ def _offence(offence: Offence) -> Report:
         "event": describe_happening(happening),
         "seen": describe_seen(happening.seen),
         "outputs": list(describe_sent(happening)),
+        "before": list(offence.before),
         "allowed": list(offence.allowed),
     }
 

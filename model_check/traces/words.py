@@ -25,7 +25,7 @@ def describe_told(told: Told) -> str:
     """A message, with its source and destination."""
     match told:
         case Counted(rest, count):
-            return f"{describe_way(rest)}, with {count} entries"
+            return describe_way(rest).replace("entries=[]", f"{count} entries")
         case Unreadable(source, destination, kind):
             return f"{kind} from {server_name(source)} to {server_name(destination)}"
     return describe_way(told)
