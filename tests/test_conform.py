@@ -59,7 +59,7 @@ def valid(report: object) -> bool:
 # --- the core itself -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", pytest.param("reference", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("bounds", "network"),
     [

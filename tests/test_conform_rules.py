@@ -70,7 +70,10 @@ def found(result: Conformance) -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.parametrize("command", [TOY, REFERENCE], ids=["toy", "core"])
-@pytest.mark.parametrize("bounds", [ONE_TERM, RESTARTS, TWO_TERMS])
+@pytest.mark.parametrize(
+    "bounds",
+    [ONE_TERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (RESTARTS, TWO_TERMS))],
+)
 def test_what_obeys_the_rules_is_not_accused(command: tuple[str, ...], bounds: Bounds) -> None:
     result = explore(command, bounds)
     assert result.verdict == "conforms"
@@ -97,6 +100,7 @@ def test_the_first_rule_broken_is_the_diagnosis(
     assert found(result)[0] == (violated, broken)
 
 
+@pytest.mark.slow
 def test_a_rule_is_broken_before_anything_is_lost() -> None:
     """Nothing is lost within these bounds; what comes of it is found beyond them."""
     result = explore(TOY, HEARTBEAT, bug="acknowledges-all")

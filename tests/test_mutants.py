@@ -81,7 +81,15 @@ def test_the_checker_sees_it(name: str) -> None:
         assert run_.violation == found.result.exploration.violation
 
 
-@pytest.mark.parametrize("name", PROPERTY_NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (name in ("LeaderCompleteness", "LogMatching"))
+        )
+        for name in PROPERTY_NAMES
+    ],
+)
 def test_without_this_property_a_mutant_survives(name: str) -> None:
     """So each of them is needed."""
     assert run_mutant(MUTANTS[ALONE[name]]).killed_by == name

@@ -87,6 +87,7 @@ def test_it_does_not_depend_on_the_seed(seed: int) -> None:
 # --- what is not ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["VOTE-ONCE", "VOTE-TRUTHFUL", "VOTE-SELF"])
 def test_without_a_rule_the_proof_fails_and_a_world_shows_it(rule: str) -> None:
     obligations = [
@@ -124,6 +125,7 @@ def test_without_a_rule_that_is_needless_it_does_not(rule: str) -> None:
     assert run(["prove", "--without", rule]) == 0
 
 
+@pytest.mark.slow
 def test_without_an_invariant_of_elections_the_proof_fails() -> None:
     kept = tuple(each for each in INVARIANTS if each.name != "votes-are-recorded")
     assert unsettled(Theory(kept), "votes-are-recorded") is not None
@@ -155,6 +157,7 @@ def test_one_unknown_obligation_makes_the_whole_unknown() -> None:
     assert Proof((proved, unknown), 1, 0.1).verdict == "unknown"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["enter", "vote", "commit"])
 def test_an_action_is_possible(name: str) -> None:
     assert possible(next(each for each in ACTIONS if each.name == name))

@@ -186,7 +186,9 @@ def test_each_rule_has_a_guard() -> None:
     assert list(GUARDS) == [rule.id for rule in RULES]
 
 
-@pytest.mark.parametrize("bounds", [ALONE, PAIR], ids=["one", "two"])
+@pytest.mark.parametrize(
+    "bounds", [ALONE, pytest.param(PAIR, marks=pytest.mark.slow)], ids=["one", "two"]
+)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_guard_allows_what_its_rule_allows(rule: Rule, bounds: Bounds) -> None:
     assert disagreement(rule, GUARDS[rule.id], bounds) is None
@@ -206,6 +208,7 @@ def test_every_guard_says_the_same_of_the_breaches_of_every_rule(rule: Rule) -> 
         assert (rule.predicate(conduct) is None) is finite.obeys(conduct)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [TRUE, FALSE], ids=["nothing", "everything"])
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_guard_that_forbids_something_else_is_told(rule: Rule, wrong: Term) -> None:

@@ -40,6 +40,7 @@ from tests.situations import (
 )
 
 
+@pytest.mark.slow
 def test_the_strategies_reach_everything_worth_testing() -> None:
     seen: Counter[str] = Counter()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,3 +131,42 @@ def test_a_commit_may_turn_out_to_have_been_earlier() -> None:
     assert not list(ledger.enter(1, started, Shown(1, 3, "follower", log, 1).belief(chains)))
     found = list(ledger.enter(3, started, Shown(3, 1, "follower", log, 1).belief(chains)))
     assert [each.property for each in found] == ["LeaderCompleteness"]
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2))))
+def test_a_snapshot_hides_no_commit_of_others(order: tuple[int, ...]) -> None:
+    """One has all in a snapshot, another as entries; a leader with nothing lacks it."""
+    chains, ledger = Chains(), Ledger()
+    log = (Entry(1, "a"), Entry(1, "b"))
+    shown = {
+        1: Belief(chains.beginning(2, 1), 2, None, "follower", 2),
+        2: Shown(2, 2, "follower", log, 2).belief(chains),
+    }
+    for server in order:
+        assert not list(ledger.enter(server, None, shown[server]))
+    leader = Shown(3, 3, "leader", (), 0).belief(chains)
+    found = list(ledger.enter(3, Belief(chains.beginning()), leader))
+    assert [each.property for each in found] == ["LeaderCompleteness"]
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_logs_match_beside_a_snapshot_too(order: tuple[int, ...]) -> None:
+    chains, ledger = Chains(), Ledger()
+    last = Entry(2, "b")
+    shown = {
+        1: Belief(chains.extended(chains.beginning(1, 1), last), 2),
+        2: Shown(2, 2, "follower", (Entry(1, "a"), last), 0).belief(chains),
+        3: Shown(3, 2, "follower", (Entry(2, "q"), last), 0).belief(chains),
+    }
+    found = [each for server in order for each in ledger.enter(server, None, shown[server])]
+    assert [each.property for each in found] == ["LogMatching"]
+
+
+def test_what_is_committed_later_a_leader_need_not_have() -> None:
+    chains, ledger = Chains(), Ledger()
+    log = (Entry(1, "a"), Entry(5, "b"))
+    assert not list(ledger.enter(1, None, Shown(1, 6, "follower", log, 2).belief(chains)))
+    hidden = Belief(chains.beginning(9, 5), 6, None, "follower", 9)
+    assert not list(ledger.enter(2, None, hidden))
+    leader = Shown(3, 4, "leader", log[:1], 1).belief(chains)
+    assert not list(ledger.enter(3, None, leader))

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -208,6 +209,13 @@ def test_servers_may_have_names() -> None:
 # --- what it does not is not -------------------------------------------------------------------
 
 
+@cache
+def lines_of(name: str) -> tuple[bytes, ...]:
+    """The trace of the run that is kept of a mutant."""
+    initial, steps = run_of(name)
+    return tuple(recorded(initial, steps))  # type: ignore[arg-type] # nothing is unread here
+
+
 def run_of(name: str) -> tuple[tuple[NodeState, ...], list[WitnessedStep]]:
     """The run that is kept of a mutant, and how it begins."""
     mutant = MUTANTS[name]
@@ -218,9 +226,7 @@ def run_of(name: str) -> tuple[tuple[NodeState, ...], list[WitnessedStep]]:
 
 @pytest.mark.parametrize("name", recorded_runs())
 def test_the_run_of_each_bug_breaks_its_rule(name: str) -> None:
-    initial, steps = run_of(name)
-    lines = list(recorded(initial, steps))  # type: ignore[arg-type] # nothing is unread here
-    found = verdict_on(lines)
+    found = verdict_on(list(lines_of(name)))
     assert found.verdict == "violates"
     assert found.offence is not None
     assert found.offence.name == MUTANTS[name].breaks
@@ -229,9 +235,7 @@ def test_the_run_of_each_bug_breaks_its_rule(name: str) -> None:
 @pytest.mark.parametrize("name", recorded_runs())
 def test_no_profile_hides_that_a_property_is_violated(name: str) -> None:
     everything = tuple(Departure(rule.id, rule, "", lambda _: True) for rule in RULES)
-    initial, steps = run_of(name)
-    lines = list(recorded(initial, steps))  # type: ignore[arg-type] # nothing is unread here
-    found = judge_trace(own.read(placed(lines)), Profile("lenient", everything))
+    found = judge_trace(own.read(placed(lines_of(name))), Profile("lenient", everything))
     assert found.offence is not None
     assert found.offence.name in (*PROPERTY_NAMES, NEVER_SENT)
 
@@ -521,3 +525,57 @@ def test_a_garbled_trace_gets_a_verdict_or_is_refused(seed: int, data: st.DataOb
     lines[number] = json.dumps(line).encode() + b"\n"
     found = verdict_or_refusal(lines)
     assert not isinstance(found, str) or found.startswith("line ")
+
+
+# --- what is no trace of any server ---------------------------------------------------------------
+
+
+def one_step(**line: Any) -> list[bytes]:
+    """A server that starts, and does something by itself; then ``line``."""
+    head = {**HEAD, "servers": [1, 2, 3]}
+    log = {"from": 1, "entries": []}
+    step = {"event": "heartbeat_timeout", "server": 1, "state": {"log": log}}
+    return [json.dumps(each).encode() for each in (head, START, step, {"server": 1, **line})]
+
+
+GRANT = {"kind": "RequestVoteReply", "fields": {"term": 1, "vote_granted": True}}
+
+
+@pytest.mark.parametrize("way", [{"from": 2, "to": 1}, {"from": 1, "to": 1}])
+def test_nobody_forges_what_is_sent(way: Json) -> None:
+    with pytest.raises(TraceError, match="line 4: server 1 sends a message from"):
+        verdict_on(one_step(event="send", message={**way, **GRANT}))
+
+
+def test_what_is_applied_is_there() -> None:
+    found = verdict_on(one_step(event="apply", index=99)).offence
+    assert found is not None
+    assert found.name == "APPLY-COMMITTED"
+
+
+def test_a_state_does_not_contradict_itself() -> None:
+    state = {"log": {"from": 1, "entries": []}, "last_log_index": 7}
+    with pytest.raises(TraceError, match="ends at 0, but last_log_index is 7"):
+        verdict_on(one_step(event="heartbeat_timeout", state=state))
+
+
+def test_a_command_may_be_called_as_it_likes() -> None:
+    entries = [{"term": 1, "command": "entry_count"}]
+    lines = one_step(**arrival(term=1, entries=entries, leader_commit=0))
+    assert verdict_on(lines).verdict == "conforms"
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 10**6])
+def test_numbers_without_reason_take_no_time(number: int) -> None:
+    leads = {"current_term": 1, "voted_for": 1, "role": "leader", "last_log_index": number}
+    head = {**HEAD, "servers": [1]}
+    lines = [head, START, {"event": "election_timeout", "server": 1, "state": leads}]
+    found = verdict_on([json.dumps(each).encode() for each in lines])
+    assert found.verdict == "violates"
+
+
+def test_text_that_is_none_is_told() -> None:
+    lines = one_step(event="send", message={"from": 1, "to": 2, **GRANT})
+    lines[-1] = lines[-1].replace(b'"term"', b'"t\xffrm"')
+    with pytest.raises(TraceError, match="line 4:"):
+        verdict_on(lines)

@@ -121,6 +121,22 @@ def test_what_was_not_ready_is_lost_in_a_crash() -> None:
     assert found.name == "RESTART-TERM"
 
 
+def test_the_hard_state_is_read_after_the_start() -> None:
+    """As etcd does it: it becomes a follower of the term that it reads."""
+    lines = random_etcd_trace(3, 60, 3)
+    last = json.loads(lines[-1])["event"]
+    blank = {**last, "name": "InitState", "role": "StateFollower"}
+    blank["state"] = {"term": 0, "vote": "0", "commit": 0}
+    back = {**last, "name": "BecomeFollower", "role": "StateFollower"}
+    again = [json.dumps({"event": each}).encode() + b"\n" for each in (blank, back)]
+    assert verdict_on([*lines, *again]).verdict == "conforms"
+    forgotten = {**back, "state": {**back["state"], "term": last["state"]["term"] - 1}}
+    again[1] = json.dumps({"event": forgotten}).encode()
+    found = verdict_on([*lines, *again]).offence
+    assert found is not None
+    assert found.name == "RESTART-TERM"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

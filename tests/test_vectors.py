@@ -198,6 +198,7 @@ def digests(directory: Path, seed: str, *options: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_whatever_the_hash_seed_the_bytes_are_the_same(written: Path, tmp_path: Path) -> None:
     ours = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written.iterdir()}
     assert digests(tmp_path / "1", "1", *OPTIONS) == ours

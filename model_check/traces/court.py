@@ -21,7 +21,7 @@ from model_check.render import describe_entries
 from model_check.traces.belief import Belief
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
-from raft_ref import Apply, Entry, Message, NodeId, Output, Send
+from raft_ref import Apply, Entry, Index, Message, NodeId, Output, Send
 from spec.chain import Chain
 from spec.conduct import Conduct, watch
 from spec.judge import Judge, single_steps
@@ -75,14 +75,22 @@ class WatchedServer:
         )
 
     def after(self, steps: Iterable[Judged]) -> WatchedServer:
-        """What is known once one of ``steps`` was taken, none of which breaks a rule."""
-        highest: dict[Belief, Belief] = {}
+        """What is known once one of ``steps`` was taken, none of which breaks a rule.
+
+        Of what differs in the commit index alone, that is the highest; but it is not raised by
+        what nobody can judge.
+        """
+        best: dict[Belief, Judged] = {}
         for step in steps:
-            after = step.after
-            alike = replace(after, commit_index=0)
-            if alike not in highest or highest[alike].commit_index < after.commit_index:
-                highest[alike] = after
-        return replace(self, beliefs=tuple(highest.values()))
+            alike = replace(step.after, commit_index=0)
+            if alike not in best or _rank(best[alike]) < _rank(step):
+                best[alike] = step
+        return replace(self, beliefs=tuple(step.after for step in best.values()))
+
+
+def _rank(step: Judged) -> tuple[bool, Index]:
+    commit_index = step.after.commit_index
+    return (False, -commit_index) if step.undecided else (True, commit_index)
 
 
 # --- what a step put out --------------------------------------------------------------------------
@@ -97,8 +105,9 @@ def _outputs(happening: Happening, log: Chain) -> Iterator[Output]:
     for applying in happening.applied:
         if not isinstance(applying.entry, UnsetType):
             yield Apply(applying.index, applying.entry)
-        elif (entry := log.entry_at(applying.index)) is not None:
-            yield Apply(applying.index, entry)
+        elif applying.index > log.beginning.last_index:  # what a snapshot hides, nobody can tell
+            lacking = Entry(log.last_term, "?")
+            yield Apply(applying.index, log.entry_at(applying.index) or lacking)
 
 
 def in_full(told: Message | Counted, log: Chain) -> Message:

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from model_check.traces.etcd_lines import EtcdEvent, number_of
+from model_check.traces.etcd_lines import MOST_DIGITS, EtcdEvent, number_of
 from model_check.traces.etcd_steps import Story
 from model_check.traces.happening import (
     Place,
@@ -87,7 +87,8 @@ def _first_configuration(events: Iterable[EtcdEvent]) -> frozenset[NodeId]:
         if event.msg is not None:
             break
         servers.update(event.prop.cc.newconf if event.prop is not None else ())
-    return frozenset(int(server) for server in servers if server.isdecimal())
+    numbers = (server for server in servers if server.isdecimal() and len(server) <= MOST_DIGITS)
+    return frozenset(map(int, numbers))
 
 
 def _snapshot_terms(events: Iterable[EtcdEvent]) -> dict[Index, Term]:

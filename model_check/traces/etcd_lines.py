@@ -20,6 +20,11 @@ from raft_ref import (
     RequestVoteReply,
 )
 
+MOST_DIGITS = 20
+"""Of the number of a server, which has 64 bits."""
+MOST_ENTRIES = 1 << 20
+"""In one message."""
+
 
 class HardState(Struct, frozen=True):
     """What etcd calls the hard state of a server."""
@@ -76,7 +81,7 @@ ROLES: dict[str, RoleName] = {
 
 def number_of(place: Place, name: str) -> NodeId:
     """The number of a server."""
-    if not name.isascii() or not name.isdecimal() or len(name) > 20:
+    if not name.isascii() or not name.isdecimal() or len(name) > MOST_DIGITS:
         raise TraceError(f"{place}: {name[:40]!r} is no number of a server")
     return int(name)
 
@@ -87,6 +92,8 @@ def told_by(place: Place, event: EtcdEvent) -> Told:
     if message is None:
         raise TraceError(f"{place}: a {event.name} without a message")
     source, destination = number_of(place, message.source), number_of(place, message.to)
+    if not 0 <= message.entries <= MOST_ENTRIES:
+        raise TraceError(f"{place}: a message with {message.entries} entries")
     match message.type:
         case "MsgVote":
             return RequestVote(
@@ -127,6 +134,5 @@ def told_by(place: Place, event: EtcdEvent) -> Told:
 
 def vote_in(event: EtcdEvent) -> NodeId | None:
     """For whom the server has voted."""
-    return (
-        int(event.state.vote) if event.state.vote.isdecimal() and event.state.vote != "0" else None
-    )
+    vote = event.state.vote
+    return int(vote) if vote.isdecimal() and len(vote) <= MOST_DIGITS and vote != "0" else None

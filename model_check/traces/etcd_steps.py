@@ -104,7 +104,7 @@ class Story:
             self._begin(place, Restart())
         else:
             self._begin(place, Start())
-            self.is_starting = True
+        self.is_starting = True
         self.durable = len(self.steps)
 
     def _continue(self, place: Place, event: EtcdEvent) -> None:
@@ -187,7 +187,9 @@ def _seen(step: _Step) -> Seen:
         if event.name == "Replicate":
             seen = replace(seen, last_log_index=UNSET)
         elif event.name not in _UNRELIABLE or event.name == "InitState":
-            is_settled = event.name in ("BecomeCandidate", "BecomeLeader", "InitState")
+            # The hard state is read after InitState.
+            is_back = isinstance(step.cause, Restart)
+            is_settled = is_back or event.name in ("BecomeCandidate", "BecomeLeader")
             vote = vote_in(event) if is_settled else seen.voted_for
             seen = replace(_all_of(event), voted_for=vote)
     return seen

@@ -7,7 +7,7 @@ state; here there is one history, which is long.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -85,6 +85,8 @@ class Ledger:
             assert log.parent is not None
             place = Place(entry, None if log.follows_snapshot else log.parent.last_term)
             first = self._places.setdefault((log.last_index, entry.term), place)
+            if first.previous is None:  # a snapshot hid it, elsewhere
+                self._places[log.last_index, entry.term] = place
             if problem := _differ(first, place):
                 yield Violated(
                     LogMatching().name,
@@ -135,14 +137,15 @@ class Ledger:
     def _completeness(self, elected: Elected) -> Iterator[Violated]:
         """Whether a new leader has all that was committed before its term."""
         assert self._spine is not None, "as soon as a server is known, there is one"
-        index = self._spine.last_index
-        while index in self._committed and self._committed[index].term >= elected.term:
-            index -= 1
-        held = elected.log.meeting(self._spine) if self._is_straight else 0
-        for lacking in range(held + 1, index + 1):
-            committed = self._committed.get(lacking)
-            if committed is not None and _lacks(elected.log, lacking, committed.entry):
-                yield _incomplete(lacking, committed, elected)
+        log, spine = elected.log, self._spine
+        indexes: Iterable[Index] = sorted(self._committed)
+        if self._is_straight and log.beginning is spine.beginning:
+            indexes = range(log.meeting(spine) + 1, spine.last_index + 1)
+        for index in indexes:
+            committed = self._committed.get(index)
+            is_due = committed is not None and committed.term < elected.term
+            if committed is not None and is_due and _lacks(log, index, committed.entry):
+                yield _incomplete(index, committed, elected)
                 return
 
 

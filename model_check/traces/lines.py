@@ -151,7 +151,7 @@ class CountedFields(Part, frozen=True, kw_only=True):
     term: Natural
     prev_log_index: Natural
     prev_log_term: Natural
-    entry_count: Natural
+    entry_count: Annotated[int, Meta(ge=0, le=2**20)]
     leader_commit: Natural
 
 

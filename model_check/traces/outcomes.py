@@ -34,6 +34,9 @@ from spec.shadow import Witnessed
 
 X = TypeVar("X")
 
+MOST_GROWTH = 1 << 16
+"""Entries that a leader may append in a step without showing them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -155,7 +158,11 @@ def _merged(log: Chain, request: AppendEntries, chains: Chains) -> Iterator[Chai
 
 
 def _growths(situation: Situation, before: Belief) -> Iterator[int]:
-    """By how many entries a leader's log may have grown."""
+    """By how many entries a leader's log may have grown, within reason."""
+    return (count for count in _shown_growths(situation, before) if count <= MOST_GROWTH)
+
+
+def _shown_growths(situation: Situation, before: Belief) -> Iterator[int]:
     last, happening = before.log.last_index, situation.happening
     if isinstance(situation.event, ClientRequest):
         yield 1

@@ -68,6 +68,7 @@ T = TypeVar("T")
 _HEADER = msgspec.json.Decoder(Header)
 _LINE = msgspec.json.Decoder(AnyLine)
 _COUNTED = msgspec.json.Decoder(CountedFields)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 FEATURES = {
     "InstallSnapshot": "snapshots",
@@ -189,12 +190,18 @@ class _Reader:
         if isinstance(seen.log, UnsetType):
             self._ends[server] = None
             return
+        last = seen.log.start - 1 + len(seen.log.entries)
+        if seen.last_log_index not in (UNSET, last):
+            raise TraceError(
+                f"{place}: the log of server {name!r} ends at {last}, but last_log_index is "
+                f"{seen.last_log_index}"
+            )
         if end is not None and seen.log.start > end + 1:
             raise TraceError(
                 f"{place}: the log of server {name!r} changes from {seen.log.start} on, but ended "
                 f"at {end}"
             )
-        self._ends[server] = seen.log.start - 1 + len(seen.log.entries)
+        self._ends[server] = last
 
     def _add_output(self, place: Place, server: NodeId, line: SendLine | ApplyLine) -> None:
         number = self._open.get(server)
@@ -209,6 +216,7 @@ class _Reader:
                 "say first what makes it do so"
             )
         if isinstance(line, SendLine):
+            self._require_own(place, line)
             sending = Sending(place, self._told(place, line.message))
             step = replace(step, sent=(*step.sent, sending), ends=place)
         else:
@@ -216,6 +224,14 @@ class _Reader:
             step = replace(step, applied=(*step.applied, Applying(place, line.index, entry)))
             step = replace(step, ends=place)
         self._done[number] = step
+
+    def _require_own(self, place: Place, line: SendLine) -> None:
+        message = line.message
+        if message.source != line.server or message.destination == line.server:
+            raise TraceError(
+                f"{place}: server {line.server!r} sends a message from {message.source!r} to "
+                f"{message.destination!r}; what it sends to itself is no message"
+            )
 
     def _cause(self, place: Place, server: NodeId, line: AnyStepLine) -> Cause:
         match line:
@@ -249,9 +265,13 @@ class _Reader:
         source = self._number(place, message.source)
         destination = self._number(place, message.destination)
         text = bytes(message.fields)
-        if message.kind == "AppendEntries" and b'"entry_count"' in text:
+        if message.kind == "AppendEntries" and "entry_count" in decode_strictly(text, _OBJECT):
             return _counted(source, destination, decode_strictly(text, _COUNTED))
-        foreign = ForeignMessage(source, destination, message.kind, text.decode(), "")
+        try:
+            fields = text.decode()
+        except UnicodeDecodeError as error:
+            raise ProtocolError(str(error)) from None
+        foreign = ForeignMessage(source, destination, message.kind, fields, "")
         found = understood(foreign)
         return Unreadable(source, destination, message.kind) if found is None else found
 

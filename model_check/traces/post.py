@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -38,30 +38,38 @@ def in_order(trace: Trace) -> Iterator[Happening]:
     """The happenings of a trace, those of each server in their order, a message after its sending.
 
     Otherwise they come in the order of their lines: threads, or several files, may have mixed them
-    up. What arrives without ever having been sent comes when nothing else is left.
+    up. What arrives without ever having been sent waits for nothing.
     """
     waiting: dict[NodeId, deque[Happening]] = {}
     for happening in trace.happenings:
         waiting.setdefault(happening.server, deque()).append(happening)
+    coming = Counter(key for each in trace.happenings for key in _keys(each))
     sent: set[Key] = set()
+    post = Post.of(trace)
     while waiting:
         heads = [queue[0] for queue in waiting.values()]
-        free = [head for head in heads if not _must_wait(head, sent, waiting)]
+        free = [head for head in heads if not _must_wait(head, sent, coming, post)]
         happening = min(free or heads, key=lambda head: head.place)
         yield happening
-        sent.update(key_of(sending.told, sending.seal) for sending in happening.sent)
+        sent.update(_keys(happening))
+        coming.subtract(_keys(happening))
         waiting[happening.server].popleft()
         if not waiting[happening.server]:
             del waiting[happening.server]
 
 
-def _must_wait(head: Happening, sent: set[Key], waiting: Mapping[NodeId, object]) -> bool:
-    """Whether a message arrives whose sender may still send it."""
-    if not isinstance(head.cause, Arrived):
+def _keys(happening: Happening) -> list[Key]:
+    """Of what is sent."""
+    return [key_of(sending.told, sending.seal) for sending in happening.sent]
+
+
+def _must_wait(head: Happening, sent: set[Key], coming: Counter[Key], post: Post) -> bool:
+    """Whether a message arrives that is still to be sent."""
+    if not isinstance(head.cause, Arrived) or post.is_excused(head.cause.told):
         return False
-    told = head.cause.told
-    is_own = from_whom(told) == head.server
-    return not is_own and from_whom(told) in waiting and key_of(told, head.cause.seal) not in sent
+    key = key_of(head.cause.told, head.cause.seal)
+    is_own = from_whom(head.cause.told) == head.server
+    return not is_own and key not in sent and coming[key] > 0
 
 
 @dataclass(slots=True)
@@ -88,10 +96,14 @@ class Post:
         if known is not None:
             self._sent[key] = known | messages if len(messages) == 1 else None
 
+    def is_excused(self, told: Told) -> bool:
+        """Whether a message may have been sent where nobody saw it."""
+        past = self.seen.get(from_whom(told))
+        return past is None or 0 < past >= term_of(told)
+
     def was_sent(self, arrival: Arrived) -> bool:
         """Whether a message may arrive."""
-        past = self.seen.get(from_whom(arrival.told))
-        if past is None or 0 < past >= term_of(arrival.told):
+        if self.is_excused(arrival.told):
             return True
         key = key_of(arrival.told, arrival.seal)
         known = self._sent.get(key, set())
