@@ -28,6 +28,7 @@ def test_the_demo_tells_the_tutorial_and_its_traces_conform(
     assert re.search(r"the traces conform: Raft allows ([\d,]+) of \1 steps", out)
 
 
+@pytest.mark.slow
 def test_a_cluster_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "model_check", "cluster", "run", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603

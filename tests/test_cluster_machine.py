@@ -103,6 +103,7 @@ def test_leaders_come_and_go_among_three(history: list[Reign]) -> None:
     play(3, history)
 
 
+@pytest.mark.slow
 @given(reigns(5))
 @settings(max_examples=200)
 def test_leaders_come_and_go_among_five(history: list[Reign]) -> None:

@@ -99,6 +99,7 @@ def test_the_toy_conforms() -> None:
     assert valid(conform_report(result))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bug", "bounds", "broken"),
     [
@@ -225,6 +226,7 @@ def test_what_cannot_be_observed_is_not_judged() -> None:
 # --- tables ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_learnt_is_used_again(tmp_path: Path) -> None:
     table = tmp_path / "table"
     first = explore(TOY, SAFE, table=table)

@@ -124,6 +124,7 @@ BROKEN: list[tuple[Break, Setup]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("break_core", "setup"), BROKEN)
 def test_both_explorers_find_the_same_wrong(
     monkeypatch: pytest.MonkeyPatch, break_core: Break, setup: Setup

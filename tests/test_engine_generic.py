@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -118,6 +119,7 @@ def test_both_explorers_find_the_same_in_any_world(world: World, workers: int) -
         assert_replays(system, found)
 
 
+@pytest.mark.slow
 @given(peer_worlds(), st.integers(1, 2))
 @settings(max_examples=150)
 def test_symmetry_changes_nothing_in_any_world_of_peers(world: World, workers: int) -> None:
@@ -132,6 +134,7 @@ def test_symmetry_changes_nothing_in_any_world_of_peers(world: World, workers: i
         assert_replays(system, found)
 
 
+@pytest.mark.slow
 @given(worlds(networks=("replayable",)) | peer_worlds())
 @settings(max_examples=150)
 def test_eager_sends_change_no_verdict_in_any_world(world: World) -> None:

@@ -204,6 +204,7 @@ def naive_states(bounds: Bounds) -> int:
     return len(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds",
     [
@@ -229,6 +230,7 @@ def test_one_term_one_entry_without_restarts_is_the_figure_others_got() -> None:
     assert known(setup) == (20_369, 322_311, 18)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "figures"),
     [("replayable", (90_909, 1_653_489, 20)), ("fifo", (49_001, 447_489, 18))],

@@ -105,7 +105,9 @@ def allowed(guards: list[Rule], before: Shadow, event: Event) -> set[NodeState]:
     }
 
 
-@pytest.mark.parametrize("without", [None, *[rule.id for rule in GUARDS]])
+@pytest.mark.parametrize(
+    "without", [None, *(pytest.param(rule.id, marks=pytest.mark.slow) for rule in GUARDS)]
+)
 def test_it_does_all_that_the_rules_allow(without: str | None) -> None:
     """As much as plain trial of all states finds, but for what it may do by itself later."""
     guards = [rule for rule in GUARDS if rule.id != without]

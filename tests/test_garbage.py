@@ -47,7 +47,13 @@ def played(kind: str, seed: int, share: float) -> Judgement:
         return "adapter-failed"
 
 
-@pytest.mark.parametrize("kind", HARMFUL)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each not in ("term", "log")))
+        for each in HARMFUL
+    ],
+)
 def test_what_no_rule_lets_pass_is_never_taken_for_a_raft(kind: str) -> None:
     assert explored(kind, 0, 1.0) in ("violates", "adapter-failed")
     assert played(kind, 0, 1.0) in ("violates", "adapter-failed")

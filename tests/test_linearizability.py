@@ -212,6 +212,7 @@ def test_the_search_finds_what_trying_every_order_finds(history: KeyValueHistory
     assert found_linearizable(history) == is_linearizable(history)
 
 
+@pytest.mark.slow
 @given(altered_histories())
 @settings(max_examples=200)
 def test_so_it_does_where_one_answer_of_a_store_is_altered(history: KeyValueHistory) -> None:

@@ -69,7 +69,11 @@ ALONE = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in TAKES_LONG else ()) for name in MUTANTS],
+    [
+        # That the runs which were found betray them is seen each time (tests/test_trial.py).
+        pytest.param(name, marks=[pytest.mark.slow] * (name in TAKES_LONG or number % 4 > 0))
+        for number, name in enumerate(MUTANTS)
+    ],
 )
 def test_the_checker_sees_it(name: str) -> None:
     found = run_mutant(MUTANTS[name])

@@ -399,6 +399,7 @@ def test_a_state_that_the_core_cannot_be_in_is_told(
     assert f"step.json: {case_id}: the core fails on it: KeyError" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @given(st.binary() | st.text().map(str.encode))
 def test_garbage_is_no_suite(written: Path, text: bytes) -> None:
     for name in ("step.json", "trace.json"):
