@@ -10,7 +10,7 @@ from typing import TypeAlias
 import click
 from rich.console import Console
 
-from model_check.commands.options import json_option
+from model_check.commands.options import files_argument, json_option
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
 from model_check.linearizability.check import (
@@ -37,13 +37,7 @@ KEYS_SHOWN = 8
 
 
 @click.command("linearizable")
-@click.argument(
-    "paths",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-)
+@files_argument
 @click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
 )

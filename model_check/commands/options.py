@@ -460,6 +460,17 @@ def refuse(options: list[str], reason: str) -> None:
         raise click.UsageError(f"{options[0]} {reason}")
 
 
+def files_argument(command: _F) -> _F:
+    """Give ``command`` the files to read as its argument; ``-`` is standard input."""
+    return click.argument(
+        "paths",
+        metavar="FILE...",
+        nargs=-1,
+        required=True,
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    )(command)
+
+
 def json_option(command: _F) -> _F:
     """Give ``command`` the option ``--json``, as the parameter ``json_path``."""
     return click.option(

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from model_check.commands.options import json_option
+from model_check.commands.options import files_argument, json_option
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
 from model_check.render import server_name
@@ -29,13 +29,7 @@ PROFILE_OF: dict[TraceFormat, str] = {"raft-ref": PAPER.name, "etcd": ETCD.name}
 
 
 @click.command("trace")
-@click.argument(
-    "paths",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-)
+@files_argument
 @click.option(
     "--format",
     "trace_format",

@@ -24,7 +24,7 @@ class Violated(NamedTuple):
     explanation: str
 
 
-class Place(NamedTuple):
+class Standing(NamedTuple):
     """Where an entry stands in all logs that hold it."""
 
     entry: Entry
@@ -51,7 +51,7 @@ class Ledger:
     """All that has happened, as far as the properties ask for it."""
 
     _leaders: dict[Term, NodeId] = field(default_factory=dict)
-    _places: dict[tuple[Index, Term], Place] = field(default_factory=dict)
+    _standings: dict[tuple[Index, Term], Standing] = field(default_factory=dict)
     _committed: dict[Index, Committed] = field(default_factory=dict)
     _applied: dict[Index, Entry] = field(default_factory=dict)
     _elected: list[Elected] = field(default_factory=list)
@@ -83,11 +83,11 @@ class Ledger:
         known = 0 if before is None else before.meeting(after)
         for log, entry in after.back_to(known):
             assert log.parent is not None
-            place = Place(entry, None if log.follows_snapshot else log.parent.last_term)
-            first = self._places.setdefault((log.last_index, entry.term), place)
+            standing = Standing(entry, None if log.follows_snapshot else log.parent.last_term)
+            first = self._standings.setdefault((log.last_index, entry.term), standing)
             if first.previous is None:  # a snapshot hid it, elsewhere
-                self._places[log.last_index, entry.term] = place
-            if problem := _differ(first, place):
+                self._standings[log.last_index, entry.term] = standing
+            if problem := _differ(first, standing):
                 yield Violated(
                     LogMatching().name,
                     f"the logs of S{server} and another agree that index {log.last_index} is of "
@@ -149,7 +149,7 @@ class Ledger:
                 return
 
 
-def _differ(one: Place, other: Place) -> str | None:
+def _differ(one: Standing, other: Standing) -> str | None:
     """How two logs differ that have entries of the same index and term."""
     if one.entry != other.entry:
         return f"it is {one.entry.command!r} in one and {other.entry.command!r} in the other"
