@@ -121,15 +121,19 @@ class Bug(NamedTuple):
         return simulate(seed, self.scale, self.new_server, self.new_driver)
 
 
+ANOMALY = "no order of its operations explains"
+
 MANY_CLIENTS = Scale(clients=8, keys=1)
 ECHO = Scale(clients=6, keys=1, weather=Weather(repetition=0.5, delay=0.03))
 
 BUGS: dict[str, Bug] = {
-    "sends before durable": Bug("was never sent", new_driver=SendsBeforeDurable, since=1),
+    "sends before fsync": Bug("was never sent", new_driver=SendsBeforeDurable, since=1),
     "forgets to save": Bug("RESTART-TERM: the term after a restart", new_driver=ForgetsToSave),
-    "answers before commit": Bug("which .*Done.* had replaced", AnswersBeforeCommit, since=2),
-    "reads what it has": Bug("GET.* had replaced", ReadsWhatItHas, scale=MANY_CLIENTS),
-    "takes up twice": Bug("had replaced", TakesUpTwice, scale=ECHO, since=22),
-    "tells by index": Bug("had replaced|got|nobody had written", TellsByIndex, since=10),
+    "answers before commit": Bug(ANOMALY, AnswersBeforeCommit, since=2),
+    "reads from a stale leader": Bug(
+        "explains the answer .* to GET", ReadsWhatItHas, scale=MANY_CLIENTS
+    ),
+    "takes up twice": Bug(ANOMALY, TakesUpTwice, scale=ECHO, since=22),
+    "tells by index": Bug(f"{ANOMALY}|got", TellsByIndex, since=10),
     "calls twice": Bug("call .* got Count", CallsTwice),
 }

@@ -10,6 +10,7 @@ What decides has no effects, and can be simulated; what has effects decides noth
 `machine`         the key-value store that entries are applied to, with sessions (dissertation §6.3)
 `driver`          does what a server says, in the one order that is right
 `tracing`         what it does, as lines for ``raft-ref trace``
+`history`         what clients asked for, and were told
 `simulation`      servers and drivers under a simulated clock, network and disk
 ================  =================================================================================
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from raft_ref.cluster.commands import Words, as_text
+from raft_ref.cluster.history import Operation, certainty
 from raft_ref.cluster.machine import CALL, SESSION
 from raft_ref.cluster.replies import Count, Reply
 from raft_ref.cluster.simulation.agenda import Agenda
-from raft_ref.cluster.simulation.history import Operation, certainty
 from raft_ref.cluster.simulation.host import Host
 from raft_ref.cluster.timers import Seconds
 

@@ -8,12 +8,13 @@ from random import Random
 
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Frame
+from raft_ref.cluster.history import Operation
 from raft_ref.cluster.server import Server
 from raft_ref.cluster.simulation.agenda import Agenda
 from raft_ref.cluster.simulation.clients import Client, SessionClient
 from raft_ref.cluster.simulation.disk import Disk
 from raft_ref.cluster.simulation.faults import Faults
-from raft_ref.cluster.simulation.history import Metrics, Operation, Outcome, Recorded
+from raft_ref.cluster.simulation.history import Metrics, Outcome, Recorded
 from raft_ref.cluster.simulation.host import Host, NewDriver, NewServer
 from raft_ref.cluster.simulation.weather import FAIR, Network, Weather
 from raft_ref.cluster.timers import Seconds, Timing
