@@ -5,7 +5,7 @@ Exit codes, the same for every command:
 =====  ============================================================================
 0      holds: what was asked for was done, and nothing wrong was found
 1      violated: a property does not hold; of mutants, one survived; a suite of vectors differs;
-       the traces of a demo do not conform
+       the traces of a demo do not conform; a torture found something
 2      usage: an option, a file or an input is not usable; nothing was checked; a server that is
        to run cannot, or cannot go on
 3      adapter-failed: an adapter does not keep to the protocol, or cannot be had

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import click
 
+from model_check.commands.options import json_option
+from model_check.commands.output import require_writable
+
 
 @click.group("cluster")
 def cluster_command() -> None:
@@ -22,7 +25,8 @@ def cluster_command() -> None:
     and INCRBY there are CAS key old new, and RAFT.SESSION and RAFT.CALL session sequence command,
     which is applied exactly once however often it is asked for.
 
-    Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform, 2 it could not run.
+    Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform or a torture found
+    something, 2 it could not run, 4 inconclusive.
     """
 
 
@@ -98,15 +102,74 @@ def demo_command(*, directory: Path | None) -> int:
         return 0 if play(place) else 1
 
 
+@cluster_command.command("torture")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="How long things go wrong; starting, mending and judging come on top.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Says what goes wrong, and when."
+)
+@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="An empty directory in which to keep everything; by default, it is kept only if "
+    "something is wrong.",
+)
+@json_option
+def torture_command(
+    *,
+    seconds: float,
+    seed: int,
+    servers: int,
+    clients: int,
+    directory: Path | None,
+    json_path: Path | None,
+) -> int:
+    """Let everything go wrong that can go wrong with a cluster, then judge what has come of it.
+
+    Servers are killed, paused and started again; a proxy on each link between them cuts it off,
+    both ways or one, resets connections, and loses, repeats, delays and reorders messages; clients
+    ask on. Then all is mended, and judged: is what clients saw linearizable, is every acknowledged
+    write still there, was every call in a session applied exactly once, do the servers' traces
+    conform to the rules, do all servers agree?
+
+    The seed says what goes wrong and when. What comes of it depends on the machine, too.
+
+    Exit codes: 0 it holds, 1 something is violated, 2 it could not run, 4 inconclusive.
+    """
+    if json_path is not None and str(json_path) != "-":
+        require_writable(json_path)
+    if directory is not None:
+        _require_empty(directory)
+    with complaining():
+        from model_check.commands.cluster_torture import run_torture
+        from raft_ref.cluster.torture.run import Scale
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        scale = Scale(servers=servers, clients=clients, seconds=seconds, seed=seed)
+        return run_torture(scale, directory, json_path)
+
+
 @contextmanager
 def _directory(chosen: Path | None) -> Iterator[Path]:
     if chosen is None:
         with tempfile.TemporaryDirectory(prefix="raft-ref-") as made:
             yield Path(made)
         return
-    if chosen.exists() and any(chosen.iterdir()):
-        raise click.ClickException(f"{chosen} is not empty; choose another directory")
+    _require_empty(chosen)
     yield chosen
+
+
+def _require_empty(directory: Path) -> None:
+    if directory.exists() and any(directory.iterdir()):
+        raise click.ClickException(f"{directory} is not empty; choose another directory")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ What decides has no effects, and can be simulated; what has effects decides noth
 `machine`         the key-value store that entries are applied to, with sessions (dissertation §6.3)
 `driver`          does what a server says, in the one order that is right
 `tracing`         what it does, as lines for ``raft-ref trace``
-`history`         what clients asked for, and were told
+`history`         what clients asked for, and were told; `workload`: what they ask for
 `simulation`      servers and drivers under a simulated clock, network and disk
 ================  =================================================================================
 
@@ -24,6 +24,7 @@ What has effects:
 `clients`         connections of clients; `resp`: the Redis protocol that they speak
 `service`         a node as a process; `settings`, `logs`, `measures`
 `processes`       several of them on this machine; `client`: a client of theirs
+`torture`         what can go wrong with them, done to them
 ================  =================================================================================
 
 A server that is asked for a command appends it to its log, or passes it on to the leader. The

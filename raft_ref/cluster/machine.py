@@ -31,6 +31,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from zlib import crc32
 
 from raft_ref.cluster.commands import NoCommand, Words, as_commands
 from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
@@ -144,6 +145,8 @@ class Machine:
     store: Store = field(default_factory=dict)
     _sessions: OrderedDict[int, _Session] = field(default_factory=OrderedDict)
     """Those used the longest ago first."""
+    digest: int = 0
+    """Of all that was applied and answered: servers that did the same agree on it."""
     _applied: int = 0
     """How many commands were."""
 
@@ -156,7 +159,9 @@ class Machine:
             commands = as_commands(entry)
         except NoCommand:
             return ()
-        return tuple(map(self._apply, commands))
+        replies = tuple(map(self._apply, commands))
+        self.digest = crc32(repr(replies).encode(), crc32(entry.encode(), self.digest))
+        return replies
 
     def _apply(self, words: Words) -> Reply:
         self._applied += 1

@@ -163,6 +163,7 @@ class Node:
             "commit_index": state.commit_index,
             "last_index": state.log.last_index,
             "keys": len(self.server.machine.store),
+            "digest": self.server.machine.digest,
             "open_requests": self.server.open_requests,
         }
 

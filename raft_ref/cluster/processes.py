@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from raft_ref.cluster.client import Client, ClientError
 from raft_ref.cluster.settings import Address, Settings, SettingsError, read_settings
@@ -18,6 +18,9 @@ from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
 
 T = TypeVar("T")
+
+Links: TypeAlias = Mapping[tuple[NodeId, NodeId], Address]
+"""By who connects, and to whom: where."""
 
 HOST = "127.0.0.1"
 SETTINGS = "settings.toml"
@@ -114,16 +117,18 @@ class Member:
 class LocalCluster:
     """Some servers on this machine, in a directory each.
 
+    ``links`` says where one server reaches another, if that is not where the other listens.
+
     Raises:
         SettingsError: if the directory holds another cluster, or cannot be used.
     """
 
-    def __init__(self, directory: Path, servers: int) -> None:
+    def __init__(self, directory: Path, servers: int, links: Links | None = None) -> None:
         self.directory = directory
         paths = [directory / f"server-{number}" / SETTINGS for number in range(1, servers + 1)]
         existing = sorted(directory.glob(f"server-*/{SETTINGS}"))
         if not existing:
-            _write_settings(paths)
+            _write_settings(paths, links or {})
         elif set(existing) != set(paths):
             raise SettingsError(f"{directory} holds a cluster of {len(existing)}, not {servers}")
         self.members = {member.number: member for member in map(Member, paths)}
@@ -170,16 +175,17 @@ def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) ->
     return found
 
 
-def _write_settings(paths: list[Path]) -> None:
+def _write_settings(paths: list[Path], links: Links) -> None:
     ports = free_ports(2 * len(paths))
     addresses = [Address(HOST, port) for port in ports]
     servers = dict(enumerate(addresses[: len(paths)], start=1))
-    listed = "\n".join(f'{number} = "{address}"' for number, address in servers.items())
+    clients = addresses[len(paths) :]
     name = json.dumps(str(paths[0].parent.parent.resolve()), ensure_ascii=False)
     try:
-        for number, path in enumerate(paths, start=1):
+        for number, (path, client) in enumerate(zip(paths, clients, strict=True), start=1):
+            reached = {to: links.get((number, to), address) for to, address in servers.items()}
+            listed = "\n".join(f'{to} = "{address}"' for to, address in reached.items())
             path.parent.mkdir(parents=True, exist_ok=True)
-            client = addresses[len(paths) + number - 1]
             path.write_text(
                 f'id = {number}\ncluster = {name}\ndirectory = "."\nclient = "{client}"\n'
                 f"trace = true\n\n[servers]\n{listed}\n",

@@ -193,7 +193,7 @@ class Listener:
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> NodeId:
         """Who has connected. One connection from each is enough: the last."""
-        hello = wire.decode_hello(await _read_frame(reader))
+        hello = wire.decode_hello(await read_frame(reader))
         config = self._settings.config
         if (hello.cluster, hello.destination) != (self._settings.cluster, config.id):
             raise wire.Malformed(
@@ -214,10 +214,16 @@ class Listener:
     async def _listen(self, source: NodeId, reader: asyncio.StreamReader) -> None:
         config = self._settings.config
         while True:
-            frame = wire.decode_frame(await _read_frame(reader), config, source)
+            frame = wire.decode_frame(await read_frame(reader), config, source)
             self._deliver(source, frame)
 
 
-async def _read_frame(reader: asyncio.StreamReader) -> bytes:
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    """The next frame of a connection, without its length.
+
+    Raises:
+        asyncio.IncompleteReadError, OSError: if there is none.
+        Malformed: if it is too long.
+    """
     prefix = await reader.readexactly(wire.LENGTH_SIZE)
     return await reader.readexactly(wire.decode_length(prefix))

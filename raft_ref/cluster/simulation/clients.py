@@ -13,6 +13,7 @@ from raft_ref.cluster.replies import Count, Reply
 from raft_ref.cluster.simulation.agenda import Agenda
 from raft_ref.cluster.simulation.host import Host
 from raft_ref.cluster.timers import Seconds
+from raft_ref.cluster.workload import Workload
 
 THINKS: Seconds = 0.05
 """On average, before the next thing."""
@@ -20,7 +21,7 @@ THINKS: Seconds = 0.05
 
 @dataclass(slots=True)
 class Client:
-    """Reads and writes keys that others use, too. Each value that is written is written once."""
+    """Does what its workload says, each thing at any server."""
 
     number: int
     agenda: Agenda
@@ -30,28 +31,18 @@ class Client:
     keys: Sequence[bytes]
     ends: Seconds
     """When it begins nothing new."""
-    _count: int = 0
-    _last_read: bytes = b"nothing"
+    workload: Workload = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workload = Workload(self.number, self.chance)
 
     def begin(self) -> None:
         """Do the next thing, after a while."""
         self.agenda.after(self.chance.expovariate(1 / THINKS), self._next)
 
     def _next(self) -> None:
-        if self.agenda.now < self.ends and not self._ask(self._words()):
+        if self.agenda.now < self.ends and not self._ask(self.workload.next(self.keys)):
             self.begin()
-
-    def _words(self) -> Words:
-        self._count += 1
-        key, value = self.chance.choice(self.keys), b"%d.%d" % (self.number, self._count)
-        dice = self.chance.random()
-        if dice < 0.5:
-            return b"GET", key
-        if dice < 0.85:
-            return b"SET", key, value
-        if dice < 0.95:
-            return b"CAS", key, self._last_read, value
-        return b"DEL", key
 
     def _ask(self, words: Words) -> bool:
         start = self.agenda.now
@@ -60,8 +51,7 @@ class Client:
 
     def _answered(self, words: Words, start: Seconds, reply: Reply) -> None:
         self.history.append(Operation(self.number, words, start, self.agenda.now, reply))
-        data = getattr(reply, "data", None)
-        self._last_read = self._last_read if data is None else data
+        self.workload.told(words, reply)
         self.begin()
 
 

@@ -1,0 +1,205 @@
+"""Clients on sockets: each does one thing after another at any server, and writes it all down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import hiredis
+
+from raft_ref.cluster.commands import Words
+from raft_ref.cluster.history import Operation, certainty
+from raft_ref.cluster.machine import CALL, SESSION
+from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value, unknown
+from raft_ref.cluster.settings import Address
+from raft_ref.cluster.timers import Seconds
+from raft_ref.cluster.workload import Workload
+
+THINKS: Seconds = 0.3
+"""On average, before the next thing."""
+
+PATIENCE: Seconds = 3.0
+"""So long a client waits for an answer, or for a connection."""
+
+LIVE_KEYS = 5
+
+KEY_LASTS: Seconds = 20.0
+"""Then another takes its place: a key of which much is unknown takes long to judge."""
+
+
+def keys_at(seconds: Seconds) -> list[bytes]:
+    """The keys in use so long after the beginning of a run."""
+    return [b"key-%d.%d" % (place, seconds // KEY_LASTS) for place in range(LIVE_KEYS)]
+
+
+class Unreachable(Exception):
+    """Nobody was asked anything, since there was no connection."""
+
+
+class Connection:
+    """A connection to some server; opened when it is needed, and given up when it fails."""
+
+    def __init__(self, addresses: Sequence[Address], chance: Random) -> None:
+        self._addresses = addresses
+        self._chance = chance
+        self._streams: tuple[StreamReader, StreamWriter, hiredis.Reader] | None = None
+
+    async def call(self, words: Words) -> Reply:
+        """What a command is answered with; "unknown" if it may have arrived, and no answer did.
+
+        Raises:
+            Unreachable: if it was not sent.
+        """
+        reader, writer, parser = self._streams or await self._connect()
+        # Its stub says that only one word is taken.
+        writer.write(hiredis.pack_command(words))  # type: ignore[arg-type] # see above
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while (heard := parser.gets()) is False:
+                    content = await reader.read(65536)
+                    if not content:
+                        raise ConnectionError("the connection was closed")
+                    parser.feed(content)
+        except (OSError, TimeoutError) as error:
+            self.close()
+            return unknown(str(error) or "no answer in time")
+        return as_reply(words, heard)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _connect(self) -> tuple[StreamReader, StreamWriter, hiredis.Reader]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                opened = await asyncio.open_connection(*self._chance.choice(self._addresses))
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(str(error)) from None
+        self._streams = *opened, hiredis.Reader()
+        return self._streams
+
+
+def as_reply(words: Words, heard: object) -> Reply:
+    """What a client has heard, as it was meant: the protocol does not tell OK from a value."""
+    match heard:
+        case hiredis.ReplyError():
+            code, _, reason = str(heard).partition(" ")
+            return Failed(code, reason)
+        case int():
+            return Count(heard)
+        case b"OK" if words[0] == b"SET":
+            return Done()
+        case bytes() | None:
+            return Value(heard)
+    raise AssertionError(heard)
+
+
+@dataclass(slots=True)
+class Clock:
+    """The one clock of a run: seconds since it began."""
+
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def now(self) -> Seconds:
+        """How late it is."""
+        return time.monotonic() - self.start
+
+
+@dataclass(slots=True)
+class Client:
+    """Does what its workload says, and stays with a server until a connection fails."""
+
+    number: int
+    chance: Random
+    connection: Connection
+    clock: Clock
+    operations: list[Operation]
+    has_ended: Callable[[], bool]
+    """Whether to begin nothing new."""
+    workload: Workload = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workload = Workload(self.number, self.chance)
+
+    async def run(self) -> None:
+        """All that it does."""
+        while not self.has_ended():
+            await asyncio.sleep(self.chance.expovariate(1 / THINKS))
+            await self._ask(self.workload.next(keys_at(self.clock.now)))
+            if self.chance.random() < 0.1:
+                self.connection.close()  # and see another server the next time
+        self.connection.close()
+
+    async def _ask(self, words: Words) -> None:
+        start = self.clock.now
+        try:
+            reply = await self.connection.call(words)
+        except Unreachable:
+            return
+        self.operations.append(Operation(self.number, words, start, self.clock.now, reply))
+        self.workload.told(words, reply)
+
+
+@dataclass(slots=True)
+class SessionClient:
+    """Counts in a session, on a key of its own: every call again until it knows what became of it.
+
+    So the n-th call is answered with n, whatever happens.
+    """
+
+    number: int
+    chance: Random
+    connection: Connection
+    clock: Clock
+    operations: list[Operation]
+    has_ended: Callable[[], bool]
+    """Whether to begin nothing new; what was begun is asked until it is known."""
+
+    async def run(self) -> None:
+        """All that it does."""
+        opened = await self._insist((SESSION,))
+        assert isinstance(opened, Count)
+        sequence = 0
+        while not self.has_ended():
+            await asyncio.sleep(self.chance.expovariate(1 / THINKS))
+            sequence += 1
+            counting = b"INCR", b"counter.%d" % self.number
+            start = self.clock.now
+            reply = await self._insist((CALL, b"%d" % opened.number, b"%d" % sequence, *counting))
+            self.operations.append(Operation(self.number, counting, start, self.clock.now, reply))
+        self.connection.close()
+
+    async def _insist(self, words: Words) -> Reply:
+        while True:
+            try:
+                reply = await self.connection.call(words)
+                if certainty(reply) == "ok":
+                    return reply
+            except Unreachable:
+                pass
+            await asyncio.sleep(self.chance.uniform(0.05, 0.2))
+
+
+async def read_all(
+    keys: Sequence[bytes], number: int, connection: Connection, clock: Clock
+) -> list[Operation]:
+    """Read all keys once everything is mended; again, if the answer is not certain."""
+    operations = []
+    for key in keys:
+        words, reply = (b"GET", key), None
+        while reply is None or certainty(reply) != "ok":
+            start = clock.now
+            try:
+                reply = await connection.call(words)
+            except Unreachable:
+                await asyncio.sleep(0.1)
+        operations.append(Operation(number, words, start, clock.now, reply))
+    connection.close()
+    return operations
