@@ -82,9 +82,16 @@ def server_name(server: NodeId | None) -> str:
     return "none" if server is None else f"S{server}"
 
 
+MOST_ENTRIES = 20
+"""To be shown one by one."""
+
+
 def describe_entries(entries: tuple[Entry, ...]) -> str:
-    """Entries as term:command, in brackets."""
-    return "[" + " ".join(f"{entry.term}:{entry.command}" for entry in entries) + "]"
+    """Entries as term:command, in brackets; of very many, the first."""
+    shown = [f"{entry.term}:{entry.command}" for entry in entries[:MOST_ENTRIES]]
+    if len(entries) > MOST_ENTRIES:
+        shown.append(f"and {len(entries) - MOST_ENTRIES:,} more")
+    return "[" + " ".join(shown) + "]"
 
 
 def describe_message(message: AnyMessage) -> str:

@@ -99,11 +99,13 @@ class Conduct:
         return holders | {self.after.id}
 
     @property
-    def counted(self) -> list[Index]:
+    def counted(self) -> range:
         """The indexes, from the commit index on, that a majority is known to hold."""
-        state = self.after.state
-        indexes = range(state.commit_index, state.log.last_index + 1)
-        return [index for index in indexes if self.after.is_majority(self.holders(index))]
+        after = self.after
+        matches = dict(after.evidence.acknowledged) | {after.id: after.state.log.last_index}
+        held = sorted((matches.get(server, 0) for server in after.servers), reverse=True)
+        highest = min(held[len(held) // 2], after.state.log.last_index)
+        return range(after.state.commit_index, highest + 1)
 
 
 def watch(

@@ -526,9 +526,11 @@ def commit_quorum(step: Conduct) -> Broken | None:
 )
 def commit_current_term(step: Conduct) -> Broken | None:
     """A leader commits entries of older terms only along with one of its own term."""
+    if not step.commits_as_leader or not step.counted:
+        return None
     after = step.after.state
     terms = [after.log.term_at(index) for index in step.counted]
-    if not step.commits_as_leader or not terms or after.current_term in terms:
+    if after.current_term in terms:
         return None
     return Broken(
         "the term of an entry counted", str(after.current_term), ", ".join(map(str, terms))

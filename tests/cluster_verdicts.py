@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from model_check.cluster.history import COUNTING, anomalies, miscounts
 from model_check.traces import own
 from model_check.traces.happening import Place, PlacedLines
-from model_check.traces.judge import TraceVerdict, judge_trace
+from model_check.traces.judge import judge_trace
+from model_check.traces.verdict import TraceVerdict
 from raft_ref.cluster.history import Operation
 from raft_ref.cluster.replies import Value
 from raft_ref.cluster.simulation import Outcome

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +22,10 @@ from model_check.mutants import MUTANTS
 from model_check.mutants.runs import recorded_runs
 from model_check.traces import own
 from model_check.traces.happening import TraceError
-from model_check.traces.judge import NEVER_SENT, TraceVerdict, judge_trace
+from model_check.traces.judge import NEVER_SENT, judge_trace
 from model_check.traces.lines import schema
 from model_check.traces.record import recorded
+from model_check.traces.verdict import TraceVerdict
 from raft_ref import (
     Candidate,
     Entry,
@@ -38,25 +38,15 @@ from raft_ref import (
     Receive,
 )
 from spec.forms import Step
-from spec.profiles import PROFILES, Departure, Profile
+from spec.profiles import Departure, Profile
 from spec.properties import PROPERTY_NAMES
 from spec.rules import RULES
 from tests.recorded import CALM, placed, random_run, random_trace
+from tests.trace_lines import GRANT, HEAD, START, Json, arrival, changed, one_step, verdict_on
 
-Json: TypeAlias = dict[str, Any]
 SEEDS = range(12)
 TRACES = Path(__file__).parent / "traces"
 VALIDATOR = Draft202012Validator(schema())
-
-
-def verdict_on(lines: list[bytes], profile: str = "paper") -> TraceVerdict:
-    return judge_trace(own.read(placed(lines)), PROFILES[profile])
-
-
-def changed(lines: list[bytes], change: Callable[[int, Json], Json | None]) -> list[bytes]:
-    """``lines`` but the first, changed, or left out."""
-    found = [change(number, json.loads(line)) for number, line in enumerate(lines[1:])]
-    return [lines[0], *(json.dumps(line).encode() + b"\n" for line in found if line is not None)]
 
 
 # --- what Raft does is allowed -------------------------------------------------------------------
@@ -71,121 +61,6 @@ def test_whatever_the_core_does_conforms(seed: int) -> None:
 
 def test_so_does_a_long_calm_run() -> None:
     assert verdict_on(random_trace(5, 3000, 1, CALM)).verdict == "conforms"
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("field", ["current_term", "voted_for", "role", "commit_index"])
-def test_a_field_may_never_be_seen(field: str, seed: int) -> None:
-    def hide(_: int, line: Json) -> Json:
-        line.get("state", {}).pop(field, None)
-        return line
-
-    assert verdict_on(changed(random_trace(3, 150, seed), hide)).verdict == "conforms"
-
-
-def without_entries(line: Json) -> None:
-    """As of someone who logs how many entries a request has."""
-    message = line.get("message", {})
-    if message.get("kind") == "AppendEntries":
-        message["fields"]["entry_count"] = len(message["fields"].pop("entries"))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_logs_may_be_seen_by_their_ends_alone(seed: int) -> None:
-    def shorten(_: int, line: Json) -> Json:
-        state = line.get("state", {})
-        if "log" in state:
-            log = state.pop("log")
-            state["last_log_index"] = log["from"] - 1 + len(log["entries"])
-        if line["event"] != "send":
-            line.pop("entry", None)
-        without_entries(line)
-        return line
-
-    assert verdict_on(changed(random_trace(3, 150, seed), shorten)).verdict == "conforms"
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_is_not_seen_nobody_is_accused(seed: int, share: float) -> None:
-    chance = random.Random(seed)  # noqa: S311
-
-    def hide(_: int, line: Json) -> Json:
-        state = line.get("state", {})
-        for field in ("current_term", "voted_for", "role", "commit_index", "log"):
-            if chance.random() < share:
-                state.pop(field, None)
-        if line["event"] == "apply" and chance.random() < share:
-            del line["entry"]
-        return line
-
-    assert verdict_on(changed(random_trace(3, 60, seed), hide)).verdict in (
-        "conforms",
-        "inconclusive",
-    )
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_sends_and_even_whole_states_may_be_missing(seed: int) -> None:
-    def hide(number: int, line: Json) -> Json | None:
-        if line["event"] == "send":
-            return None
-        if number % 4 and line["event"] != "start":
-            line.pop("state", None)
-        return line
-
-    lines = changed(random_trace(3, 60, seed), hide)
-    lines[0] = lines[0].replace(b'"unobserved":[]', b'"unobserved":["sends"]')
-    assert verdict_on(lines).verdict != "violates"
-
-
-def test_lines_may_be_mixed_up_as_long_as_each_server_has_its_own_in_order() -> None:
-    lines = random_trace(3, 200, 5)
-    by_server = sorted(lines[1:], key=lambda line: json.loads(line)["server"])
-    assert verdict_on([lines[0], *by_server]).verdict == "conforms"
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_trace_may_begin_anywhere(seed: int) -> None:
-    """What came before, in that term, nobody knows; so what hangs on it is left open."""
-    steps = list(random_run(3, 200, seed))
-    states = {1: NodeState(), 2: NodeState(), 3: NodeState()}
-    for step in steps[:100]:
-        states[step.node] = step.after
-    verdicts = verdict_on(list(recorded([states[1], states[2], states[3]], steps[100:])))
-    assert verdicts.offence is None
-    assert verdicts.matched == 103
-
-
-def test_a_commit_that_was_not_seen_was_early_enough() -> None:
-    """Once the term has changed, nobody could commit by what was said in the last one."""
-    lines: list[Json] = [
-        {"event": "start", "server": 1},
-        arrival(term=1, entries=[{"term": 1, "command": "a"}], leader_commit=1),
-        {
-            "event": "receive",
-            "server": 1,
-            "message": {
-                "from": 3,
-                "to": 1,
-                "kind": "RequestVote",
-                "fields": {"term": 2, "last_log_index": 0, "last_log_term": 0},
-            },
-            "state": {"commit_index": 1, "current_term": 2},
-        },
-    ]
-    encoded = [json.dumps({**HEAD, "servers": [1, 2, 3]}), *map(json.dumps, lines)]
-    assert verdict_on([line.encode() for line in encoded]).verdict == "conforms"
-    lines[1] = arrival(term=1, entries=[], leader_commit=1)
-    encoded = [json.dumps({**HEAD, "servers": [1, 2, 3]}), *map(json.dumps, lines)]
-    assert verdict_on([line.encode() for line in encoded]).verdict == "violates"
-
-
-def arrival(*, term: int, entries: list[Json], leader_commit: int) -> Json:
-    fields: Json = {"term": term, "prev_log_index": 0, "prev_log_term": 0}
-    fields |= {"entries": entries, "leader_commit": leader_commit}
-    message = {"from": 2, "to": 1, "kind": "AppendEntries", "fields": fields}
-    return {"event": "receive", "server": 1, "message": message}
 
 
 def test_servers_may_have_names() -> None:
@@ -415,10 +290,6 @@ def test_what_is_recorded_is_what_the_schema_says() -> None:
         VALIDATOR.validate(json.loads(line))
 
 
-START = {"event": "start", "server": 1}
-HEAD = {"format": "raft-ref", "version": 1, "servers": [1, 2]}
-
-
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
@@ -528,17 +399,6 @@ def test_a_garbled_trace_gets_a_verdict_or_is_refused(seed: int, data: st.DataOb
 
 
 # --- what is no trace of any server ---------------------------------------------------------------
-
-
-def one_step(**line: Any) -> list[bytes]:
-    """A server that starts, and does something by itself; then ``line``."""
-    head = {**HEAD, "servers": [1, 2, 3]}
-    log = {"from": 1, "entries": []}
-    step = {"event": "heartbeat_timeout", "server": 1, "state": {"log": log}}
-    return [json.dumps(each).encode() for each in (head, START, step, {"server": 1, **line})]
-
-
-GRANT = {"kind": "RequestVoteReply", "fields": {"term": 1, "vote_granted": True}}
 
 
 @pytest.mark.parametrize("way", [{"from": 2, "to": 1}, {"from": 1, "to": 1}])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from model_check.traces import etcd
 from model_check.traces.happening import TraceError
-from model_check.traces.judge import NEVER_SENT, WITHIN, TraceVerdict, judge_trace
+from model_check.traces.judge import NEVER_SENT, WITHIN, judge_trace
+from model_check.traces.verdict import TraceVerdict
 from spec.profiles import ETCD
 from tests.etcd_traces import random_etcd_trace
 from tests.recorded import placed

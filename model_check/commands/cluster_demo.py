@@ -11,7 +11,8 @@ import click
 
 from model_check.commands.cluster_run import running
 from model_check.traces.files import read_trace
-from model_check.traces.judge import TraceVerdict, judge_trace
+from model_check.traces.judge import judge_trace
+from model_check.traces.verdict import TraceVerdict
 from raft_ref.cluster.client import Heard
 from raft_ref.cluster.processes import LocalCluster, Member, wait_for
 from raft_ref.cluster.settings import SettingsError

@@ -16,8 +16,9 @@ from model_check.commands.summary import as_rows
 from model_check.render import server_name
 from model_check.traces.files import TraceFormat, read_trace
 from model_check.traces.happening import Trace, TraceError
-from model_check.traces.judge import Offence, TraceJudgement, TraceVerdict, judge_trace
+from model_check.traces.judge import judge_trace
 from model_check.traces.report import malformed_report, trace_report
+from model_check.traces.verdict import Offence, TraceJudgement, TraceVerdict
 from model_check.traces.words import describe_happening, describe_seen, describe_sent
 from spec.profiles import ETCD, PAPER, PROFILES
 from spec.rules import RULES_BY_ID

@@ -85,6 +85,19 @@ def _begun(seen: Seen, chains: Chains) -> Chain:
     return chains.beginning(seen.base.index, seen.base.term)
 
 
+def contradiction(belief: Belief) -> str | None:
+    """Why no server that obeys the rules is ever like this, for what the log says of the rest."""
+    log = belief.log
+    if belief.commit_index > log.last_index:
+        return f"entry {belief.commit_index} is committed in a log that ends at {log.last_index}"
+    later = belief.current_term
+    for chain, entry in log.back_to(log.beginning.last_index):
+        if entry.term > later:
+            return f"entry {chain.last_index} is of term {entry.term}, what follows of {later}"
+        later = entry.term
+    return None
+
+
 def was_glimpsed(before: Belief, glimpse: Seen, after: Belief) -> bool:
     """Whether a server may have looked so within a step: each field as before, or as after.
 

@@ -19,6 +19,7 @@ from msgspec import UnsetType
 
 from model_check.render import describe_entries
 from model_check.traces.belief import Belief
+from model_check.traces.foresight import Upcoming
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
 from raft_ref import Apply, Entry, Index, Message, NodeId, Output, Send
@@ -52,27 +53,36 @@ class WatchedServer:
     servers: frozenset[NodeId]
     beliefs: tuple[Belief, ...]
 
-    def step(self, situation: Situation, judge: Judge) -> list[Judged]:
-        """All steps that the server may have taken, those included that it should not have."""
+    def step(self, situation: Situation, judge: Judge, *, in_full: bool = False) -> list[Judged]:
+        """All steps that the server may have taken, those included that it should not have.
+
+        Of what is wrong with these, the first is named, or ``in_full`` all.
+        """
         return [
-            self._judged(situation, before, after, judge)
+            self._judged(situation, before, after, judge, in_full)
             for before in self.beliefs
             for after in outcomes(situation, before)
         ]
 
-    def _judged(self, situation: Situation, before: Belief, after: Belief, judge: Judge) -> Judged:
+    def _judged(
+        self, situation: Situation, before: Belief, after: Belief, judge: Judge, in_full: bool
+    ) -> Judged:
         outputs = tuple(_outputs(situation.happening, after.log))
         shadow = Shadow(self.server, self.servers, before.state, before.evidence)
         conduct = watch(shadow, situation.event, after.state, outputs)
+        broken: list[tuple[Rule, Broken]] = []
+        undecided: list[tuple[Rule, NotDecidable]] = []
         singles = tuple(single_steps(conduct))
-        verdicts = [(rule, judge.judge(rule, singles)) for rule in RULES]
-        return Judged(
-            before,
-            replace(after, evidence=conduct.after.evidence),
-            conduct,
-            tuple((rule, each) for rule, each in verdicts if isinstance(each, Broken)),
-            tuple((rule, each) for rule, each in verdicts if isinstance(each, NotDecidable)),
-        )
+        for rule in RULES:
+            verdict = judge.judge(rule, singles)
+            if isinstance(verdict, NotDecidable):
+                undecided.append((rule, verdict))
+            elif isinstance(verdict, Broken):
+                broken.append((rule, verdict))
+                if not in_full:
+                    break
+        after = replace(after, evidence=conduct.after.evidence)
+        return Judged(before, after, conduct, tuple(broken), tuple(undecided))
 
     def after(self, steps: Iterable[Judged]) -> WatchedServer:
         """What is known once one of ``steps`` was taken, none of which breaks a rule.
@@ -127,7 +137,7 @@ def in_full(told: Message | Counted, log: Chain) -> Message:
 def allowed(watched: WatchedServer, situation: Situation, judge: Judge) -> list[str]:
     """What the rules would have allowed the server to become, sentence by sentence."""
     blind = replace(situation.happening, seen=NOTHING_SEEN, sent=(), applied=())
-    steps = watched.step(replace(situation, happening=blind, ahead=None), judge)
+    steps = watched.step(replace(situation, happening=blind, upcoming=Upcoming()), judge)
     fine = [step for step in steps if not step.broken]
     best = watched.after(fine).beliefs
     words = [

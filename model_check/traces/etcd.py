@@ -15,7 +15,7 @@ They were made for validation against a TLA+ model, and tell less than they seem
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -62,7 +62,7 @@ def read(lines: PlacedLines) -> Trace:
         server = number_of(place, event.nid)
         story = stories.setdefault(server, Story(server, servers))
         story.add(place, event)
-    terms = _snapshot_terms(event for _, event in found)
+    terms = _snapshot_terms([event for _, event in found])
     happenings = [each for story in stories.values() for each in story.happenings(terms)]
     happenings.sort(key=lambda each: each.place)
     names = {server: str(server) for server in servers}
@@ -91,11 +91,15 @@ def _first_configuration(events: Iterable[EtcdEvent]) -> frozenset[NodeId]:
     return frozenset(map(int, numbers))
 
 
-def _snapshot_terms(events: Iterable[EtcdEvent]) -> dict[Index, Term]:
-    """By index: of which term the entry there is, as the first message says that names it."""
-    terms: dict[Index, Term] = {}
+def _snapshot_terms(events: Sequence[EtcdEvent]) -> dict[tuple[str, Index], Term]:
+    """By server and index: of which term the entry there is, as the first message says that names
+    it: one that the server itself sends, otherwise any."""
+    own: dict[tuple[str, Index], Term] = {}
+    any_of: dict[Index, Term] = {}
     for event in events:
         message = event.msg
         if message is not None and message.type in ("MsgVote", "MsgApp"):
-            terms.setdefault(message.index, message.log_term)
-    return terms
+            any_of.setdefault(message.index, message.log_term)
+            own.setdefault((message.source, message.index), message.log_term)
+    servers = {event.nid for event in events}
+    return {(server, index): term for server in servers for index, term in any_of.items()} | own

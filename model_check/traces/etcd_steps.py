@@ -136,7 +136,7 @@ class Story:
         self.steps.append(_Step(place, cause))
         self.is_open = True
 
-    def happenings(self, terms: dict[Index, Term]) -> Iterator[Happening]:
+    def happenings(self, terms: dict[tuple[str, Index], Term]) -> Iterator[Happening]:
         """The steps, as a judge wants them."""
         for step in self.steps:
             if isinstance(step.cause, Start):
@@ -144,10 +144,10 @@ class Story:
             elif self.server in self.servers or isinstance(step.cause, Beyond):
                 yield self._happening(step)
 
-    def _beginning(self, step: _Step, terms: dict[Index, Term]) -> Iterator[Happening]:
+    def _beginning(self, step: _Step, terms: dict[tuple[str, Index], Term]) -> Iterator[Happening]:
         """A start; and if it was seen once more how the server was then, that nothing is new."""
         *_, (place, event) = (each for each in step.lines if each[1].name != "Ready")
-        base = Base(event.log, terms.get(event.log, 0))
+        base = Base(event.log, terms.get((event.nid, event.log), 0))
         seen = replace(_all_of(event), last_log_index=UNSET, base=base if base.index else UNSET)
         yield Happening(step.place, self.server, step.cause, seen)
         if step.next is not None:

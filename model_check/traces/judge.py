@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 
 from msgspec import UnsetType
 
-from model_check.traces.belief import Belief, first_beliefs, was_glimpsed
+from model_check.traces import doubts
+from model_check.traces.belief import Belief, contradiction, first_beliefs, was_glimpsed
 from model_check.traces.court import (
     MOST_WAYS,
     Judged,
@@ -18,14 +18,16 @@ from model_check.traces.court import (
     describe_belief,
     in_full,
 )
+from model_check.traces.foresight import Foresight, end_of
 from model_check.traces.happening import (
     NOTHING_SEEN,
     Arrived,
     Beyond,
+    Counted,
     Happening,
-    Place,
     Sending,
     Start,
+    Told,
     Trace,
     Unreadable,
     from_whom,
@@ -33,16 +35,17 @@ from model_check.traces.happening import (
 from model_check.traces.ledger import Ledger, Violated
 from model_check.traces.outcomes import Situation
 from model_check.traces.post import Post, in_order
+from model_check.traces.verdict import Doubt, Offence, TraceVerdict
 from model_check.traces.words import describe_seen, describe_told
-from raft_ref import Apply, HeartbeatTimeout, Message, NodeId, Receive, Restart
+from raft_ref import Apply, HeartbeatTimeout, Message, NodeId, Receive
 from spec.chain import Chains
 from spec.forms import Step, StepProperty
 from spec.judge import Judge
 from spec.profiles import PAPER, Profile
 from spec.properties import PROPERTIES
+from spec.rule import Broken, Rule
+from spec.rules import RULES
 from spec.shadow import Unread, Witnessed
-
-TraceJudgement: TypeAlias = Literal["conforms", "violates", "inconclusive"]
 
 NEVER_SENT = "what arrives was sent"
 """What no server owes, but the network: it may lose, repeat and reorder, but it does not forge."""
@@ -52,56 +55,13 @@ _UNSENT = (
     "in the first one)"
 )
 
+BEGINNING = "what a server is like at first"
+"""Nothing that Raft leads to."""
+
 WITHIN = "what is seen within the step"
 """A contradiction between the lines of a trace."""
 
 _STEP_PROPERTIES = tuple(item for item in PROPERTIES if isinstance(item, StepProperty))
-
-
-@dataclass(frozen=True)
-class Offence:
-    """Where a trace departs from Raft."""
-
-    happening: Happening
-    """The step that Raft does not allow."""
-    name: str
-    """The rule that it breaks, the property that it violates, or what else is not so."""
-    explanation: str
-    before: tuple[str, ...] = ()
-    """What the server may have been like before."""
-    allowed: tuple[str, ...] = ()
-    """What the server might have become instead."""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Where nobody can tell any more."""
-
-    happening: Happening
-    reason: str
-    is_final: bool
-    """Whether nothing can be said of what follows, either."""
-
-
-@dataclass(frozen=True)
-class TraceVerdict:
-    """What is to be said of a trace."""
-
-    trace: Trace
-    profile: Profile
-    matched: int
-    """How many of its steps, from the first on, Raft allows."""
-    last: Place | None
-    """Where the last of these ends."""
-    offence: Offence | None = None
-    doubt: Doubt | None = None
-
-    @property
-    def verdict(self) -> TraceJudgement:
-        """In a word."""
-        if self.offence is not None:
-            return "violates"
-        return "conforms" if self.doubt is None else "inconclusive"
 
 
 def judge_trace(
@@ -127,9 +87,9 @@ def judge_trace(
         matched, last = matched + 1, happening.end
         if matched % 100 == 0:
             on_progress(matched)
-            if max_seconds is not None and time.monotonic() - started > max_seconds:
-                doubt = Doubt(happening, f"the budget of {max_seconds:g} seconds", is_final=True)
-                break
+        if max_seconds is not None and time.monotonic() - started > max_seconds:
+            doubt = Doubt(happening, f"the budget of {max_seconds:g} seconds", is_final=True)
+            break
     return TraceVerdict(trace, profile, matched, last, None, doubt)
 
 
@@ -145,10 +105,10 @@ class _Hearing:
     watched: dict[NodeId, WatchedServer] = field(default_factory=dict)
     entered: dict[NodeId, Belief] = field(default_factory=dict)
     """By server: what the ledger knows of it."""
-    ahead: dict[Place, int | None] = field(init=False)
+    foresight: Foresight = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ahead = _commits_ahead(self.trace)
+        self.foresight = Foresight(self.trace)
 
     def hear(self, happening: Happening) -> Offence | Doubt | None:
         """The next step; what is wrong with it, if anything is."""
@@ -159,10 +119,15 @@ class _Hearing:
         if isinstance(cause, Start):
             beliefs = first_beliefs(happening, self.chains)
             self.watched[server] = WatchedServer(server, self.trace.servers, beliefs)
+            impossible = next(filter(None, map(contradiction, beliefs)), None)
+            if impossible is not None:
+                return Offence(happening, BEGINNING, impossible)
             return self._enter(happening)
         if isinstance(cause, Arrived) and not self.post.was_sent(cause):
             return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} {_UNSENT}")
-        return self._judge(happening, self._witnessed(happening))
+        event = self._witnessed(happening)
+        hidden = doubts.hidden(happening, event, self.watched[server].beliefs)
+        return hidden or self._judge(happening, event)
 
     def _witnessed(self, happening: Happening) -> Witnessed:
         cause = happening.cause
@@ -171,19 +136,34 @@ class _Hearing:
             return cause
         if from_whom(cause.told) == happening.server:
             return HeartbeatTimeout()  # what a server says to itself it does by itself
-        message = self.post.opened(cause)
+        message = self.post.opened(cause) or self._taken(happening, cause.told)
         if message is not None:
             return Receive(message)
         kind = cause.told.kind if isinstance(cause.told, Unreadable) else "AppendEntries"
         return Unread(kind)
 
+    def _taken(self, happening: Happening, told: Told) -> Message | None:
+        """A message of which the entries were counted, if the log shows what was taken from it."""
+        shown = happening.seen.log
+        if not isinstance(told, Counted) or isinstance(shown, UnsetType):
+            return None
+        logs = {
+            self.chains.extended(belief.log.until(shown.start - 1), *shown.entries)
+            for belief in self.watched[happening.server].beliefs
+        }
+        ways = {in_full(told, log) for log in logs}
+        is_there = all(log.last_index >= end_of(told) for log in logs)
+        return ways.pop() if is_there and len(ways) == 1 else None
+
     def _judge(self, happening: Happening, event: Witnessed) -> Offence | Doubt | None:
         watched = self.watched[happening.server]
-        situation = Situation(happening, event, self.ahead[happening.place], self.chains)
+        upcoming, entries = self.foresight.upcoming(happening), self.foresight.entries
+        situation = Situation(happening, event, upcoming, entries, self.chains)
         steps = watched.step(situation, self.judge)
         fine = [step for step in steps if not step.broken]
         if not fine:
-            return self._offence(situation, steps)
+            doubt = None if steps else doubts.of_the_past(happening, watched.beliefs)
+            return doubt or self._offence(situation)
         fine = [step for step in fine if _fits(happening, step)]
         if not fine:
             return Offence(happening, WITHIN, _describe_glimpses(happening))
@@ -197,17 +177,18 @@ class _Hearing:
         if len(now.beliefs) > MOST_WAYS:
             reason = f"too little was seen: the server may be like {len(now.beliefs)} things"
             return Doubt(happening, reason, is_final=True)
-        return _undecided(happening, fine)
+        return doubts.undecided(happening, fine)
 
-    def _offence(self, situation: Situation, steps: list[Judged]) -> Offence:
-        """What is wrong with a step that no rule allows."""
+    def _offence(self, situation: Situation) -> Offence:
+        """What is wrong with a step that no rule allows: as little as may be, as late as may be."""
         happening = situation.happening
         watched = self.watched[happening.server]
+        steps = watched.step(situation, self.judge, in_full=True)
         ways = tuple(allowed(watched, situation, self.judge))
         before = tuple(dict.fromkeys(map(describe_belief, watched.beliefs)))
         if not steps:
             return Offence(happening, *_unexplained(happening), before, ways)
-        rule, broken = min(steps, key=lambda step: len(step.broken)).broken[0]
+        (rule, broken), *_ = min((step.broken for step in steps), key=_gravity)
         return Offence(happening, rule.id, str(broken), before, ways)
 
     def _apply(self, happening: Happening, steps: list[Judged]) -> Offence | None:
@@ -233,6 +214,11 @@ class _Hearing:
         if violated is None:
             return None
         return Offence(happening, violated.property, violated.explanation)
+
+
+def _gravity(broken: Sequence[tuple[Rule, Broken]]) -> tuple[int, int]:
+    """How much a step would be against the rules, which stand in the order of Figure 2."""
+    return len(broken), -RULES.index(broken[0][0])
 
 
 def _public(belief: Belief) -> tuple[object, ...]:
@@ -278,32 +264,9 @@ def _violated(step: Judged) -> Violated | None:
     return None
 
 
-def _undecided(happening: Happening, steps: list[Judged]) -> Doubt | None:
-    """What nobody can tell of a step, however it was."""
-    if not all(step.undecided for step in steps):
-        return None
-    rule, verdict = steps[0].undecided[0]
-    reason = f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
-    return Doubt(happening, reason, is_final=False)
-
-
 def _unexplained(happening: Happening) -> tuple[str, str]:
     """What is seen of a log is not what any log could be."""
     seen = happening.seen
     shown = replace(NOTHING_SEEN, log=seen.log)
     shown = replace(shown, last_log_index=seen.last_log_index, last_log_term=seen.last_log_term)
     return "the log", f"nothing that may have happened leads to {describe_seen(shown)}"
-
-
-def _commits_ahead(trace: Trace) -> dict[Place, int | None]:
-    """By happening: which commit index of the server is seen next, before it crashes."""
-    ahead: dict[Place, int | None] = {}
-    upcoming: dict[NodeId, int] = {}
-    for happening in reversed(trace.happenings):
-        seen = happening.seen.commit_index
-        if not isinstance(seen, UnsetType):
-            upcoming[happening.server] = seen
-        ahead[happening.place] = upcoming.get(happening.server)
-        if isinstance(happening.cause, Restart):
-            upcoming.pop(happening.server, None)
-    return ahead

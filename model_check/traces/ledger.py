@@ -60,6 +60,8 @@ class Ledger:
     """All that is committed, as a log."""
     _is_straight: bool = True
     """Whether it has only ever been extended."""
+    _latest_term: Term = 0
+    """Of a server that has committed something."""
 
     def enter(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
         """A server has become what it is ``after``; nothing is known of it before the first."""
@@ -96,14 +98,10 @@ class Ledger:
                 return
 
     def _commit(self, server: NodeId, before: Belief | None, after: Belief) -> Iterator[Violated]:
-        known = 0 if before is None else before.commit_index
         committed_log = after.log.until(after.commit_index)
-        if self._spine is None:
-            self._spine = committed_log
-        elif self._spine.last_index < committed_log.last_index:
-            known_until = self._spine.meeting(committed_log)
-            self._is_straight = self._is_straight and known_until == self._spine.last_index
-            self._spine = committed_log
+        known = max(0 if before is None else before.commit_index, self._known(after, committed_log))
+        self._latest_term = max(self._latest_term, after.current_term)
+        self._extend_spine(committed_log)
         for log, entry in committed_log.back_to(known):
             conflict = self.apply(server, log.last_index, entry)
             if conflict is not None:
@@ -114,6 +112,22 @@ class Ledger:
             if first is None or new.term < first.term:
                 self._committed[log.last_index] = new
                 yield from self._lacking(log.last_index, new)
+
+    def _known(self, after: Belief, committed_log: Chain) -> Index:
+        """Up to where nothing is new in what a server has committed, as after a restart."""
+        spine = self._spine
+        is_later = after.current_term >= self._latest_term
+        if spine is None or spine.beginning is not committed_log.beginning or not is_later:
+            return 0
+        return spine.meeting(committed_log)
+
+    def _extend_spine(self, committed_log: Chain) -> None:
+        if self._spine is None:
+            self._spine = committed_log
+        elif self._spine.last_index < committed_log.last_index:
+            known_until = self._spine.meeting(committed_log)
+            self._is_straight = self._is_straight and known_until == self._spine.last_index
+            self._spine = committed_log
 
     def _lacking(self, index: Index, committed: Committed) -> Iterator[Violated]:
         """Leaders of later terms that were elected without it, before it was known to be so."""

@@ -7,7 +7,7 @@ rises by one, and the commit index is one that some rule may call the highest, o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar, get_args
@@ -15,7 +15,8 @@ from typing import TypeVar, get_args
 from msgspec import UnsetType
 
 from model_check.traces.belief import Belief
-from model_check.traces.happening import Counted, Happening, RoleName, Told, term_of
+from model_check.traces.foresight import Upcoming, ends_of
+from model_check.traces.happening import Happening, RoleName, term_of
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
@@ -34,6 +35,9 @@ from spec.shadow import Witnessed
 
 X = TypeVar("X")
 
+MOST_PARTS = 64
+"""Entries of a request of which a follower may have taken any number unseen."""
+
 MOST_GROWTH = 1 << 16
 """Entries that a leader may append in a step without showing them."""
 
@@ -44,8 +48,10 @@ class Situation:
 
     happening: Happening
     event: Witnessed
-    ahead: Index | None
-    """The commit index that is seen next, before the server crashes again."""
+    upcoming: Upcoming
+    """What is seen of the server next."""
+    entries: Mapping[tuple[Index, Term], Entry]
+    """By index and term: an entry that was seen in full, here or elsewhere."""
     chains: Chains
 
     @property
@@ -90,7 +96,7 @@ def _votes(situation: Situation, before: Belief, term: Term) -> Iterator[NodeId 
 
 def _commits(situation: Situation, before: Belief, log: Chain) -> Iterator[Index]:
     """What it may be, never above what is seen next."""
-    ahead, least = situation.ahead, before.commit_index
+    ahead, least = situation.upcoming.commit_index, before.commit_index
     highest = log.last_index if ahead is None else min(log.last_index, ahead)
     if isinstance(situation.event, Restart):
         yield 0
@@ -137,58 +143,51 @@ def _possible_logs(
     """Logs that a server may have after a step, whatever was seen of them."""
     yield before.log
     if role == "leader":
-        for count in _growths(situation, before):
+        for count in _growths(situation, before, term):
             entries = _new_entries(situation, before.log, count, term)
             yield situation.chains.extended(before.log, *entries)
     match situation.event:
         case Receive(AppendEntries() as request):
-            yield from _merged(before.log, request, situation.chains)
+            yield from _merged(situation, before.log, request)
 
 
-def _merged(log: Chain, request: AppendEntries, chains: Chains) -> Iterator[Chain]:
+def _merged(situation: Situation, log: Chain, request: AppendEntries) -> Iterator[Chain]:
     """``log`` with some of the entries of ``request``, and nothing after them."""
     kept = log.until(request.prev_log_index)
     known = kept.last_index - request.prev_log_index  # more than none where a snapshot hides them
     if known < 0:
         return
-    yield kept
-    for entry in request.entries[known:]:
-        kept = chains.extended(kept, entry)
-        yield kept
+    entries = request.entries[known:]
+    ends = {kept.last_index, kept.last_index + len(entries)}
+    if len(entries) <= MOST_PARTS:
+        ends |= set(range(kept.last_index, kept.last_index + len(entries)))
+    else:
+        ends |= {*ends_of(situation.happening), *situation.upcoming.log_ends}
+    for entry in (None, *entries):
+        kept = kept if entry is None else situation.chains.extended(kept, entry)
+        if kept.last_index in ends:
+            yield kept
 
 
-def _growths(situation: Situation, before: Belief) -> Iterator[int]:
-    """By how many entries a leader's log may have grown, within reason."""
-    return (count for count in _shown_growths(situation, before) if count <= MOST_GROWTH)
+def _growths(situation: Situation, before: Belief, term: Term) -> Iterator[int]:
+    """By how many entries a leader's log may have grown, within reason.
 
-
-def _shown_growths(situation: Situation, before: Belief) -> Iterator[int]:
-    last, happening = before.log.last_index, situation.happening
+    An entry is appended as late as it may be: when it shows, or in the last step as a leader.
+    """
+    ends = list(ends_of(situation.happening))
+    if situation.upcoming.may_end_reign(term):
+        ends += situation.upcoming.log_ends
     if isinstance(situation.event, ClientRequest):
-        yield 1
-    if not isinstance(happening.seen.last_log_index, UnsetType):
-        yield happening.seen.last_log_index - last
-    ends = (_end(sending.told) for sending in happening.sent)
-    yield max(ends, default=0) - last
-
-
-def _end(told: Told) -> Index:
-    """Up to where a request reaches."""
-    match told:
-        case Counted(rest, count):
-            return rest.prev_log_index + count
-        case AppendEntries():
-            return told.prev_log_index + len(told.entries)
-    return 0
+        ends.append(before.log.last_index + 1)
+    for growth in dict.fromkeys(end - before.log.last_index for end in ends):
+        if 0 < growth <= MOST_GROWTH:
+            yield growth
 
 
 def _new_entries(situation: Situation, log: Chain, count: int, term: Term) -> Iterator[Entry]:
-    """So many entries of a leader: those it sends, if they were seen, or that a client asks for."""
-    sent: dict[Index, Entry] = {}
-    for sending in situation.happening.sent:
-        if isinstance(sending.told, AppendEntries):
-            sent |= dict(enumerate(sending.told.entries, start=sending.told.prev_log_index + 1))
+    """So many entries of a leader: as they were seen anywhere, or as a client asks for them."""
     event = situation.event
     for number in range(count):
+        index = log.last_index + 1 + number
         asked = event.command if isinstance(event, ClientRequest) and number == 0 else ""
-        yield sent.get(log.last_index + 1 + number, Entry(term, asked))
+        yield situation.entries.get((index, term)) or Entry(term, asked)

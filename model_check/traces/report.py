@@ -8,7 +8,7 @@ from pathlib import Path
 from model_check.report import SCHEMA_VERSION, Report
 from model_check.traces.files import TraceFormat
 from model_check.traces.happening import Place
-from model_check.traces.judge import Doubt, Offence, TraceVerdict
+from model_check.traces.verdict import Doubt, Offence, TraceVerdict
 from model_check.traces.words import describe_happening, describe_seen, describe_sent
 from spec.rules import RULES_BY_ID
 

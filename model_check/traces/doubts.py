@@ -1,0 +1,60 @@
+"""Where nobody can tell any more whether Raft allows a step, or what a server is like after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from model_check.traces.belief import Belief
+from model_check.traces.court import Judged
+from model_check.traces.happening import Arrived, Counted, Happening
+from model_check.traces.verdict import Doubt
+from raft_ref import AppendEntries, Receive
+from spec.shadow import Unread, Witnessed
+
+
+def hidden(happening: Happening, event: Witnessed, beliefs: Iterable[Belief]) -> Doubt | None:
+    """Why nobody can tell any more what a server is like, if what has arrived makes it so."""
+    match happening.cause, event:
+        case Arrived(Counted(rest, count)), Unread() if count and happening.seen.log is UNSET:
+            reason = (
+                f"which entries S{rest.source} has sent nobody tells: log them, or the lines of "
+                "who sends them"
+            )
+            return Doubt(happening, reason, is_final=True)
+        case _, Receive(AppendEntries() as request):
+            if any(_rewrites_past(belief, request) for belief in beliefs):
+                reason = "a request replaces entries from before the trace, which it does not show"
+                return Doubt(happening, reason, is_final=True)
+    return None
+
+
+def of_the_past(happening: Happening, beliefs: Iterable[Belief]) -> Doubt | None:
+    """Why nobody can tell what a log has become, if the trace does not show it there."""
+    seen = happening.seen
+    ends = [seen.last_log_index]
+    if not isinstance(seen.log, UnsetType):
+        ends.append(seen.log.start - 1)
+    least = min((end for end in ends if not isinstance(end, UnsetType)), default=None)
+    if least is None or any(least >= each.log.beginning.last_index for each in beliefs):
+        return None
+    reason = "what is seen of the log is from before the trace"
+    return Doubt(happening, reason, is_final=True)
+
+
+def _rewrites_past(belief: Belief, request: AppendEntries) -> bool:
+    """Whether a request has another entry than the last of those that the trace does not show."""
+    beginning = belief.log.beginning
+    number = beginning.last_index - request.prev_log_index - 1
+    is_known = 0 <= number < len(request.entries) and request.term >= belief.current_term
+    return is_known and request.entries[number].term != beginning.last_term
+
+
+def undecided(happening: Happening, steps: Sequence[Judged]) -> Doubt | None:
+    """What nobody can tell of a step, however it was."""
+    if not all(step.undecided for step in steps):
+        return None
+    rule, verdict = steps[0].undecided[0]
+    reason = f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
+    return Doubt(happening, reason, is_final=False)

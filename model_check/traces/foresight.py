@@ -1,0 +1,160 @@
+"""What the rest of a trace tells of a step: what is seen later, or elsewhere.
+
+A judge that reads a trace to its end before it judges need not guess what was not seen of a step
+where it shows afterwards: how long a leader's log had become, how much was committed, and what the
+entries were of which somebody has logged the number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from msgspec import UNSET, UnsetType
+
+from model_check.traces.happening import (
+    Arrived,
+    Counted,
+    Happening,
+    Place,
+    Told,
+    Trace,
+    term_of,
+)
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    ElectionTimeout,
+    Entry,
+    Index,
+    NodeId,
+    RequestVote,
+    Restart,
+    Term,
+)
+
+MOST_ENDS = 8
+"""Of a server's log that are looked for ahead of a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """What is seen of a server next."""
+
+    commit_index: Index | None = None
+    """In this step or later, before the server crashes; None if nothing is."""
+    log_ends: tuple[Index, ...] = ()
+    """After this step: up to where its log must have reached, until it is seen where it ends."""
+    next: Happening | None = None
+    """The step after this one."""
+
+    def may_end_reign(self, term: Term) -> bool:
+        """Whether a leader of ``term`` may lead no more after the next step."""
+        if self.next is None:
+            return False
+        named, role = self.next.seen.current_term, self.next.seen.role
+        match self.next.cause:
+            case Restart() | ElectionTimeout():
+                return True
+            case Arrived(told) if term_of(told) > term:
+                return True
+        is_later = not isinstance(named, UnsetType) and named > term
+        return is_later or role in ("follower", "candidate")
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What a trace tells as a whole."""
+
+    trace: Trace
+    _upcoming: dict[Place, Upcoming] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        later: dict[NodeId, Upcoming] = {}
+        for happening in reversed(self.trace.happenings):
+            server = happening.server
+            now = _seen_from(happening, later.get(server, Upcoming()))
+            self._upcoming[happening.place] = now
+            later[server] = _seen_before(happening, now)
+
+    def upcoming(self, happening: Happening) -> Upcoming:
+        """What is seen of its server next, the step itself included."""
+        return self._upcoming[happening.place]
+
+    @cached_property
+    def entries(self) -> Mapping[tuple[Index, Term], Entry]:
+        """By index and term: an entry that somebody has logged in full.
+
+        Logs that agree on both hold the same entry (Log Matching, §5.3); if two were seen, either.
+        """
+        found: dict[tuple[Index, Term], Entry] = {}
+        for happening in self.trace.happenings:
+            for index, entry in _shown(happening):
+                found.setdefault((index, entry.term), entry)
+        return found
+
+
+def _seen_from(happening: Happening, later: Upcoming) -> Upcoming:
+    seen = happening.seen.commit_index
+    return later if isinstance(seen, UnsetType) else replace(later, commit_index=seen)
+
+
+def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
+    """What is seen next before a step."""
+    seen = happening.seen
+    shows_end = seen.log, seen.last_log_index
+    later = now.log_ends if shows_end == (UNSET, UNSET) else ()
+    ends = tuple(dict.fromkeys((*ends_of(happening), *later)))[:MOST_ENDS]
+    is_crash = isinstance(happening.cause, Restart)
+    return Upcoming(None if is_crash else now.commit_index, ends, happening)
+
+
+def ends_of(happening: Happening) -> Iterator[Index]:
+    """Up to where the log of a server must have reached, for what is seen of a step."""
+    seen = happening.seen
+    if not isinstance(seen.log, UnsetType):
+        yield seen.log.start - 1
+        yield seen.log.start - 1 + len(seen.log.entries)
+    if not isinstance(seen.last_log_index, UnsetType):
+        yield seen.last_log_index
+    if not isinstance(seen.commit_index, UnsetType):
+        yield seen.commit_index
+    yield from (applying.index for applying in happening.applied)
+    yield from (end_of(sending.told) for sending in happening.sent)
+    match happening.cause:
+        case Arrived(AppendEntriesReply(success=True, match_index=index)):
+            yield index
+        case Arrived(
+            AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index))
+        ):
+            yield index
+
+
+def end_of(told: Told) -> Index:
+    """Up to where the log of who sends a message reaches, at least."""
+    match told:
+        case Counted(rest, count):
+            return rest.prev_log_index + count
+        case AppendEntries():
+            return told.prev_log_index + len(told.entries)
+        case RequestVote():
+            return told.last_log_index
+        case AppendEntriesReply(success=True):
+            return told.match_index
+    return 0
+
+
+def _shown(happening: Happening) -> Iterator[tuple[Index, Entry]]:
+    """The entries that are seen in full."""
+    told = [sending.told for sending in happening.sent]
+    if isinstance(happening.cause, Arrived):
+        told.append(happening.cause.told)
+    for each in told:
+        if isinstance(each, AppendEntries):
+            yield from enumerate(each.entries, start=each.prev_log_index + 1)
+    if not isinstance(happening.seen.log, UnsetType):
+        yield from enumerate(happening.seen.log.entries, start=happening.seen.log.start)
+    for applying in happening.applied:
+        if not isinstance(applying.entry, UnsetType):
+            yield applying.index, applying.entry

@@ -1,0 +1,269 @@
+"""Traces that do not tell everything: what was not seen may have been anything that Raft allows."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from model_check.traces.happening import TraceError
+from model_check.traces.judge import BEGINNING as NO_BEGINNING
+from model_check.traces.record import recorded
+from model_check.traces.verdict import TraceVerdict
+from raft_ref import NodeState
+from tests.recorded import CALM, STORMY, Weather, random_run, random_trace
+from tests.sparse import sparse
+from tests.trace_lines import GRANT, HEAD, START, Json, arrival, changed, encoded, verdict_on
+
+SEEDS = range(12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("field", ["current_term", "voted_for", "role", "commit_index"])
+def test_a_field_may_never_be_seen(field: str, seed: int) -> None:
+    def hide(_: int, line: Json) -> Json:
+        if line["event"] != "start":
+            line.get("state", {}).pop(field, None)
+        return line
+
+    assert verdict_on(changed(random_trace(3, 150, seed), hide)).verdict == "conforms"
+
+
+def without_entries(line: Json) -> None:
+    """As of someone who logs how many entries a request has."""
+    message = line.get("message", {})
+    if message.get("kind") == "AppendEntries":
+        message["fields"]["entry_count"] = len(message["fields"].pop("entries"))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_logs_may_be_seen_by_their_ends_alone(seed: int) -> None:
+    def shorten(_: int, line: Json) -> Json:
+        state = line.get("state", {})
+        if "log" in state:
+            log = state.pop("log")
+            state["last_log_index"] = log["from"] - 1 + len(log["entries"])
+        if line["event"] != "send":
+            line.pop("entry", None)
+        without_entries(line)
+        return line
+
+    assert verdict_on(changed(random_trace(3, 150, seed), shorten)).verdict == "conforms"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_is_not_seen_nobody_is_accused(seed: int, share: float) -> None:
+    chance = random.Random(seed)  # noqa: S311
+
+    def hide(_: int, line: Json) -> Json:
+        for field in ("current_term", "voted_for", "role", "commit_index", "log"):
+            if line["event"] != "start" and chance.random() < share:
+                line.get("state", {}).pop(field, None)
+        if line["event"] == "apply" and chance.random() < share:
+            del line["entry"]
+        return line
+
+    assert verdict_on(changed(random_trace(3, 60, seed), hide)).verdict in (
+        "conforms",
+        "inconclusive",
+    )
+
+
+def assert_nobody_is_accused(servers: int, steps: int, seeds: range) -> None:
+    """However little of what the core does is logged."""
+    weathers = (STORMY, Weather(restarts=1, elections=2), CALM)
+    verdicts = set()
+    for seed in seeds:
+        lines = random_trace(servers, steps, seed, weathers[seed % 3])
+        found = verdict_on(sparse(lines, seed))
+        assert found.verdict != "violates", seed
+        verdicts.add(found.verdict)
+    assert verdicts == {"conforms", "inconclusive"}
+
+
+def test_however_little_is_logged_nobody_is_accused() -> None:
+    assert_nobody_is_accused(servers=3, steps=60, seeds=range(60))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("servers", [1, 2, 3, 5])
+def test_however_little_of_long_runs_is_logged_nobody_is_accused(servers: int) -> None:
+    assert_nobody_is_accused(servers, steps=150, seeds=range(60, 210))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sends_and_even_whole_states_may_be_missing(seed: int) -> None:
+    def hide(number: int, line: Json) -> Json | None:
+        if line["event"] == "send":
+            return None
+        if number % 4 and line["event"] != "start":
+            line.pop("state", None)
+        return line
+
+    lines = changed(random_trace(3, 60, seed), hide)
+    lines[0] = lines[0].replace(b'"unobserved":[]', b'"unobserved":["sends"]')
+    assert verdict_on(lines).verdict != "violates"
+
+
+def test_lines_may_be_mixed_up_as_long_as_each_server_has_its_own_in_order() -> None:
+    lines = random_trace(3, 200, 5)
+    by_server = sorted(lines[1:], key=lambda line: json.loads(line)["server"])
+    assert verdict_on([lines[0], *by_server]).verdict == "conforms"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_trace_may_begin_anywhere(seed: int) -> None:
+    """What came before, in that term, nobody knows; so what hangs on it is left open."""
+    steps = list(random_run(3, 200, seed))
+    states = {1: NodeState(), 2: NodeState(), 3: NodeState()}
+    for step in steps[:100]:
+        states[step.node] = step.after
+    verdicts = verdict_on(list(recorded([states[1], states[2], states[3]], steps[100:])))
+    assert verdicts.offence is None
+    assert verdicts.matched == 103
+
+
+def test_a_commit_that_was_not_seen_was_early_enough() -> None:
+    """Once the term has changed, nobody could commit by what was said in the last one."""
+    lines: list[Json] = [
+        {"event": "start", "server": 1},
+        arrival(term=1, entries=[{"term": 1, "command": "a"}], leader_commit=1),
+        {
+            "event": "receive",
+            "server": 1,
+            "message": {
+                "from": 3,
+                "to": 1,
+                "kind": "RequestVote",
+                "fields": {"term": 2, "last_log_index": 0, "last_log_term": 0},
+            },
+            "state": {"commit_index": 1, "current_term": 2},
+        },
+    ]
+    head = {**HEAD, "servers": [1, 2, 3]}
+    assert verdict_on(encoded([head, *lines])).verdict == "conforms"
+    lines[1] = arrival(term=1, entries=[], leader_commit=1)
+    head = {**HEAD, "servers": [1, 2, 3]}
+    assert verdict_on(encoded([head, *lines])).verdict == "violates"
+
+
+# --- what shows elsewhere, or later --------------------------------------------------------------
+
+ENTRY = {"term": 1, "command": "x"}
+CAMPAIGN: list[Json] = [
+    {**HEAD, "servers": [1, 2, 3], "unobserved": ["sends"]},
+    START,
+    {"event": "start", "server": 2},
+    {"event": "election_timeout", "server": 1},
+    {"event": "receive", "server": 1, "message": {"from": 2, "to": 1, **GRANT}},
+]
+"""Server 1 becomes leader of term 1, whatever else is not seen of it."""
+
+
+def request(destination: int, **fields: Any) -> Json:
+    """Of the leader of term 1, or of another one, server 2."""
+    source = 1 if destination == 2 else 2
+    at_first = {"term": 1, "prev_log_index": 0, "prev_log_term": 0, "leader_commit": 0}
+    fields = at_first | fields
+    message = {"from": source, "to": destination, "kind": "AppendEntries", "fields": fields}
+    return {"server": destination, "event": "receive", "message": message}
+
+
+def verdict_after_campaign(*lines: Json) -> TraceVerdict:
+    return verdict_on(encoded([*CAMPAIGN, *lines]))
+
+
+def test_what_was_counted_is_learnt_where_it_is_shown() -> None:
+    """The leader logs how long its log is; the follower, what it then holds."""
+    leads = {"event": "heartbeat_timeout", "server": 1, "state": {"last_log_index": 1}}
+    taken = {"state": {"log": {"from": 1, "entries": [ENTRY]}}}
+    own_log = {"log": {"from": 1, "entries": [ENTRY]}}
+    again = {"event": "heartbeat_timeout", "server": 1, "state": own_log}
+    shows = request(2, entries=[ENTRY]) | taken
+    assert verdict_after_campaign(leads, shows, again).verdict == "conforms"
+    counts = request(2, entry_count=1) | taken
+    assert verdict_after_campaign(leads, counts, again).verdict == "conforms"
+    other = {"log": {"from": 1, "entries": [{"term": 1, "command": "y"}]}}
+    assert verdict_after_campaign(leads, counts, again | {"state": other}).verdict == "violates"
+
+
+def test_entries_that_nobody_tells_leave_open_what_follows() -> None:
+    lines = [request(2, entry_count=1) | {"state": {"last_log_index": 1}}]
+    head = {**HEAD, "servers": [1, 2, 3]}
+    found = verdict_on(encoded([head, {"event": "start", "server": 2}, *lines]))
+    assert found.doubt is not None
+    assert found.doubt.reason.startswith("which entries S1 has sent nobody tells")
+    shown = request(2, entry_count=1) | {"state": {"log": {"from": 1, "entries": [ENTRY]}}}
+    found = verdict_on(encoded([head, {"event": "start", "server": 2}, shown]))
+    assert found.verdict == "conforms"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"event": "restart", "server": 1, "state": {"last_log_index": 3}},
+        {"event": "election_timeout", "server": 1, "state": {"last_log_index": 3}},
+        request(1, term=2, prev_log_index=3, prev_log_term=1, entries=[])
+        | {"state": {"role": "follower", "last_log_index": 3}},
+    ],
+)
+def test_what_a_leader_has_appended_may_show_when_it_leads_no_more(reason: Json) -> None:
+    assert verdict_after_campaign(reason).verdict == "conforms"
+    back = {"event": "restart", "server": 1, "state": {"role": "follower"}}
+    too_late = {**reason, "state": {"last_log_index": 4}}
+    assert verdict_after_campaign(reason, back, too_late).verdict == "violates"
+
+
+# --- where a trace begins ------------------------------------------------------------------------
+
+BEGINNING = {"current_term": 3, "voted_for": None, "role": "follower", "commit_index": 0}
+
+
+def begun(**state: Any) -> list[Json]:
+    return [{**HEAD, "servers": [1, 2, 3]}, {**START, "state": BEGINNING | state}]
+
+
+def test_a_start_says_all_or_nothing() -> None:
+    assert verdict_on(encoded(begun(last_log_index=0))).verdict == "conforms"
+    with pytest.raises(TraceError, match=r"line 2: a start says all .*: log missing"):
+        verdict_on(encoded(begun()))
+    with pytest.raises(TraceError, match="log missing"):
+        verdict_on(encoded(begun(last_log_index=4)))
+    with pytest.raises(TraceError, match="voted_for, role, commit_index, log missing"):
+        verdict_on(encoded([begun()[0], {**START, "state": {"current_term": 1}}]))
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        ({"log": {"from": 1, "entries": []}, "commit_index": 1}, "entry 1 is committed in a log"),
+        ({"log": {"from": 1, "entries": [{"term": 4, "command": ""}]}}, "entry 1 is of term 4"),
+        (
+            {"log": {"from": 1, "entries": [{"term": n, "command": ""} for n in (2, 1)]}},
+            "entry 1 is of term 2, what follows of 1",
+        ),
+    ],
+)
+def test_nothing_leads_to_a_start_that_contradicts_itself(state: Json, problem: str) -> None:
+    found = verdict_on(encoded(begun(**state))).offence
+    assert found is not None
+    assert found.name == NO_BEGINNING
+    assert problem in found.explanation
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"event": "heartbeat_timeout", "server": 1, "state": {"last_log_index": 4}},
+        {"event": "restart", "server": 1, "state": {"log": {"from": 3, "entries": []}}},
+        request(1, term=3, prev_log_index=3, prev_log_term=2, entries=[{**ENTRY, "term": 3}] * 2),
+    ],
+)
+def test_what_was_before_the_trace_is_left_open(step: Json) -> None:
+    header, start = begun(snapshot_index=5, snapshot_term=2, last_log_index=5)
+    found = verdict_on(encoded([header | {"unobserved": ["sends"]}, start, step]))
+    assert found.doubt is not None
+    assert "before the trace" in found.doubt.reason
