@@ -40,7 +40,13 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     """Find such runs, on a network that repeats and reorders.
 
     Of each step a shortest run to it is taken, but for those that stand on the way to another.
+
+    Raises:
+        ValueError: if ``bounds`` limit how often something happens in a run: then it depends on what
+            came before whether a step is possible, not on the server alone.
     """
+    if bounds.limits:
+        raise ValueError("local steps cannot be covered where a run is limited, or scripted")
     core = _Core(bounds)
     group = Group(bounds.servers, tuple(core.node.renamings()))
     options = Options(workers=1, eager=True)

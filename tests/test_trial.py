@@ -114,6 +114,11 @@ def test_a_cover_takes_every_local_step_and_every_run_of_it_can_happen() -> None
     assert all(len(one) >= len(other) for one, other in pairwise(runs.runs))
 
 
+def test_limited_runs_are_not_covered() -> None:
+    with pytest.raises(ValueError, match="cannot be covered where a run is limited"):
+        cover(Bounds(restarts=True, max_restarts=1))
+
+
 def test_walks_are_the_same_for_the_same_seed_and_can_happen() -> None:
     walks = random_walks(3, 7, 0)
     assert walks == random_walks(3, 7, 0)
