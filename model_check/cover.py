@@ -42,8 +42,8 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     Of each step a shortest run to it is taken, but for those that stand on the way to another.
 
     Raises:
-        ValueError: if ``bounds`` limit how often something happens in a run: then it depends on what
-            came before whether a step is possible, not on the server alone.
+        ValueError: if ``bounds`` limit how often something happens in a run: whether a step is
+            possible depends then on what came before, not on the server alone.
     """
     if bounds.limits:
         raise ValueError("local steps cannot be covered where a run is limited, or scripted")
