@@ -89,9 +89,9 @@ def test_however_little_is_logged_nobody_is_accused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("servers", [1, 2, 3, 5])
+@pytest.mark.parametrize("servers", [2, 3, 5])
 def test_however_little_of_long_runs_is_logged_nobody_is_accused(servers: int) -> None:
-    assert_nobody_is_accused(servers, steps=150, seeds=range(60, 210))
+    assert_nobody_is_accused(servers, steps=150, seeds=range(60, 160))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
