@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from model_check.cli import run
 from tests.etcd_traces import random_etcd_trace
 from tests.recorded import random_trace
+from tests.trace_lines import Json, changed
 
 REPORT = Draft202012Validator(
     json.loads(files("spec").joinpath("schemas/trace_report.schema.json").read_text("utf-8"))
@@ -39,6 +40,23 @@ def test_what_conforms(capsys: pytest.CaptureFixture[str]) -> None:
     code, report = report_on(capsys, path)
     assert (code, report["verdict"], report["steps_allowed"]) == (0, "conforms", 186)
     assert report["last_allowed"] == {"line": 305, "file": None}
+
+
+def test_what_is_not_shown_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever logs little should not take the verdict for more than it is."""
+
+    def without_log(_: int, line: Json) -> Json:
+        if line["event"] != "start":
+            line.get("state", {}).pop("log", None)
+        return line
+
+    path = tmp_path / "trace.ndjson"
+    path.write_bytes(b"".join(changed(random_trace(3, 100, 1), without_log)))
+    assert run(["trace", str(path)]) == 0
+    assert "  not shown    log in 97% of the steps" in capsys.readouterr().out.splitlines()
+    _, report = report_on(capsys, str(path))
+    assert report["steps_showing"]["log"] == 3
+    assert report["steps_showing"]["role"] == report["steps"] == 103
 
 
 def test_what_violates(capsys: pytest.CaptureFixture[str]) -> None:

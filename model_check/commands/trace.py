@@ -99,6 +99,8 @@ def _lines(verdict: TraceVerdict) -> Iterator[str]:
         ("allowed", f"{verdict.matched:,} of {len(trace.happenings):,} steps{last}"),
         ("profile", verdict.profile.name),
     ]
+    if partly := _describe_gaps(trace):
+        rows.append(("not shown", partly))
     yield from as_rows(rows)
     if offence is not None:
         yield from _details(offence)
@@ -134,6 +136,14 @@ def _describe_servers(trace: Trace) -> str:
         for server, name in sorted(trace.names.items())
     )
     return ", ".join(names)
+
+
+def _describe_gaps(trace: Trace) -> str:
+    """What of the state was not shown, and in how many of the steps."""
+    steps = len(trace.happenings)
+    gaps = {name: steps - times for name, times in trace.times_shown().items() if times < steps}
+    parts = [f"{name} in {count / steps:.0%} of the steps" for name, count in gaps.items()]
+    return ", ".join(parts)
 
 
 @contextmanager

@@ -200,6 +200,13 @@ class Trace:
     sends_seen: bool = True
     """Whether every message that a server sent is told, if its sender is in the trace at all."""
 
+    def times_shown(self) -> dict[str, int]:
+        """By what may be seen of a server: in how many steps it was."""
+        return {
+            name: sum(getattr(each.seen, name) is not UNSET for each in self.happenings)
+            for name in ("current_term", "voted_for", "role", "commit_index", "log")
+        }
+
 
 PlacedLines: TypeAlias = Iterable[tuple[Place, bytes]]
 """The lines of one file, or of several one after the other."""

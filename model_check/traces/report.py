@@ -23,6 +23,7 @@ def trace_report(verdict: TraceVerdict, paths: Sequence[Path], trace_format: Tra
         "servers": {str(server): name for server, name in sorted(trace.names.items())},
         "lines": trace.lines,
         "steps": len(trace.happenings),
+        "steps_showing": trace.times_shown(),
         "steps_allowed": verdict.matched,
         "last_allowed": None if verdict.last is None else _place(verdict.last),
         "offence": None if verdict.offence is None else _offence(verdict.offence),
