@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.table import Table
 
 from model_check.bench import (
@@ -19,6 +20,7 @@ from model_check.bench import (
     compare_with_tlc,
     measure,
 )
+from model_check.commands.cluster import complaining
 from model_check.commands.options import json_option
 from model_check.commands.output import (
     console,
@@ -62,10 +64,39 @@ def _plot_path(_context: object, _option: object, path: Path | None) -> Path | N
     is_flag=True,
     help="Also let TLC explore spec/raft.tla, the same system (needs raft-ref[tla], and Java).",
 )
+@click.option(
+    "--cluster",
+    "is_cluster",
+    is_flag=True,
+    help="Measure a live cluster instead (needs raft-ref[cluster]), beside PySyncObj if that is "
+    "installed (raft-ref[bench]).",
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 10_000),
+    multiple=True,
+    default=(1, 20, 100),
+    show_default=True,
+    help="--cluster alone: so many at once; may be given several times.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="--cluster alone: how long each measurement takes.",
+)
 def bench_command(
-    *, size: Size, json_path: Path | None, plot_path: Path | None, against_tlc: bool
+    *,
+    size: Size,
+    json_path: Path | None,
+    plot_path: Path | None,
+    against_tlc: bool,
+    is_cluster: bool,
+    clients: tuple[int, ...],
+    seconds: float,
 ) -> int:
-    """Measure the explorers on this machine, in one run.
+    """Measure the explorers, or a live cluster, on this machine, in one run.
 
     The reference explorer and the compiled one, the latter with and without symmetry, with one
     worker and with two, explore the same configurations of three servers one after the other; what
@@ -73,15 +104,16 @@ def bench_command(
     explorer on the same configuration. Then the reductions: they must keep the verdict, and "fewer"
     is how many times fewer states they have than the whole.
 
-    Exit codes: 0 measured, 2 usage.
+    With --cluster: three servers on loopback that make every write durable, and clients that each
+    write one thing after the other; what share of the leader's time goes where; and PySyncObj, in
+    the same run.
+
+    Exit codes: 0 measured, 2 usage, or it could not be measured.
     """
-    for path in (json_path, plot_path):
-        if path is not None and str(path) != "-":
-            require_writable(path)
-    if plot_path is not None:
-        _require_matplotlib()
-    if against_tlc:
-        _require_tlc()
+    _require(json_path, plot_path, is_cluster=is_cluster, against_tlc=against_tlc)
+    if is_cluster:
+        _bench_cluster(clients, seconds, json_path)
+        return 0
     with live_progress("starting") as on_progress:
         measurements = list(measure(size, on_progress))
     with live_progress("TLC") if against_tlc else nullcontext():
@@ -99,6 +131,45 @@ def bench_command(
         with usable(plot_path):
             plot(measurements, plot_path)
     return 0
+
+
+def _require(
+    json_path: Path | None, plot_path: Path | None, *, is_cluster: bool, against_tlc: bool
+) -> None:
+    """What is asked for can be had, before anything takes long."""
+    if is_cluster and (plot_path is not None or against_tlc):
+        raise click.UsageError("--plot and --against-tlc are not for --cluster")
+    for path in (json_path, plot_path):
+        if path is not None and str(path) != "-":
+            require_writable(path)
+    if plot_path is not None:
+        _require_matplotlib()
+    if against_tlc:
+        _require_tlc()
+
+
+def _bench_cluster(clients: tuple[int, ...], seconds: float, json_path: Path | None) -> None:
+    with complaining():  # what it needs is an extra
+        from model_check.cluster.bench import BenchError, has_pysyncobj
+        from model_check.cluster.bench import measure as measure_cluster
+        from model_check.commands.bench_cluster import (
+            cluster_report,
+            cluster_table,
+            remarks,
+            table_of_shares,
+        )
+
+        try:
+            with Console(stderr=True).status("measuring") as status:
+                found = list(measure_cluster(clients, seconds, status.update))
+        except BenchError as error:
+            raise click.ClickException(str(error)) from None
+    if json_path is not None:
+        write_json(cluster_report(found), json_path)
+    if str(json_path) != "-":
+        console().print(cluster_table(found))
+        console().print(table_of_shares(found))
+        click.echo(remarks(has_pysyncobj()))
 
 
 def _require_matplotlib() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from raft_ref.cluster.server import Server
@@ -23,8 +25,22 @@ class Measures:
         )
         self.refused = self._counter("requests_refused", "Requests of clients refused as too many.")
         self.save_seconds = self._histogram("save_seconds", "Until a change was durable.")
+        self.handle_seconds = self._histogram("handle_seconds", "To decide what a batch leads to.")
+        self.encode_seconds = self._histogram("encode_seconds", "To write a frame, as JSON.")
+        self.decode_seconds = self._histogram("decode_seconds", "To read a frame, and check it.")
         self.request_seconds = self._histogram("request_seconds", "Until a client was answered.")
         self._gauges(server)
+
+    def totals(self) -> Mapping[str, float]:
+        """How often it was saved, and how long what took, since the server has started."""
+        times = ("save_seconds", "handle_seconds", "encode_seconds", "decode_seconds")
+        return {
+            "saves": self._sample("raft_save_seconds_count"),
+            "steps": self._sample("raft_steps_total"),
+        } | {name: self._sample(f"raft_{name}_sum") for name in times}
+
+    def _sample(self, name: str) -> float:
+        return self._registry.get_sample_value(name) or 0.0
 
     def serve(self, address: Address) -> None:
         """Answer Prometheus there. Raises `OSError`."""

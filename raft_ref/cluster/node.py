@@ -58,7 +58,7 @@ class Node:
         )
         self._measures = Measures(self.server)
         self._transport = Transport(settings, self._measures, self._arrive, chance)
-        self._clients = ClientPort(self._ask, self._facts)
+        self._clients = ClientPort(self._ask, self._information)
         self._journal = self._open_trace()
         storage = MeasuredStorage(self._storage, self._measures)
         self._driver = Driver(storage, self._journal or NoJournal(), self)
@@ -129,7 +129,8 @@ class Node:
         while not stop.is_set():
             await self._until_something_happens()
             inputs, self._inbox = self._inbox[:MAX_BATCH], self._inbox[MAX_BATCH:]
-            batch = self.server.handle(self._loop.time(), inputs)
+            with self._measures.handle_seconds.time():
+                batch = self.server.handle(self._loop.time(), inputs)
             self._report(batch)
             await self._driver.carry_out(batch)
             await asyncio.sleep(0)  # so that what has come meanwhile is in the next batch
@@ -152,8 +153,11 @@ class Node:
                 role = type(now.role).__name__.lower()
                 _log.info(f"became {role}", term=now.current_term, commit_index=now.commit_index)
 
-    def _facts(self) -> Mapping[str, object]:
+    def _information(self) -> Mapping[str, object]:
         """What ``INFO`` says."""
+        return {**self._facts(), **self._measures.totals()}
+
+    def _facts(self) -> Mapping[str, object]:
         state = self.server.state
         return {
             "id": self._settings.config.id,

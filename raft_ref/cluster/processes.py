@@ -115,7 +115,7 @@ class Member:
 
 
 class LocalCluster:
-    """Some servers on this machine, in a directory each.
+    """Some servers on this machine, in a directory each, which keep a trace if that is asked for.
 
     ``links`` says where one server reaches another, if that is not where the other listens.
 
@@ -123,12 +123,14 @@ class LocalCluster:
         SettingsError: if the directory holds another cluster, or cannot be used.
     """
 
-    def __init__(self, directory: Path, servers: int, links: Links | None = None) -> None:
+    def __init__(
+        self, directory: Path, servers: int, links: Links | None = None, *, trace: bool = True
+    ) -> None:
         self.directory = directory
         paths = [directory / f"server-{number}" / SETTINGS for number in range(1, servers + 1)]
         existing = sorted(directory.glob(f"server-*/{SETTINGS}"))
         if not existing:
-            _write_settings(paths, links or {})
+            _write_settings(paths, links or {}, trace)
         elif set(existing) != set(paths):
             raise SettingsError(f"{directory} holds a cluster of {len(existing)}, not {servers}")
         self.members = {member.number: member for member in map(Member, paths)}
@@ -175,7 +177,7 @@ def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) ->
     return found
 
 
-def _write_settings(paths: list[Path], links: Links) -> None:
+def _write_settings(paths: list[Path], links: Links, trace: bool) -> None:
     ports = free_ports(2 * len(paths))
     addresses = [Address(HOST, port) for port in ports]
     servers = dict(enumerate(addresses[: len(paths)], start=1))
@@ -188,7 +190,7 @@ def _write_settings(paths: list[Path], links: Links) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(
                 f'id = {number}\ncluster = {name}\ndirectory = "."\nclient = "{client}"\n'
-                f"trace = true\n\n[servers]\n{listed}\n",
+                f"trace = {str(trace).lower()}\n\n[servers]\n{listed}\n",
                 "utf-8",
             )
     except OSError as error:

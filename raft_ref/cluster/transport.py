@@ -60,7 +60,9 @@ class Transport:
     def send(self, destination: NodeId, frame: Frame) -> None:
         """Send a frame, sooner or later, or never."""
         self._measures.sent.inc()
-        self._links[destination].put(wire.encode_frame(frame))
+        with self._measures.encode_seconds.time():
+            content = wire.encode_frame(frame)
+        self._links[destination].put(content)
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -214,7 +216,9 @@ class Listener:
     async def _listen(self, source: NodeId, reader: asyncio.StreamReader) -> None:
         config = self._settings.config
         while True:
-            frame = wire.decode_frame(await read_frame(reader), config, source)
+            content = await read_frame(reader)
+            with self._measures.decode_seconds.time():
+                frame = wire.decode_frame(content, config, source)
             self._deliver(source, frame)
 
 
