@@ -89,7 +89,8 @@ TRUNCATES_MATCHING = Departure(
     rules.follower_splice_conflict,
     "A request replaces all that follows its first entry, also what does not conflict. On links "
     "that keep the order and never repeat, what is removed was not acknowledged, as long as a "
-    "leader never sends less than it sent before.",
+    "leader never sends less than it sent before. (PySyncObj 0.3.17 does send less, and so loses "
+    "what it committed; the properties tell.)",
     _replaces_what_follows,
 )
 

@@ -54,6 +54,7 @@ def explore(
     properties: tuple[str, ...] = PROPERTY_NAMES,
     eager: bool = False,
     max_in_flight: int = 2,
+    loss: bool = True,
     options: tuple[tuple[str, str], ...] = (),
     profile: str = "paper",
 ) -> Conformance:
@@ -61,6 +62,7 @@ def explore(
         bounds=bounds,
         network=network,
         max_in_flight=max_in_flight,
+        loss=loss,
         properties=properties,
         rules=True,
     )
@@ -242,6 +244,26 @@ def test_pysyncobj_conforms_in_what_is_played(build: Build) -> None:
     build_of_today = build("pysyncobj")
     trial = play(build_of_today, "mutants", "random", network="fifo", profile="pysyncobj")
     assert trial.verdict == "conforms"
+
+
+def test_pysyncobj_sends_less_than_before(build: Build) -> None:
+    """On links without loss. The profile tolerates what the follower does with it, not what comes
+    of it."""
+    script = "timeout 1, request 1, request 1, heartbeat 1, request 1, heartbeat 1, heartbeat 1"
+    result = explore(
+        build("pysyncobj"),
+        Bounds(max_term=2, max_log=6, values=1, script=(*script.split(", "), "timeout 2")),
+        network="fifo",
+        max_in_flight=12,
+        loss=False,
+        properties=("LeaderCompleteness",),
+        options=(("appendEntriesBatchSizeBytes", "22"),),
+        profile="pysyncobj",
+    )
+    assert result.verdict == "violates"
+    (finding,) = result.findings
+    assert finding.violation.property == "LeaderCompleteness"
+    assert (len(finding.run.moments), result.exploration.states) == (19, 16_270)
 
 
 def test_pyraftlog_commits_what_nobody_else_holds(build: Build) -> None:
