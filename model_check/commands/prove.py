@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import cpu_count
 from pathlib import Path
@@ -14,15 +14,15 @@ from rich.console import Console
 from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.necessity import OF_SEVERAL_SERVERS
-from model_check.proof.examples import counterexample
 from model_check.proof.examples import possible as is_possible
+from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
 from spec.proof.actions import ACTIONS
 from spec.proof.guards import GUARDS
 from spec.proof.invariants import INVARIANTS
-from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
+from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
 
 EXIT_CODES: dict[Verdict, int] = {"proved": 0, "unknown": 4}
 
@@ -146,7 +146,7 @@ def prove_command(
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
         if rules:
-            _show_counterexample(proof, theory.obligations(chosen))
+            _show_counterexample(proof, theory)
     return EXIT_CODES[proof.verdict]
 
 
@@ -177,17 +177,14 @@ def _show_what_is_possible() -> int:
     return 0 if all(found.values()) else EXIT_CODES["unknown"]
 
 
-def _show_counterexample(proof: Proof, obligations: Iterable[Obligation]) -> None:
+def _show_counterexample(proof: Proof, theory: Theory) -> None:
     """Show one, of the first obligation not proved that has one that is found."""
-    unknown = {each.question.name for each in proof.unknown if each.question.kind == "consecution"}
-    for obligation in obligations:
-        if obligation.name in unknown:
-            found = counterexample(obligation)
-            if found is not None:
-                click.echo()
-                for line in found.lines:
-                    click.echo(line)
-                return
+    unknown = {each.question.name for each in proof.unknown}
+    found = why(theory, unknown)
+    if found is not None:
+        click.echo()
+        for line in found.lines:
+            click.echo(line)
 
 
 @contextmanager

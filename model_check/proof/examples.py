@@ -10,18 +10,27 @@ induction* shows a world in which all invariants hold, and a step out of it afte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from model_check.necessity import OF_SEVERAL_SERVERS
+from spec.proof.abstraction import ANY_STEP
 from spec.proof.actions import ACTIONS, SERVER, Action
 from spec.proof.expansion import SmallWorld
 from spec.proof.invariants import INVARIANTS
-from spec.proof.obligations import Obligation
+from spec.proof.obligations import Obligation, Theory
 from spec.proof.terms import Term, negation, term_of
 from spec.proof.vocabulary import ASSUMPTIONS, entry_term
-from spec.proof.world import ANY, World
+from spec.proof.world import ANY
 
-WORLDS = (SmallWorld(1, 2, 2), SmallWorld(2, 2, 2), SmallWorld(2, 3, 4), SmallWorld(3, 3, 4))
+WORLDS = (
+    SmallWorld(1, 2, 2),
+    SmallWorld(2, 2, 2),
+    SmallWorld(3, 1, 2),
+    SmallWorld(3, 2, 3),
+    SmallWorld(2, 3, 4),
+    SmallWorld(3, 3, 4),
+)
 """The smaller is searched first."""
 
 Values = Mapping[str, str]
@@ -38,25 +47,65 @@ class Counterexample:
 
     @property
     def lines(self) -> Iterator[str]:
-        """Who acts, and each server before and after."""
-        action = _action(self.obligation.action)
-        yield f"{_name(self.values['acts'])} {action.does}; then not {self.obligation.about}:"
+        """Who acts, and each server before and after; of a step that is no run of actions, the
+        one that takes it."""
+        about, acts = self.obligation.about, _name(self.values["acts"])
+        if self.obligation.kind == "splitting":
+            yield f"{acts} takes a step, of which a part ({self.obligation.action}) breaks {about}:"
+            yield f"  {acts}  {self._server('before', 0)}  ->  {self._server('after', 0)}"
+            return
+        yield f"{acts} {_action(self.obligation.action).does}; then not {about}:"
         for number in range(1, 4):
-            before, after = (_server(self.values, moment, number) for moment in ("before", "after"))
+            before, after = (self._server(moment, number) for moment in ("before", "after"))
             yield f"  S{number}  {before}" + ("" if before == after else f"  ->  {after}")
 
+    def _server(self, moment: str, number: int) -> str:
+        def value(part: str) -> str:
+            return self.values[f"{moment}_{number}_{part}"]
 
-def counterexample(obligation: Obligation, milliseconds: int = 20_000) -> Counterexample | None:
+        log = " ".join(value(f"entry_{index}") for index in range(1, int(value("length")) + 1))
+        has_voted = value("has_voted") == "True"
+        vote = f"voted for {_name(value('vote'))}" if has_voted else "has not voted"
+        return (
+            f"{_ROLES[value('role')]} of term {value('term')}, {vote}, "
+            f"entries of terms [{log}], {value('commit')} committed"
+        )
+
+
+PATIENCE = (2_000, 20_000)
+"""Milliseconds that a world is searched: each a little first; then, if nothing was found, longer."""
+
+
+def why(theory: Theory, unknown: Collection[str]) -> Counterexample | None:
+    """Why obligations of these names could not be proved: a counterexample, if one is found."""
+    candidates = list(_reasons(theory, unknown))
+    found = (counterexample(each, patience) for patience in PATIENCE for each in candidates)
+    return next(filter(None, found), None)
+
+
+def _reasons(theory: Theory, unknown: Collection[str]) -> Iterator[Obligation]:
+    """What may have a counterexample.
+
+    Where it is a lemma that fails, it is an invariant that fails without that; where a step is no
+    run of actions any more, it is the step.
+    """
+    lost = [each for each in theory.obligations(OF_SEVERAL_SERVERS) if each.name in unknown]
+    yield from (each for each in lost if each.kind == "consecution")
+    bare = frozenset(each.action for each in lost if each.kind == "lemma")
+    for each in replace(theory, bare=bare).obligations(OF_SEVERAL_SERVERS):
+        if each.kind == "consecution" and each.action in bare:
+            yield each
+    yield from (each for each in lost if each.kind == "splitting")
+
+
+def counterexample(obligation: Obligation, milliseconds: int) -> Counterexample | None:
     """A small world in which an obligation on an action does not hold, if one is found."""
-    action = _action(obligation.action)
     formulas = [*obligation.hypotheses.values(), negation(obligation.goal)]
+    is_split = obligation.kind == "splitting"
     for small in WORLDS:
-        shown = {
-            "acts": SERVER,
-            **_shown(small, "before", ANY),
-            **_shown(small, "after", action.after),
-        }
-        found = _values(small.script(formulas, shown), shown, milliseconds)
+        shown = _shown_step(small) if is_split else _shown(small, _action(obligation.action))
+        roles = [term <= term_of(2) for name, term in shown.items() if name.endswith("_role")]
+        found = _values(small.script([*formulas, *roles], shown), shown, milliseconds)
         if found is not None:
             return Counterexample(obligation, found)
     return None
@@ -75,28 +124,29 @@ def _action(name: str) -> Action:
     return next(each for each in ACTIONS if each.name == name)
 
 
-def _shown(small: SmallWorld, moment: str, world: World) -> dict[str, Term]:
-    """What is shown of each server."""
-    shown: dict[str, Term] = {}
-    for number, node in enumerate(small.values("Node"), start=1):
-        prefix = f"{moment}_{number}"
-        for part in ("term", "has_voted", "vote", "role", "length", "commit"):
-            shown[f"{prefix}_{part}"] = getattr(world, part)(node)
-        for index in range(1, small.max_number + 1):
-            shown[f"{prefix}_entry_{index}"] = entry_term(world.entry(node, term_of(index)))
+def _shown(small: SmallWorld, action: Action) -> dict[str, Term]:
+    """What is shown of each server before and after an action."""
+    shown = {"acts": SERVER}
+    for moment, world in (("before", ANY), ("after", action.after)):
+        for number, node in enumerate(small.values("Node"), start=1):
+            prefix = f"{moment}_{number}"
+            for part in ("term", "has_voted", "vote", "role", "length", "commit"):
+                shown[f"{prefix}_{part}"] = getattr(world, part)(node)
+            for index in range(1, small.max_number + 1):
+                shown[f"{prefix}_entry_{index}"] = entry_term(world.entry(node, term_of(index)))
     return shown
 
 
-def _server(values: Values, moment: str, number: int) -> str:
-    def value(part: str) -> str:
-        return values[f"{moment}_{number}_{part}"]
-
-    log = " ".join(value(f"entry_{index}") for index in range(1, int(value("length")) + 1))
-    vote = f"voted for {_name(value('vote'))}" if value("has_voted") == "True" else "has not voted"
-    return (
-        f"{_ROLES.get(value('role'), value('role'))} of term {value('term')}, {vote}, "
-        f"entries of terms [{log}], {value('commit')} committed"
-    )
+def _shown_step(small: SmallWorld) -> dict[str, Term]:
+    """What is shown of the server that takes any step."""
+    shown = {"acts": ANY_STEP.server}
+    for moment, server in (("before", ANY_STEP.before), ("after", ANY_STEP.after)):
+        for part in ("term", "has_voted", "vote", "role", "commit"):
+            shown[f"{moment}_0_{part}"] = getattr(server, part)
+        shown[f"{moment}_0_length"] = server.log.length
+        for index in range(1, small.max_number + 1):
+            shown[f"{moment}_0_entry_{index}"] = entry_term(server.log.at(term_of(index)))
+    return shown
 
 
 def _name(node: str) -> str:

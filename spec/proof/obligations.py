@@ -62,6 +62,8 @@ class Theory:
     without: frozenset[str] = frozenset()
     """Rules that servers need not obey."""
     actions: tuple[Action, ...] = ACTIONS
+    bare: frozenset[str] = frozenset()
+    """Actions of which no lemma is taken for granted, since one cannot be proved."""
 
     def obligations(self, properties: Iterable[str] | None = None) -> Iterator[Obligation]:
         """All of them; or those of the arguments on which some properties rest."""
@@ -108,6 +110,11 @@ class Theory:
             yield from _parts("lemma", name, action.name, known, formula)
             known = {**known, name: formula}
 
+    def _lemmas_of(self, action: Action, needed: set[Argument]) -> dict[str, Term]:
+        """What may be taken for granted of an action, since it is proved as a lemma."""
+        is_known = action.lemmas_from in needed and action.name not in self.bare
+        return action.lemmas if is_known else {}
+
     def _consecution(self, action: Action, needed: set[Argument]) -> Iterator[Obligation]:
         for each in self.invariants:
             if each.argument not in needed:
@@ -118,7 +125,7 @@ class Theory:
             known = {
                 **self._known(each.argument),
                 **action.hypotheses(self.without),
-                **(action.lemmas if action.lemmas_from in needed else {}),
+                **self._lemmas_of(action, needed),
             }
             yield from _parts("consecution", each.name, action.name, known, goal)
 
@@ -146,7 +153,7 @@ class Theory:
                 known = {
                     **self._known(PROPERTY_ARGUMENTS[name]),
                     **action.hypotheses(self.without),
-                    **(action.lemmas if action.lemmas_from in needed else {}),
+                    **self._lemmas_of(action, needed),
                 }
                 yield from _parts("property", name, action.name, known, goal)
 
