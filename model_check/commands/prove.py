@@ -14,6 +14,7 @@ from rich.console import Console
 from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.necessity import OF_SEVERAL_SERVERS
+from model_check.proof.consistency import walk
 from model_check.proof.examples import possible as is_possible
 from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
@@ -98,7 +99,8 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
 @click.option(
     "--possible",
     is_flag=True,
-    help="Instead: is each action possible, in a small world in which all invariants hold?",
+    help="Instead: do the hypotheses contradict each other? A run to a commit in a second term on "
+    "which all of them hold; and is each action possible, in a small world?",
 )
 @json_option
 def prove_command(
@@ -169,12 +171,22 @@ def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
 
 
 def _show_what_is_possible() -> int:
-    """Say of each action whether it is possible: 0 if all are, 4 if one was not found to be."""
+    """Show that the hypotheses are no contradiction: 0 if that is seen, 4 if it is not."""
     require_solvers(("z3",))
+    moved = list(walk())
+    is_run = not any(each.refused or each.broken for each in moved)
+    click.echo(
+        f"{'possible' if is_run else 'not possible'}: a run of {len(moved)} actions to a commit in "
+        "a second term, on which every hypothesis holds and, after each, every invariant"
+    )
+    for each in moved:
+        wrong = "".join(f"; not {name}" for name in (*each.refused, *each.broken))
+        click.echo(f"  S{each.move.server} {each.does}{wrong}")
+    click.echo("each action, in a small world in which all invariants hold:")
     found = {action.name: is_possible(action) for action in ACTIONS}
     for name, seen in found.items():
-        click.echo(f"{name:<12} {'possible' if seen else 'not found to be possible'}")
-    return 0 if all(found.values()) else EXIT_CODES["unknown"]
+        click.echo(f"  {name:<12} {'possible' if seen else 'not found to be possible'}")
+    return 0 if is_run and all(found.values()) else EXIT_CODES["unknown"]
 
 
 def _show_counterexample(proof: Proof, theory: Theory) -> None:

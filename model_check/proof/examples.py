@@ -73,7 +73,7 @@ class Counterexample:
 
 
 PATIENCE = (2_000, 20_000)
-"""Milliseconds that a world is searched: each a little first; then, if nothing was found, longer."""
+"""Milliseconds to search a world: each a little first; then, if nothing was found, longer."""
 
 
 def why(theory: Theory, unknown: Collection[str]) -> Counterexample | None:
