@@ -22,8 +22,12 @@ from raft_ref.cluster.workload import Workload
 THINKS: Seconds = 0.3
 """On average, before the next thing."""
 
-PATIENCE: Seconds = 3.0
-"""So long a client waits for an answer, or for a connection."""
+PATIENCE: tuple[Seconds, Seconds] = (1.0, 8.0)
+"""So long at least and at most a client waits for an answer, or for a connection.
+
+Sometimes longer than a server does: to be told, then, that something was not done, or that nobody
+knows.
+"""
 
 LIVE_KEYS = 5
 
@@ -58,7 +62,7 @@ class Connection:
         # Its stub says that only one word is taken.
         writer.write(hiredis.pack_command(words))  # type: ignore[arg-type] # see above
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._chance.uniform(*PATIENCE)):
                 while (heard := parser.gets()) is False:
                     content = await reader.read(65536)
                     if not content:
@@ -77,7 +81,7 @@ class Connection:
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter, hiredis.Reader]:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._chance.uniform(*PATIENCE)):
                 opened = await asyncio.open_connection(*self._chance.choice(self._addresses))
         except (OSError, TimeoutError) as error:
             raise Unreachable(str(error)) from None
