@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,6 +59,33 @@ def test_stock_clients_work_with_any_server(cluster: LocalCluster, version: int)
                     pipeline.get("key")
                 found = pipeline.execute()
             assert found[1::2] == [b"%d" % number for number in range(50)]
+
+
+@pytest.mark.redis_cli
+def test_redis_cli_works_with_any_server(cluster: LocalCluster) -> None:
+    if shutil.which("redis-cli") is None:
+        pytest.skip("redis-cli is not installed")
+    for member in cluster.members.values():
+        assert redis_cli(member, "SET", "color", "blue") == "OK"
+        assert redis_cli(member, "GET", "color") == "blue"
+        assert redis_cli(member, "CAS", "color", "blue", "red") == "1"
+        assert redis_cli(member, "-3", "GET", "color") == "red"
+        assert redis_cli(member, "DEL", "color") == "1"
+        assert "unknown command" in redis_cli(member, "FLUSHALL")
+        assert f"id:{member.number}" in redis_cli(member, "INFO")
+
+
+def redis_cli(member: Member, *words: str) -> str:
+    """What redis-cli prints, as it does where there is no terminal."""
+    host, port = member.settings.client
+    done = subprocess.run(  # noqa: S603
+        ["redis-cli", "-h", host, "-p", str(port), *words],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    return done.stdout.strip()
 
 
 def test_whatever_was_written_anywhere_is_read_everywhere(cluster: LocalCluster) -> None:

@@ -143,9 +143,30 @@ def test_with_certificates_servers_hear_each_other(
     play(scene)
 
 
-@pytest.mark.parametrize("intruder", ["another name", "another authority", "no certificate"])
+def said_of_trust(caplog: pytest.LogCaptureFixture) -> set[tuple[str, str]]:
+    """What the logs say of certificates: the event, and the problem."""
+    return {
+        (record.getMessage(), record.about["problem"])  # type: ignore[attr-defined] # by Log
+        for record in caplog.records
+        if record.levelname == "WARNING"
+    }
+
+
+@pytest.mark.parametrize(
+    ("intruder", "event", "problem"),
+    [
+        ("another name", "malformed", "the certificate is not that of server 1"),
+        ("another authority", "not trusted", "self-signed certificate"),
+        ("no certificate", "malformed", "it speaks TLS, and this server has no certificates"),
+    ],
+)
 def test_who_cannot_prove_who_they_are_is_not_heard(
-    two: tuple[Settings, Settings], tmp_path: Path, intruder: str
+    two: tuple[Settings, Settings],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    intruder: str,
+    event: str,
+    problem: str,
 ) -> None:
     authority = trustme.CA()
     other_settings = certified(two[1], authority, "server-2", tmp_path)
@@ -162,6 +183,7 @@ def test_who_cannot_prove_who_they_are_is_not_heard(
             assert other.heard == []
 
     play(scene)
+    assert any(said == event and problem in why for said, why in said_of_trust(caplog))
 
 
 def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ class Measures:
         self.malformed = self._counter(
             "frames_malformed", "Frames refused; each closed its connection."
         )
+        self.untrusted = self._counter(
+            "connections_untrusted", "Connections that failed for want of a certificate."
+        )
         self.refused = self._counter("requests_refused", "Requests of clients refused as too many.")
         self.save_seconds = self._histogram("save_seconds", "Until a change was durable.")
         self.handle_seconds = self._histogram("handle_seconds", "To decide what a batch leads to.")

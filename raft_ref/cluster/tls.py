@@ -50,3 +50,16 @@ def is_certified(connection: ssl.SSLObject, server: NodeId) -> bool:
     found = connection.getpeercert() or {}
     names = cast("Iterable[tuple[str, str]]", found.get("subjectAltName", ()))
     return ("DNS", name_of(server)) in names
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether one end did not accept the certificate of the other, or had none to show."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+
+
+def problem_of(error: OSError) -> str:
+    """Why a certificate was not accepted, in words: those of OpenSSL."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return str(error) if reason is None else reason.replace("_", " ").lower()

@@ -20,7 +20,14 @@ from raft_ref.cluster.logs import Log
 from raft_ref.cluster.measures import Measures
 from raft_ref.cluster.settings import Address, Settings
 from raft_ref.cluster.timers import Seconds
-from raft_ref.cluster.tls import Contexts, contexts, is_certified, name_of
+from raft_ref.cluster.tls import (
+    Contexts,
+    contexts,
+    is_certified,
+    is_refusal,
+    name_of,
+    problem_of,
+)
 from raft_ref.types import NodeId
 
 Deliver = Callable[[NodeId, Frame], None]
@@ -103,7 +110,10 @@ class Link:
         while True:
             try:
                 reader, writer = await self._connect(tls)
-            except OSError:  # of which those of ssl are
+            except OSError as error:  # of which those of ssl are
+                if is_refusal(error):
+                    self._measures.untrusted.inc()
+                    _log.warning("not trusted", peer=self._peer, problem=problem_of(error))
                 await asyncio.sleep(pause * self._chance.uniform(0.5, 1))
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
@@ -112,7 +122,11 @@ class Link:
             try:
                 await self._send_until_closed(reader, writer)
             except OSError as error:
-                _log.info("connection lost", peer=self._peer, error=str(error))
+                if is_refusal(error):  # in TLS 1.3, the other end says so once we have connected
+                    self._measures.untrusted.inc()
+                    _log.warning("not trusted by it", peer=self._peer, problem=problem_of(error))
+                else:
+                    _log.info("connection lost", peer=self._peer, error=str(error))
             finally:
                 writer.close()
             await asyncio.sleep(pause * self._chance.uniform(0.5, 1))

@@ -26,6 +26,9 @@ MAX_NUMBER = 2**53 - 1
 
 LENGTH_SIZE = 4
 
+_TLS_HANDSHAKE = b"\x16\x03"
+"""How every TLS connection begins; as a length it would be too large."""
+
 
 class Malformed(Exception):
     """What has arrived is no frame, or not from who sent it."""
@@ -83,6 +86,8 @@ def _on_the_wire(frame: Frame | Hello) -> _Wire:
 
 def decode_length(prefix: bytes) -> int:
     """How long a frame is. Raises `Malformed` if it is too long."""
+    if prefix.startswith(_TLS_HANDSHAKE):
+        raise Malformed("it speaks TLS, and this server has no certificates")
     length = int.from_bytes(prefix, "big")
     if length > MAX_FRAME:
         raise Malformed(f"a frame of {length:,} bytes; {MAX_FRAME:,} are the most")
