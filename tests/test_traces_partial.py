@@ -217,6 +217,54 @@ def test_what_a_leader_has_appended_may_show_when_it_leads_no_more(reason: Json)
     assert verdict_after_campaign(reason, back, too_late).verdict == "violates"
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_change_of_a_log_tells_that_it_had_grown_before(number: int) -> None:
+    """By what a new leader appends at once, or by what clients asked for unseen."""
+    grown = {"state": {"log": {"from": number + 1, "entries": []}}}
+    shows = {"event": "heartbeat_timeout", "server": 1, **grown}
+    assert verdict_after_campaign(shows).verdict == "conforms"
+    later = {"event": "heartbeat_timeout", "server": 1}
+    assert verdict_after_campaign(later, shows).verdict == "conforms"
+    ended = {**shows, "state": {"role": "follower", "last_log_index": 0}}
+    shows = {**shows, "state": {"role": "follower"} | grown["state"]}
+    assert verdict_after_campaign(ended, shows).verdict == "violates"
+
+
+def test_refusals_do_not_hide_where_the_log_of_a_past_leader_shows() -> None:
+    """A new leader goes back entry by entry, until the follower agrees."""
+    leads = {"event": "heartbeat_timeout", "server": 1, "state": {"role": "leader"}}
+    back = {"event": "restart", "server": 1, "state": {"role": "follower"}}
+    probes = [
+        request(1, term=2, prev_log_index=index, prev_log_term=2, entries=[])
+        | {"state": {"role": "follower"}}
+        for index in range(20, 9, -1)
+    ]
+    probes[-1]["state"]["last_log_index"] = 3
+    assert verdict_after_campaign(leads, back, *probes).verdict == "conforms"
+
+
+COUNTED = {"prev_log_index": 5, "prev_log_term": 1, "entry_count": 1}
+
+
+@pytest.mark.parametrize(
+    "arrives",
+    [
+        request(1, term=2, **COUNTED) | {"state": {"log": {"from": 1, "entries": []}}},
+        {
+            "event": "receive",
+            "server": 1,
+            "message": {"from": 2, "to": 1, "kind": "TimeoutNow", "fields": {"term": 1}},
+        },
+    ],
+)
+def test_a_message_that_cannot_be_read_may_raise_the_term_unseen(arrives: Json) -> None:
+    shows = {"event": "heartbeat_timeout", "server": 1, "state": {"current_term": 2}}
+    head = {**HEAD, "servers": [1, 2, 3], "unobserved": ["sends"]}
+    assert verdict_on(encoded([head, START, arrives, shows])).verdict != "violates"
+    known = arrives | {"state": arrives.get("state", {}) | {"current_term": 0}}
+    assert verdict_on(encoded([head, START, known, shows])).verdict == "violates"
+
+
 # --- where a trace begins ------------------------------------------------------------------------
 
 BEGINNING = {"current_term": 3, "voted_for": None, "role": "follower", "commit_index": 0}

@@ -7,7 +7,7 @@ entries were of which somebody has logged the number alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -46,6 +46,10 @@ class Upcoming:
     """In this step or later, before the server crashes; None if nothing is."""
     log_ends: tuple[Index, ...] = ()
     """After this step: up to where its log must have reached, until it is seen where it ends."""
+    log_hints: tuple[Index, ...] = ()
+    """Likewise, if it did not refuse what asks for that."""
+    current_term: Term | None = None
+    """In this step or later."""
     next: Happening | None = None
     """The step after this one."""
 
@@ -61,6 +65,12 @@ class Upcoming:
                 return True
         is_later = not isinstance(named, UnsetType) and named > term
         return is_later or role in ("follower", "candidate")
+
+    @property
+    def least_end(self) -> Index:
+        """Up to where its log reaches after this step, for what the next one says it was before."""
+        log = UNSET if self.next is None else self.next.seen.log
+        return 0 if isinstance(log, UnsetType) else log.start - 1
 
 
 @dataclass(frozen=True)
@@ -96,18 +106,34 @@ class Foresight:
 
 
 def _seen_from(happening: Happening, later: Upcoming) -> Upcoming:
-    seen = happening.seen.commit_index
-    return later if isinstance(seen, UnsetType) else replace(later, commit_index=seen)
+    seen = happening.seen
+    if not isinstance(seen.commit_index, UnsetType):
+        later = replace(later, commit_index=seen.commit_index)
+    terms = [term_of(sending.told) for sending in happening.sent]
+    if not isinstance(seen.current_term, UnsetType):
+        terms = [seen.current_term]
+    return replace(later, current_term=max(terms)) if any(terms) else later
 
 
 def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
     """What is seen next before a step."""
     seen = happening.seen
     shows_end = seen.log, seen.last_log_index
-    later = now.log_ends if shows_end == (UNSET, UNSET) else ()
-    ends = tuple(dict.fromkeys((*ends_of(happening), *later)))[:MOST_ENDS]
+    ends, hints = now.log_ends, now.log_hints
+    if shows_end != (UNSET, UNSET):
+        ends = hints = ()
     is_crash = isinstance(happening.cause, Restart)
-    return Upcoming(None if is_crash else now.commit_index, ends, happening)
+    return Upcoming(
+        commit_index=None if is_crash else now.commit_index,
+        log_ends=_first(ends_of(happening), ends),
+        log_hints=_first(hints_of(happening), hints),
+        current_term=now.current_term,
+        next=happening,
+    )
+
+
+def _first(soon: Iterable[Index], later: Iterable[Index]) -> tuple[Index, ...]:
+    return tuple(dict.fromkeys((*soon, *later)))[:MOST_ENDS]
 
 
 def ends_of(happening: Happening) -> Iterator[Index]:
@@ -125,6 +151,11 @@ def ends_of(happening: Happening) -> Iterator[Index]:
     match happening.cause:
         case Arrived(AppendEntriesReply(success=True, match_index=index)):
             yield index
+
+
+def hints_of(happening: Happening) -> Iterator[Index]:
+    """Up to where the log of a server must have reached, unless it refuses what arrives."""
+    match happening.cause:
         case Arrived(
             AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index))
         ):

@@ -15,7 +15,7 @@ from typing import TypeVar, get_args
 from msgspec import UnsetType
 
 from model_check.traces.belief import Belief
-from model_check.traces.foresight import Upcoming, ends_of
+from model_check.traces.foresight import Upcoming, ends_of, hints_of
 from model_check.traces.happening import Happening, RoleName, term_of
 from raft_ref import (
     AppendEntries,
@@ -31,7 +31,7 @@ from raft_ref import (
     Term,
 )
 from spec.chain import Chain, Chains
-from spec.shadow import Witnessed
+from spec.shadow import Unread, Witnessed
 
 X = TypeVar("X")
 
@@ -81,8 +81,11 @@ def _terms(situation: Situation, before: Belief) -> Iterator[Term]:
     if isinstance(situation.event, ElectionTimeout):
         yield before.current_term + 1
     named = [term_of(sending.told) for sending in situation.happening.sent]
-    if isinstance(situation.event, Receive):
-        named.append(situation.event.message.term)
+    match situation.event:
+        case Receive(message):
+            named.append(message.term)
+        case Unread():  # of a term that may show only later
+            named.append(situation.upcoming.current_term or 0)
     yield from (term for term in named if term > before.current_term)
 
 
@@ -162,7 +165,8 @@ def _merged(situation: Situation, log: Chain, request: AppendEntries) -> Iterato
     if len(entries) <= MOST_PARTS:
         ends |= set(range(kept.last_index, kept.last_index + len(entries)))
     else:
-        ends |= {*ends_of(situation.happening), *situation.upcoming.log_ends}
+        ends |= {*ends_of(situation.happening), *hints_of(situation.happening)}
+        ends |= {*situation.upcoming.log_ends, *situation.upcoming.log_hints}
     for entry in (None, *entries):
         kept = kept if entry is None else situation.chains.extended(kept, entry)
         if kept.last_index in ends:
@@ -174,9 +178,10 @@ def _growths(situation: Situation, before: Belief, term: Term) -> Iterator[int]:
 
     An entry is appended as late as it may be: when it shows, or in the last step as a leader.
     """
-    ends = list(ends_of(situation.happening))
-    if situation.upcoming.may_end_reign(term):
-        ends += situation.upcoming.log_ends
+    upcoming = situation.upcoming
+    ends = [*ends_of(situation.happening), *hints_of(situation.happening), upcoming.least_end]
+    if upcoming.may_end_reign(term):
+        ends += [*upcoming.log_ends, *upcoming.log_hints]
     if isinstance(situation.event, ClientRequest):
         ends.append(before.log.last_index + 1)
     for growth in dict.fromkeys(end - before.log.last_index for end in ends):
