@@ -315,3 +315,41 @@ def test_what_was_before_the_trace_is_left_open(step: Json) -> None:
     found = verdict_on(encoded([header | {"unobserved": ["sends"]}, start, step]))
     assert found.doubt is not None
     assert "before the trace" in found.doubt.reason
+
+
+UNKNOWN = {"current_term": 3, "snapshot_index": 5, "snapshot_term": 2, "last_log_index": 5}
+"""A log up to 5 of which the trace does not tell the entries."""
+OLD = {"term": 2, "command": "old"}
+
+
+def sent_by_leader(**fields: Any) -> Json:
+    at_first = {"term": 3, "prev_log_index": 3, "prev_log_term": 2, "leader_commit": 3}
+    message = {"from": 1, "to": 2, "kind": "AppendEntries", "fields": at_first | fields}
+    return {"event": "send", "server": 1, "message": message}
+
+
+def verdict_on_leader_of_unknown_log(*lines: Json) -> TraceVerdict:
+    header, start = begun(**UNKNOWN, role="leader", voted_for=1, commit_index=3)
+    beat = {"event": "heartbeat_timeout", "server": 1, "state": {"commit_index": 3}}
+    return verdict_on(encoded([header, start, beat, *lines]))
+
+
+@pytest.mark.parametrize("entries", [{"entries": [OLD] * 2}, {"entry_count": 2}, {"entries": []}])
+def test_entries_from_before_the_trace_may_be_sent(entries: Json) -> None:
+    assert verdict_on_leader_of_unknown_log(sent_by_leader(**entries)).verdict == "conforms"
+
+
+def test_entries_from_before_the_trace_are_held_against_what_is_known() -> None:
+    """That is the term of the last, and where the log ends."""
+    for entries in [[OLD, {**OLD, "term": 3}], [OLD] * 3]:
+        found = verdict_on_leader_of_unknown_log(sent_by_leader(entries=entries)).offence
+        assert found is not None
+        assert found.name == "APPEND-TRUTHFUL"
+
+
+def test_entries_from_before_the_trace_may_be_applied() -> None:
+    applies = {"event": "apply", "server": 1, "index": 3, "entry": OLD}
+    assert verdict_on_leader_of_unknown_log(applies).verdict == "conforms"
+    early = verdict_on_leader_of_unknown_log(applies | {"index": 4}).offence
+    assert early is not None
+    assert early.explanation == "the index applied: expected at most 3, seen 4"

@@ -22,7 +22,7 @@ from model_check.traces.belief import Belief
 from model_check.traces.foresight import Upcoming
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
-from raft_ref import Apply, Entry, Index, Message, NodeId, Output, Send
+from raft_ref import AppendEntries, Apply, Entry, Index, Message, NodeId, Output, Send
 from spec.chain import Chain
 from spec.conduct import Conduct, watch
 from spec.judge import Judge, single_steps
@@ -67,7 +67,7 @@ class WatchedServer:
     def _judged(
         self, situation: Situation, before: Belief, after: Belief, judge: Judge, in_full: bool
     ) -> Judged:
-        outputs = tuple(_outputs(situation.happening, after.log))
+        outputs = tuple(_outputs(situation.happening, after))
         shadow = Shadow(self.server, self.servers, before.state, before.evidence)
         conduct = watch(shadow, situation.event, after.state, outputs)
         broken: list[tuple[Rule, Broken]] = []
@@ -106,18 +106,52 @@ def _rank(step: Judged) -> tuple[bool, Index]:
 # --- what a step put out --------------------------------------------------------------------------
 
 
-def _outputs(happening: Happening, log: Chain) -> Iterator[Output]:
+def _outputs(happening: Happening, after: Belief) -> Iterator[Output]:
+    log = after.log
+    unknown = min(log.beginning.last_index, after.commit_index)
     for sending in happening.sent:
         told = sending.told
         is_own = not isinstance(told, Counted) and told.destination == happening.server
         if not isinstance(told, Unreadable) and not is_own:
-            yield Send(in_full(told, log))
+            yield Send(_as_known(told, log))
     for applying in happening.applied:
-        if not isinstance(applying.entry, UnsetType):
-            yield Apply(applying.index, applying.entry)
-        elif applying.index > log.beginning.last_index:  # what a snapshot hides, nobody can tell
-            lacking = Entry(log.last_term, "?")
-            yield Apply(applying.index, log.entry_at(applying.index) or lacking)
+        if applying.index > unknown:  # what a snapshot hides, nobody can tell
+            own = log.entry_at(applying.index) or Entry(log.last_term, "?")
+            shown = applying.entry
+            yield Apply(applying.index, own if isinstance(shown, UnsetType) else shown)
+
+
+def _as_known(told: Message | Counted, log: Chain) -> Message:
+    """A message that was sent by a server with this log, without what a snapshot hides of that.
+
+    A trace may begin with a log of which it does not tell the entries; these may be sent.
+    """
+    beginning = log.beginning
+    match told:
+        case Counted(rest, count) if is_hidden(told, log):
+            left = max(0, rest.prev_log_index + count - beginning.last_index)
+            rest = replace(
+                rest, prev_log_index=beginning.last_index, prev_log_term=beginning.last_term
+            )
+            return in_full(Counted(rest, left), log)
+        case AppendEntries(entries=entries) if is_hidden(told, log):
+            number = beginning.last_index - told.prev_log_index
+            term = entries[number - 1].term if number <= len(entries) else beginning.last_term
+            return replace(
+                told,
+                prev_log_index=beginning.last_index,
+                prev_log_term=term,
+                entries=entries[number:],
+            )
+    return in_full(told, log)
+
+
+def is_hidden(told: Message | Counted, log: Chain) -> bool:
+    """Whether a snapshot hides, in this log, what a request says of entries."""
+    match told:
+        case AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index)):
+            return 0 < log.beginning.last_index > index
+    return False
 
 
 def in_full(told: Message | Counted, log: Chain) -> Message:

@@ -17,6 +17,7 @@ from model_check.traces.court import (
     allowed,
     describe_belief,
     in_full,
+    is_hidden,
 )
 from model_check.traces.foresight import Foresight, end_of
 from model_check.traces.happening import (
@@ -227,10 +228,13 @@ def _public(belief: Belief) -> tuple[object, ...]:
 
 
 def _ways(sending: Sending, steps: list[Judged]) -> Iterator[Message]:
-    """All that a message that was sent may have been."""
+    """All that a message that was sent may have been; nothing, if that is not known."""
     told = sending.told
-    if not isinstance(told, Unreadable):
-        yield from (in_full(told, step.after.log) for step in steps)
+    if isinstance(told, Unreadable):
+        return
+    if isinstance(told, Counted) and any(is_hidden(told, step.after.log) for step in steps):
+        return
+    yield from (in_full(told, step.after.log) for step in steps)
 
 
 def _fits(happening: Happening, step: Judged) -> bool:
