@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,10 @@ from jsonschema import Draft202012Validator
 import spec
 from model_check.cli import run
 from model_check.commands import prove as command
-from model_check.necessity import NECESSITY, OF_SEVERAL_SERVERS
-from model_check.proof.examples import possible, why
-from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove, settle
-from spec.proof.actions import ACTIONS, DERIVED
-from spec.proof.guards import GUARDS
-from spec.proof.invariants import INVARIANTS
+from model_check.proof.examples import possible
+from model_check.proof.needs import found_needs, written
+from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
+from spec.proof.actions import ACTIONS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 from spec.proof.terms import FALSE, Term, constant, equal, every, goals, implies
 from spec.properties import PROPERTY_NAMES
@@ -26,23 +25,6 @@ SHORT = (
     Try(narrow=False, milliseconds=2_500),
     Try(narrow=False, milliseconds=2_500, by_models=False),
 )
-
-
-def unsettled(theory: Theory, name: str) -> Obligation | None:
-    """The first obligation of a theory that is not proved, of those that rest on a rule or an
-    invariant that it lacks."""
-    for obligation in theory.obligations(OF_SEVERAL_SERVERS):
-        if name in NEEDS[obligation.name] and settle_shortly(obligation) == "unknown":
-            return obligation
-    return None
-
-
-def settle_shortly(obligation: Obligation) -> str:
-    return settle(Question.of(obligation), "z3", 0, SHORT).verdict
-
-
-def without(rule: str) -> Theory:
-    return Theory(without=frozenset({rule}))
 
 
 # --- what is proved ------------------------------------------------------------------------------
@@ -56,6 +38,26 @@ def test_of_every_obligation_it_is_known_what_it_needs() -> None:
     assert {each.name for each in Theory().obligations()} == set(NEEDS)
     for obligation in Theory().obligations():
         assert set(NEEDS[obligation.name]) <= set(obligation.hypotheses)
+
+
+def test_what_obligations_need_is_written_as_it_is_found() -> None:
+    assert written(NEEDS) == (files("spec.proof") / "needs.json").read_text("utf-8")
+
+
+def test_what_an_obligation_needs_is_found_again() -> None:
+    lemma = [each for each in Theory().obligations() if each.about == "one-leader-a-term"]
+    found: list[str] = []
+    needs = found_needs(lemma, {}, lambda name, needed: found.append(name))
+    assert needs == {"lemma/one-leader-a-term/0": NEEDS["lemma/one-leader-a-term/0"]}
+    assert found == ["lemma/one-leader-a-term/0"]
+    wrong = {"lemma/one-leader-a-term/0": ["majorities-intersect"]}
+    assert found_needs(lemma, wrong) == needs
+
+
+def test_what_nobody_proves_needs_nothing_that_could_be_said() -> None:
+    wrong = Obligation("lemma", "wrong", "", 0, {}, equal(constant("a", "Int"), 1))
+    with pytest.raises(ValueError, match="no solver proves lemma/wrong/0"):
+        found_needs([wrong], {})
 
 
 def test_election_safety_is_proved(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,51 +89,6 @@ def test_it_does_not_depend_on_the_seed(seed: int) -> None:
 # --- what is not ---------------------------------------------------------------------------------
 
 
-NEEDED = [rule for rule in GUARDS if NECESSITY[rule].need == "needed"]
-NEEDLESS = [rule for rule in GUARDS if NECESSITY[rule].need == "hygiene" and rule != DERIVED]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rule", NEEDED)
-def test_without_any_rule_that_is_needed_the_proof_fails_and_a_world_shows_it(rule: str) -> None:
-    lost = unsettled(without(rule), rule)
-    assert lost is not None
-    found = why(without(rule), {lost.name})
-    assert found is not None
-    acts, *servers = found.lines
-    assert found.obligation.about in acts
-    changed = sum("->" in line for line in servers)
-    if found.obligation.kind == "splitting":
-        assert (len(servers), changed) == (1, 1)
-    else:
-        assert len(servers) == 3
-        assert changed == (0 if found.obligation.action in ("send", "apply") else 1)
-
-
-def test_all_that_is_said_to_be_needless_is_to_be_proved_so() -> None:
-    proved = {rule for rule, known in NECESSITY.items() if known.proved_needless}
-    assert proved == {*NEEDLESS, DERIVED}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rule", NEEDLESS)
-def test_without_a_rule_that_is_needless_it_does_not(rule: str) -> None:
-    assert run(["prove", "--without", rule]) == 0
-
-
-@pytest.mark.slow
-def test_without_an_invariant_of_elections_the_proof_fails() -> None:
-    kept = tuple(each for each in INVARIANTS if each.name != "votes-are-recorded")
-    assert unsettled(Theory(kept), "votes-are-recorded") is not None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [each.name for each in INVARIANTS])
-def test_without_any_invariant_the_proof_fails(name: str) -> None:
-    kept = tuple(each for each in INVARIANTS if each.name != name)
-    assert unsettled(Theory(kept), name) is not None
-
-
 def test_what_is_not_so_is_unknown() -> None:
     wrong = Obligation("lemma", "wrong", "", 0, {}, equal(constant("a", "Int"), 1))
     proof = prove([wrong], jobs=1, tries=SHORT)
@@ -149,12 +106,6 @@ def test_one_unknown_obligation_makes_the_whole_unknown() -> None:
     unknown = Finding(question, "cvc5", "unknown", 0, 1, 0.1)
     assert Proof((proved,), 1, 0.1).verdict == "proved"
     assert Proof((proved, unknown), 1, 0.1).verdict == "unknown"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["enter", "vote", "commit"])
-def test_an_action_is_possible(name: str) -> None:
-    assert possible(next(each for each in ACTIONS if each.name == name))
 
 
 @pytest.mark.slow

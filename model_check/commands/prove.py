@@ -14,7 +14,7 @@ from rich.console import Console
 from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.necessity import OF_SEVERAL_SERVERS
-from model_check.proof.consistency import walk
+from model_check.proof.examples import first_counterexample
 from model_check.proof.examples import possible as is_possible
 from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
@@ -86,7 +86,7 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
     metavar="RULE",
     help="Of servers that need not obey this rule; may be given several times. By default, of the "
     "properties of several servers alone. Where that is unknown, a counterexample to induction is "
-    "looked for.",
+    "looked for in small worlds.",
 )
 @click.option(
     "--without-invariant",
@@ -94,7 +94,8 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
     multiple=True,
     callback=_known_invariants,
     metavar="NAME",
-    help="Without this invariant; may be given several times.",
+    help="Without this invariant; may be given several times. Where that is unknown, a "
+    "counterexample to induction is looked for in small worlds.",
 )
 @click.option(
     "--possible",
@@ -147,8 +148,8 @@ def prove_command(
     if str(json_path) != "-":
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
-        if rules:
-            _show_counterexample(proof, theory)
+        if (rules or invariants) and proof.unknown:
+            _show_counterexample(proof, theory.obligations(chosen))
     return EXIT_CODES[proof.verdict]
 
 
@@ -189,14 +190,17 @@ def _show_what_is_possible() -> int:
     return 0 if is_run and all(found.values()) else EXIT_CODES["unknown"]
 
 
-def _show_counterexample(proof: Proof, theory: Theory) -> None:
-    """Show one, of the first obligation not proved that has one that is found."""
+def _show_counterexample(proof: Proof, obligations: Iterable[Obligation]) -> None:
+    """Show one to any of the obligations that are not proved."""
     unknown = {each.question.name for each in proof.unknown}
-    found = why(theory, unknown)
-    if found is not None:
-        click.echo()
-        for line in found.lines:
-            click.echo(line)
+    found = first_counterexample(each for each in obligations if each.name in unknown)
+    click.echo()
+    if found is None:
+        click.echo("no counterexample to induction was found in a small world")
+        return
+    click.echo("a counterexample to induction, in a small world:")
+    for line in found.lines:
+        click.echo(line)
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from spec.proof.smtlib import LABEL
 
 SolverName: TypeAlias = Literal["cvc5", "z3"]
 SOLVER_NAMES: tuple[SolverName, ...] = ("z3", "cvc5")
@@ -36,7 +38,34 @@ def is_proved(solver: SolverName, script: str, attempt: Attempt) -> bool:
     return (_z3 if solver == "z3" else _cvc5)(script, attempt)
 
 
+def core(solver: SolverName, script: str, attempt: Attempt) -> list[str] | None:
+    """The hypotheses that a solver needs to prove what a script with names says; None if it finds
+    no proof."""
+    if solver == "z3":
+        asked = _asked_z3(script, attempt)
+        found = str(asked.check()) == "unsat"
+        return sorted(map(_unlabelled, map(str, asked.unsat_core()))) if found else None
+    answer, *names = _said_by_cvc5(script + "(get-unsat-core)", attempt) or ["unknown"]
+    return (
+        sorted(_unlabelled(name) for name in names if LABEL in name) if answer == "unsat" else None
+    )
+
+
+def model(script: str, milliseconds: int) -> dict[str, str] | None:
+    """The value of each constant, as z3 writes it, in a world in which all is so that a script
+    says; None if it finds no such world."""
+    solver = _asked_z3(script, Attempt(seed=0, milliseconds=milliseconds))
+    if str(solver.check()) != "sat":
+        return None
+    found = solver.model()
+    return {each.name(): str(found[each]) for each in found.decls() if each.arity() == 0}
+
+
 def _z3(script: str, attempt: Attempt) -> bool:
+    return str(_asked_z3(script, attempt).check()) == "unsat"
+
+
+def _asked_z3(script: str, attempt: Attempt) -> Any:
     import z3  # type: ignore[import-untyped]  # it has no types
 
     solver = z3.Solver()
@@ -44,7 +73,11 @@ def _z3(script: str, attempt: Attempt) -> bool:
     solver.set("random_seed", attempt.seed)
     solver.set("smt.mbqi", attempt.by_models)
     solver.from_string(script)
-    return bool(solver.check() == z3.unsat)
+    return solver
+
+
+def _unlabelled(name: str) -> str:
+    return name.strip("()|").removeprefix(LABEL)
 
 
 def _cvc5(script: str, attempt: Attempt) -> bool:

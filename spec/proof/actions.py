@@ -130,8 +130,8 @@ def _at_server(value: Term, part: Callable[..., Term]) -> Callable[..., Term]:
 
 
 def _enter() -> Action:
-    term, own = number("new_term"), ANY.server(SERVER)
-    after = replace(own, term=term, has_voted=FALSE, role=FOLLOWER)
+    term, role, own = number("new_term"), number("entered_role"), ANY.server(SERVER)
+    after = replace(own, term=term, has_voted=FALSE, role=role)
 
     def is_here(n: Term, t: Term) -> Term:
         return both(equal(n, SERVER), equal(t, term))
@@ -140,7 +140,7 @@ def _enter() -> Action:
         ANY,
         term=_at_server(term, ANY.term),
         has_voted=_at_server(FALSE, ANY.has_voted),
-        role=_at_server(FOLLOWER, ANY.role),
+        role=_at_server(role, ANY.role),
         grants=lambda n, m: both(differ(n, SERVER), ANY.grants(n, m)),
         acknowledged=lambda n, m: choose(equal(n, SERVER), 0, ANY.acknowledged(n, m)),
         confirmed=_at_server(term_of(0), ANY.confirmed),
@@ -151,9 +151,14 @@ def _enter() -> Action:
         entered_length=lambda n, t: choose(is_here(n, t), own.log.length, ANY.entered_length(n, t)),
     )
     nothing = EvidenceTerms(lambda _: FALSE, lambda _: term_of(0), term_of(0), term_of(0))
-    means = {"delivery": DELIVERY, "another-term": differ(term, own.term)}
-    does = "enters another term, as a follower that has not voted"
-    return Action("enter", does, _step(after, evidence=nothing), world, means)
+    step = _step(after, evidence=nothing)
+    means = {
+        "delivery": DELIVERY,
+        "another-term": differ(term, own.term),
+        "role": either(equal(role, FOLLOWER), step.leads_among_others),  # see TERM-STEP-DOWN
+    }
+    does = "enters another term, and has no vote in it yet"
+    return Action("enter", does, step, world, means)
 
 
 def _vote() -> Action:

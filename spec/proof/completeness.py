@@ -16,7 +16,6 @@ from spec.proof.vocabulary import (
     APPEND_ENTRIES,
     LEADER,
     LogTerms,
-    common,
     entry_term,
     is_member,
     kind,
@@ -47,16 +46,6 @@ def is_choosable(world: World, term: Term, index: Term, quorum: Term) -> Term:
 def _where_choosable(world: World, consequence: Callable[[LogTerms], Term]) -> Term:
     condition = is_choosable(world, T_STAR, I_STAR, Q_STAR)
     return implies(condition, consequence(world.led_log(T_STAR)))
-
-
-@invariant("completeness")
-def majorities_enter_started_terms(world: World) -> Term:
-    """Of any majority, someone has entered each term that has started: one who elected its
-    leader."""
-    return every(
-        ("Int",),
-        lambda t: implies(world.started(t), t <= world.term(common(world.electors(t), Q_STAR))),
-    )
 
 
 @invariant("completeness")
@@ -213,17 +202,3 @@ def applied_is_committed(world: World) -> Term:
         return both(term_of(1) <= i, i <= world.committed(term), equal(world.led_entry(term, i), e))
 
     return every(("Int", "Entry"), lambda i, e: implies(world.applied(i, e), is_so(i, e)))
-
-
-def committed_is_in_later_logs(world: World) -> Term:
-    """What has been committed in a term is in the logs of the leaders of all later ones.
-
-    It follows from what holds of choosable entries: all that is committed is choosable.
-    """
-    return every(
-        ("Int", "Int"),
-        lambda t, u: implies(
-            both(term_of(0) < world.committed(t), world.started(u), t < u),
-            world.led_log(u).agrees(world.led_log(t), world.committed(t)),
-        ),
-    )

@@ -108,15 +108,6 @@ def leaders_lead(world: World) -> Term:
 
 
 @invariant("election")
-def one_leader_a_term(world: World) -> Term:
-    """At most one server has ever led a term (Election Safety)."""
-    return every(
-        ("Node", "Node", "Int"),
-        lambda n, m, t: implies(both(world.led(n, t), world.led(m, t)), equal(n, m)),
-    )
-
-
-@invariant("election")
 def terms_are_not_negative(world: World) -> Term:
     """No term is negative."""
     return every(("Node",), lambda n: term_of(0) <= world.term(n))

@@ -35,12 +35,14 @@ class SmallWorld:
     max_number: int = 3
     entries: int = 3
     messages: int = 4
+    min_number: int = 0
+    """Below 0, to see what keeps terms and lengths from being negative."""
 
     def values(self, sort: Sort) -> list[Term]:
         """All of a sort."""
         counts = {"Node": 3, "Quorum": 3, "Entry": self.entries, "Message": self.messages}
         if sort == "Int":
-            return [term_of(number) for number in range(self.max_number + 1)]
+            return [_number(number) for number in range(self.min_number, self.max_number + 1)]
         return [constant(f"{sort}_{number}", sort) for number in range(1, counts[sort] + 1)]
 
     def expanded(self, formula: Term) -> Term:
@@ -75,7 +77,7 @@ class SmallWorld:
             is_plain = part.sort != "Bool" and part.head not in ("+", "-", "ite")
             if is_plain and not is_number(part):
                 if part.sort == "Int":
-                    yield both(term_of(0) <= part, part <= self.max_number)
+                    yield both(_number(self.min_number) <= part, part <= self.max_number)
                 else:
                     yield either(*(equal(part, value) for value in self.values(part.sort)))
 
@@ -91,6 +93,10 @@ class SmallWorld:
         sorts = [f"(declare-sort {sort} 0)" for sort in UNINTERPRETED]
         asserted = [f"(assert {names.written(each)})" for each in small]
         return "\n".join([*sorts, *declarations(small, names), *asserted, ""])
+
+
+def _number(number: int) -> Term:
+    return term_of(number) if number >= 0 else Term("Int", "-", (term_of(-number),))
 
 
 def replaced(term: Term, values: Mapping[Term, Term]) -> Term:

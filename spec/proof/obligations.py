@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from spec.proof.actions import ACTIONS, Action
-from spec.proof.completeness import committed_is_in_later_logs, is_in_later_logs
+from spec.proof.consequences import (
+    CONSEQUENCES,
+    committed_is_in_later_logs,
+    completeness_of_committed,
+)
 from spec.proof.invariant import Argument, Invariant
 from spec.proof.invariants import INVARIANTS
 from spec.proof.properties import OF_MOMENTS, OF_STEPS
 from spec.proof.smtlib import Names
 from spec.proof.splitting import parts, whole
-from spec.proof.terms import TRUE, Term, every, goals
+from spec.proof.terms import TRUE, Term, goals
 from spec.proof.vocabulary import ASSUMPTIONS
 from spec.proof.world import ANY, INITIAL
 
@@ -28,9 +32,6 @@ ARGUMENTS: dict[Argument, tuple[Argument, ...]] = {
     "commit": ("election", "log matching", "commit"),
 }
 """On which arguments each rests."""
-
-COMMITTED = "committed-is-in-later-logs"
-"""What the argument of commit takes of that of completeness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +75,16 @@ class Theory:
         for action in self.actions:
             yield from self._lemmas(action, needed)
             yield from self._consecution(action, needed)
-        if "commit" in needed:
-            yield from self._link()
+        yield from self._consequences(needed)
         yield from self._properties(chosen, needed)
 
     def _known(self, argument: Argument) -> dict[str, Term]:
         """What holds at any moment, on which an argument may rest."""
-        known = {
-            each.name: each.formula(ANY)
-            for each in self.invariants
-            if each.argument in ARGUMENTS[argument]
+        return {
+            **ASSUMPTIONS,
+            **_formulas(self.invariants, argument),
+            **_formulas(CONSEQUENCES, argument),
         }
-        committed = {COMMITTED: committed_is_in_later_logs(ANY)} if argument == "commit" else {}
-        return {**ASSUMPTIONS, **known, **committed}
 
     def _splitting(self) -> Iterator[Obligation]:
         known = {name: each for name, each in whole().items() if name not in self.without}
@@ -129,16 +127,18 @@ class Theory:
             }
             yield from _parts("consecution", each.name, action.name, known, goal)
 
-    def _link(self) -> Iterator[Obligation]:
-        """What has been committed is choosable, and so in the logs of all later leaders."""
-
-        def is_linked(t: Term) -> Term:
-            index, quorum = ANY.committed(t), ANY.backers(t)
-            return is_in_later_logs(ANY, t, index, quorum)
-
-        known = {**self._known("commit"), "completeness": every(("Int",), is_linked)}
-        del known[COMMITTED]
-        yield from _parts("lemma", COMMITTED, "", known, committed_is_in_later_logs(ANY))
+    def _consequences(self, needed: set[Argument]) -> Iterator[Obligation]:
+        for number, each in enumerate(CONSEQUENCES):
+            if each.argument not in needed:
+                continue
+            known = {
+                **ASSUMPTIONS,
+                **_formulas(self.invariants, each.argument),
+                **_formulas(CONSEQUENCES[:number], each.argument),
+            }
+            if each is committed_is_in_later_logs:
+                known["completeness"] = completeness_of_committed(ANY)
+            yield from _parts("lemma", each.name, "", known, each.formula(ANY))
 
     def _properties(self, chosen: set[str], needed: set[Argument]) -> Iterator[Obligation]:
         for name, of_moment in OF_MOMENTS.items():
@@ -174,6 +174,13 @@ PROPERTY_ARGUMENTS: dict[str, Argument] = {
 def needed_arguments(argument: Argument) -> tuple[Argument, ...]:
     """All arguments on which one rests."""
     return (*ARGUMENTS[argument], "completeness") if argument == "commit" else ARGUMENTS[argument]
+
+
+def _formulas(invariants: Iterable[Invariant], argument: Argument) -> dict[str, Term]:
+    """Of those on which an argument may rest."""
+    return {
+        each.name: each.formula(ANY) for each in invariants if each.argument in ARGUMENTS[argument]
+    }
 
 
 def _parts(

@@ -62,7 +62,7 @@ def parts() -> tuple[Part, ...]:
         before,
         term=after.term,
         has_voted=both(keeps_term, before.has_voted),
-        role=choose(keeps_term, before.role, FOLLOWER),
+        role=choose(keeps_term, before.role, choose(ANY_STEP.leads_among_others, LEADER, FOLLOWER)),
     )
     voted = replace(entered, has_voted=after.has_voted, vote=after.vote)
     settled = replace(voted, role=choose(becomes_leader, voted.role, after.role))

@@ -14,6 +14,7 @@ from spec.proof.vocabulary import (
     LEADER,
     REQUEST_VOTE,
     LogTerms,
+    is_alone,
     is_member,
     kind,
 )
@@ -138,6 +139,13 @@ class StepTerms:
         return both(
             self.keeps_term, equal(self.before.role, LEADER), equal(self.after.role, LEADER)
         )
+
+    @property
+    def leads_among_others(self) -> Term:
+        """Whether the server leads before and after, though no majority by itself, in whatever
+        terms."""
+        leads = both(equal(self.before.role, LEADER), equal(self.after.role, LEADER))
+        return both(leads, negation(is_alone(self.server)))
 
     @property
     def comes_to_power(self) -> Term:
