@@ -28,6 +28,7 @@ from spec.proof.world import ANY
 
 WORLDS = (
     SmallWorld(1, 1, 1),
+    SmallWorld(2, 1, 1),
     SmallWorld(2, 2, 2),
     SmallWorld(2, 1, 1, min_number=-1),
     SmallWorld(3, 2, 2),

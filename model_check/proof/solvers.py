@@ -68,7 +68,7 @@ def _z3(script: str, attempt: Attempt) -> bool:
 def _asked_z3(script: str, attempt: Attempt) -> Any:
     import z3  # type: ignore[import-untyped]  # it has no types
 
-    solver = z3.Solver()
+    solver = z3.Solver(ctx=z3.Context())  # so that it finds the same, whatever was asked before
     solver.set("timeout", attempt.milliseconds)
     solver.set("random_seed", attempt.seed)
     solver.set("smt.mbqi", attempt.by_models)
