@@ -13,10 +13,8 @@ from jsonschema import Draft202012Validator
 import spec
 from model_check.cli import run
 from model_check.commands import prove as command
-from model_check.proof.examples import possible
 from model_check.proof.needs import found_needs, written
 from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
-from spec.proof.actions import ACTIONS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 from spec.proof.terms import FALSE, Term, constant, equal, every, goals, implies
 from spec.properties import PROPERTY_NAMES
@@ -106,12 +104,6 @@ def test_one_unknown_obligation_makes_the_whole_unknown() -> None:
     unknown = Finding(question, "cvc5", "unknown", 0, 1, 0.1)
     assert Proof((proved,), 1, 0.1).verdict == "proved"
     assert Proof((proved, unknown), 1, 0.1).verdict == "unknown"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_every_action_is_possible(action: Any) -> None:
-    assert possible(action)
 
 
 def test_a_goal_is_split_into_parts_that_are_no_weaker() -> None:

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from model_check.cli import run
-from model_check.proof.consistency import beginning, broken_invariants, walk
-from model_check.proof.run import RUN, SECOND_MAJORITY, Move
+from model_check.commands import possible as command
+from model_check.proof.run import RUN, SECOND, Happening
+from model_check.proof.walk import beginning, broken_invariants, walk
 from spec.proof.actions import ACTIONS
 
 
 def test_every_hypothesis_holds_along_a_run_to_a_commit_in_a_second_term() -> None:
     assert broken_invariants(beginning()) == ()
-    moved = list(walk())
-    assert [(each.move.action, each.refused, each.broken) for each in moved] == [
-        (move.action, (), ()) for move in RUN
-    ]
-    assert {move.action for move in RUN} == {action.name for action in ACTIONS}
-    known: Any = moved[-1].known
-    assert [known["commit"](server) for server in (1, 2, 3)] == [0, 1, 1]
-    assert [known["committed"](term) for term in (1, 2)] == [0, 1]
+    passages = list(walk(RUN))
+    assert [each.happening for each in passages] == RUN
+    for each in passages:
+        assert (each.happening, each.refused, each.broken) == (each.happening, (), ())
+    assert {each.happening.action for each in passages} == {action.name for action in ACTIONS}
+    committed: Any = passages[-1].known["committed"]
+    assert [passages[-1].committed(server) for server in (1, 2, 3)] == [0, 1, 1]
+    assert [committed(term) for term in (1, 2)] == [0, 1]
 
 
 def test_a_run_that_breaks_a_rule_is_told() -> None:
     """The commit of an entry that nobody else has acknowledged."""
-    until = next(n for n, move in enumerate(RUN) if move.action == "append")
-    hasty = Move("commit", 2, {"new_commit": 1, "counted": 1, "holders": SECOND_MAJORITY})
-    *_, last = walk((*RUN[:until], hasty))
+    until = next(n for n, each in enumerate(RUN) if each.action == "append")
+    hasty = Happening("commit", 2, {"new_commit": 1, "counted": 1, "holders": SECOND})
+    *_, last = walk([*RUN[:until], hasty, *RUN[until:]])
+    assert last.happening == hasty
     assert "COMMIT-QUORUM" in last.refused
-    assert last.broken
+
+
+def test_a_vote_without_a_request_is_refused() -> None:
+    vote = next(n for n, each in enumerate(RUN) if (each.action, each.server) == ("vote", 2))
+    unasked = replace(RUN[vote], means={"has_new_vote": True, "new_vote": 1})
+    *_, last = walk([*RUN[:vote], unasked])
+    assert last.refused == ("VOTE-REQUESTED",)
 
 
 def test_a_world_in_which_an_invariant_does_not_hold_is_told() -> None:
@@ -38,12 +47,18 @@ def test_a_world_in_which_an_invariant_does_not_hold_is_told() -> None:
     assert "commit-indexes-are-committed" in broken_invariants(known)
 
 
-@pytest.mark.slow
-def test_the_command_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_what_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prove", "--possible"]) == 0
-    out = capsys.readouterr().out.splitlines()
-    assert out[0] == (
-        f"possible: a run of {len(RUN)} actions to a commit in a second term, on which every "
-        "hypothesis holds and, after each, every invariant"
-    )
-    assert sum("  possible" in line for line in out) == len(ACTIONS)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith(" possible") for line in lines) == len(ACTIONS)
+    assert sum(line.lstrip()[:1].isdigit() for line in lines) == len(RUN)
+    assert lines[-1].endswith("S1 0, S2 1, S3 1")
+
+
+def test_a_run_that_may_not_happen_is_shown_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "ACTIONS", ())
+    monkeypatch.setattr(command, "RUN", [Happening("elect", 1, {"votes": SECOND})])
+    assert run(["prove", "--possible"]) == 4
+    assert "but it may not: ELECT-QUORUM, ELECT-CANDIDATE" in capsys.readouterr().out

@@ -13,14 +13,12 @@ from rich.console import Console
 
 from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
+from model_check.commands.possible import show_what_is_possible
 from model_check.necessity import OF_SEVERAL_SERVERS
 from model_check.proof.examples import first_counterexample
-from model_check.proof.examples import possible as is_possible
-from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
-from spec.proof.actions import ACTIONS
 from spec.proof.guards import GUARDS
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
@@ -100,8 +98,8 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
 @click.option(
     "--possible",
     is_flag=True,
-    help="Instead: do the hypotheses contradict each other? A run to a commit in a second term on "
-    "which all of them hold; and is each action possible, in a small world?",
+    help="Instead: are the hypotheses no contradiction? Is each action possible, in a small world "
+    "in which all invariants hold; do they hold along a run to a commit in a second term?",
 )
 @json_option
 def prove_command(
@@ -122,13 +120,14 @@ def prove_command(
     that obeys the rules keeps them, and they imply the properties. Needs raft-ref[proof].
 
     Exit codes: 0 proved: every obligation is; 2 usage; 4 unknown: some obligation was not proved,
-    which does not mean that it is wrong.
+    which does not mean that it is wrong (with --possible: something was not found to be).
     """
     solvers: tuple[SolverName, ...] = SOLVER_NAMES if solver == "both" else (solver,)
     if possible:
         others = ("--property", properties), ("--without", rules), ("--json", json_path)
         refuse([name for name, value in others if value], "does not go with --possible")
-        return _show_what_is_possible()
+        require_solvers(("z3",))
+        return EXIT_CODES["proved" if show_what_is_possible() else "unknown"]
     require_solvers(solvers)
     if json_path is not None and str(json_path) != "-":
         require_writable(json_path)
@@ -169,25 +168,6 @@ def require_solvers(solvers: tuple[SolverName, ...]) -> None:
 def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
     kept = tuple(each for each in INVARIANTS if each.name not in invariants)
     return Theory(kept, frozenset(rules))
-
-
-def _show_what_is_possible() -> int:
-    """Show that the hypotheses are no contradiction: 0 if that is seen, 4 if it is not."""
-    require_solvers(("z3",))
-    moved = list(walk())
-    is_run = not any(each.refused or each.broken for each in moved)
-    click.echo(
-        f"{'possible' if is_run else 'not possible'}: a run of {len(moved)} actions to a commit in "
-        "a second term, on which every hypothesis holds and, after each, every invariant"
-    )
-    for each in moved:
-        wrong = "".join(f"; not {name}" for name in (*each.refused, *each.broken))
-        click.echo(f"  S{each.move.server} {each.does}{wrong}")
-    click.echo("each action, in a small world in which all invariants hold:")
-    found = {action.name: is_possible(action) for action in ACTIONS}
-    for name, seen in found.items():
-        click.echo(f"  {name:<12} {'possible' if seen else 'not found to be possible'}")
-    return 0 if is_run and all(found.values()) else EXIT_CODES["unknown"]
 
 
 def _show_counterexample(proof: Proof, obligations: Iterable[Obligation]) -> None:
