@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from model_check.mutants import MUTANTS
 from model_check.mutants.run import run_mutant
 from model_check.raft import Bounds, RaftAction
 from model_check.study.diagram import COLUMN, brief, diagram
-from model_check.study.proof import proof_drawing
+from model_check.study.proof import CELL, proof_drawing
 from model_check.system import Deliver, Occur
 from raft_ref import (
     AppendEntries,
@@ -25,6 +26,7 @@ from raft_ref import (
     RequestVote,
     RequestVoteReply,
 )
+from spec.proof.actions import ACTIONS
 from spec.proof.invariants import INVARIANTS
 from spec.rules import RULES
 from tests.browser import drawn_in
@@ -90,10 +92,31 @@ def test_the_page_of_rules_tells_why_they_are_enough(tmp_path: Path) -> None:
         each.statement in " ".join(page.text.split()).replace("’", "'") for each in INVARIANTS
     )
     drawing = proof_drawing()
-    assert sum(tag == "line" for tag, _ in page.tags) == len(drawing.edges)
-    needs = {each.action.name: each for each in drawing.actions}
-    assert "VOTE-UP-TO-DATE" in needs["vote"].rules
-    assert "one-leader-a-term" in needs["append"].invariants
+    assert sum(tag == "circle" for tag, _ in page.tags) == len(drawing.dots)
+    rules = {each.action.name: each.rules for each in drawing.actions}
+    assert "VOTE-UP-TO-DATE" in rules["vote"]
+
+
+def test_a_dot_of_the_proof_says_what_is_needed_for_what() -> None:
+    drawing = proof_drawing()
+    dots = {(row.invariant.name, column.title) for row, column in drawing.dots}
+    assert ("one-leader-a-term", "ElectionSafety") in dots
+    assert ("votes-are-given-once", "one-leader-a-term") in dots
+    assert ("later-leaders-have-it", "committed-is-in-later-logs") in dots
+    assert ("led-logs-are-made-of-leaders-logs", "logs-are-made-of-leaders-logs") in dots  # lemmas
+    assert ("votes-are-given-once", "votes-are-given-once") not in dots
+    assert {row.invariant.name for row, _ in drawing.dots} >= {each.name for each in INVARIANTS}
+    assert {column.title for _, column in drawing.dots} >= {action.does for action in ACTIONS}
+
+
+def test_nothing_of_the_proof_is_drawn_upon_something_else() -> None:
+    drawing = proof_drawing()
+    tops = [row.top for row in drawing.rows]
+    lefts = [column.left for column in drawing.columns]
+    assert all(after - before >= CELL for before, after in pairwise(tops))
+    assert all(after - before >= CELL for before, after in pairwise(lefts))
+    longest = max(len(f"{row.number} {row.invariant.name}") for row in drawing.rows)
+    assert longest * 7 < lefts[0]
 
 
 def test_a_diagram_has_a_box_for_each_action_and_an_arrow_for_each_message_that_arrived() -> None:

@@ -18,7 +18,7 @@ from model_check.necessity import NECESSITY
 from model_check.render import server_name
 from model_check.study.diagram import alarms_of, diagram
 from model_check.study.environment import environment
-from model_check.study.proof import ARGUMENT_NAMES, COLUMN, proof_drawing
+from model_check.study.proof import ARGUMENTS, CELL, proof_drawing
 from raft_ref import Candidate, Follower, IndexMap, Leader, Role
 from spec.properties import PROPERTIES
 from spec.rule import Rule
@@ -98,7 +98,7 @@ def write_rules(directory: Path) -> None:
     page = (
         environment()
         .get_template("rules.html.j2")
-        .render(rules=rows, proof=proof_drawing(), arguments=ARGUMENT_NAMES, column=COLUMN)
+        .render(rules=rows, proof=proof_drawing(), arguments=ARGUMENTS, cell=CELL)
     )
     (directory / "rules.html").write_text(page, "utf-8")
 

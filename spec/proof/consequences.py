@@ -54,9 +54,9 @@ CONSEQUENCES: tuple[Invariant, ...] = (
 """In the order of the argument."""
 
 
-def completeness_of_committed(world: World) -> Term:
-    """What the argument of commit takes of that of completeness: the invariant on later leaders,
-    at what is known to be committed."""
+def at_what_is_committed(world: World) -> Term:
+    """`later-leaders-have-it` of what is known to be committed: all that the argument of commit
+    takes of that of completeness."""
     return every(
         ("Int",),
         lambda t: is_in_later_logs(world, t, world.committed(t), world.backers(t)),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from spec.proof.actions import ACTIONS, Action
+from spec.proof.completeness import later_leaders_have_it
 from spec.proof.consequences import (
     CONSEQUENCES,
+    at_what_is_committed,
     committed_is_in_later_logs,
-    completeness_of_committed,
 )
 from spec.proof.invariant import Argument, Invariant
 from spec.proof.invariants import INVARIANTS
@@ -136,8 +137,8 @@ class Theory:
                 **_formulas(self.invariants, each.argument),
                 **_formulas(CONSEQUENCES[:number], each.argument),
             }
-            if each is committed_is_in_later_logs:
-                known["completeness"] = completeness_of_committed(ANY)
+            if each is committed_is_in_later_logs and later_leaders_have_it in self.invariants:
+                known[later_leaders_have_it.name] = at_what_is_committed(ANY)
             yield from _parts("lemma", each.name, "", known, each.formula(ANY))
 
     def _properties(self, chosen: set[str], needed: set[Argument]) -> Iterator[Obligation]:
