@@ -17,6 +17,7 @@ from spec.proof.vocabulary import (
     is_alone,
     is_member,
     kind,
+    message_term,
 )
 
 
@@ -112,10 +113,25 @@ class StepTerms:
         """Whether the log after does not hold what the log before holds at an index."""
         return negation(self.after.log.has(index, self.before.log.at(index)))
 
+    def adds(self, index: Term) -> Term:
+        """Whether the log after has an entry at an index that the log before did not have there."""
+        before, after = self.before.log, self.after.log
+        return both(after.covers(index), negation(before.has(index, after.at(index))))
+
     @property
     def keeps_term(self) -> Term:
         """Whether the term is the same before and after."""
         return equal(self.before.term, self.after.term)
+
+    @property
+    def keeps_vote(self) -> Term:
+        """Whether there is the same vote before and after, or none."""
+        before, after = self.before, self.after
+        is_same = both(after.has_voted, equal(before.vote, after.vote))
+        return both(
+            implies(before.has_voted, is_same),
+            implies(negation(before.has_voted), negation(after.has_voted)),
+        )
 
     @property
     def votes_for_another(self) -> Term:
@@ -161,6 +177,11 @@ class StepTerms:
     def is_appended_to(self) -> Term:
         """Whether an AppendEntries has changed the log of a server that does not lead."""
         return both(self.received(APPEND_ENTRIES), self.changes_log)
+
+    @property
+    def sends_of_own_term(self) -> Term:
+        """Whether a message that is sent is of the sender's term."""
+        return equal(message_term(self.output.message), self.after.term)
 
     @property
     def commits(self) -> Term:

@@ -66,6 +66,11 @@ def is_grant(message: Term) -> Term:
     return both(equal(kind(message), REQUEST_VOTE_REPLY), vote_granted(message))
 
 
+def carries(request: Term, index: Term) -> Term:
+    """Whether an AppendEntries has an entry that belongs at an index."""
+    return both(prev_log_index(request) < index, index <= last_new_index(request))
+
+
 def is_acknowledgement(message: Term) -> Term:
     """Whether a message acknowledges entries."""
     return both(equal(kind(message), APPEND_ENTRIES_REPLY), success(message))
@@ -128,7 +133,7 @@ def holds(log: LogTerms, request: Term) -> Term:
     entries = every(
         ("Int",),
         lambda i: implies(
-            both(prev_log_index(request) < i, i <= last_new_index(request)),
+            carries(request, i),
             log.has(i, sent_entry(request, i)),
         ),
     )
