@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
@@ -159,9 +159,12 @@ def conducts(rule: Rule, bounds: Bounds) -> Iterator[Conduct]:
     all_states = list(states(rule, bounds))
     knows = KNOWLEDGE if rule.allowed_by - {"arrival"} else KNOWLEDGE[:1]
     if "outputs" in rule.observes:
-        for own, known, out in product(all_states, knows, outputs(bounds)):
-            shadow = Shadow(1, bounds.servers, own, known)
-            yield Conduct(shadow, HeartbeatTimeout(), shadow, out)
+        # What is put out is of the state after the step: that before it is another, one of two.
+        for first, own, known, out in product(
+            (all_states[0], all_states[-1]), all_states, knows, outputs(bounds)
+        ):
+            before = Shadow(1, bounds.servers, first, known)
+            yield Conduct(before, HeartbeatTimeout(), replace(before, state=own), out)
         return
     if rule.allowed_by - {"arrival"}:
         happening = list(events(rule, bounds))[:9]

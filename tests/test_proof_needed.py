@@ -12,7 +12,7 @@ from model_check.cli import run
 from model_check.necessity import NECESSITY
 from model_check.proof.examples import counterexample, first_counterexample
 from model_check.proof.prove import NEEDS, Question, settle
-from spec.proof.actions import DERIVED
+from spec.proof.action import DERIVED
 from spec.proof.expansion import SmallWorld
 from spec.proof.guards import GUARDS
 from spec.proof.invariants import INVARIANTS

@@ -17,7 +17,8 @@ from time import monotonic
 
 from model_check.proof.solvers import model
 from spec.proof.abstraction import ANY_STEP
-from spec.proof.actions import ACTIONS, SERVER, Action
+from spec.proof.action import SERVER, Action
+from spec.proof.actions import ACTIONS
 from spec.proof.expansion import SmallWorld
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import Kind, Obligation

@@ -15,7 +15,8 @@ from typing import Any
 from model_check.proof.run import FIRST, NEW, OLD, SENT, SERVERS, Happening
 from raft_ref import NodeId
 from spec.proof.abstraction import MESSAGES, majorities
-from spec.proof.actions import ACTIONS, Action
+from spec.proof.action import Action
+from spec.proof.actions import ACTIONS
 from spec.proof.consequences import CONSEQUENCES
 from spec.proof.evaluation import Meaning, compiled
 from spec.proof.invariants import INVARIANTS

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Literal
 
 from model_check.proof.prove import NEEDS
-from spec.proof.actions import ACTIONS, Action
+from spec.proof.action import Action
+from spec.proof.actions import ACTIONS
 from spec.proof.consequences import CONSEQUENCES
 from spec.proof.guards import GUARDS
 from spec.proof.invariant import Argument, Invariant

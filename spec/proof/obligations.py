@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from spec.proof.actions import ACTIONS, Action
+from spec.proof.action import Action
+from spec.proof.actions import ACTIONS
 from spec.proof.completeness import later_leaders_have_it
 from spec.proof.consequences import (
     CONSEQUENCES,
@@ -18,12 +19,12 @@ from spec.proof.invariants import INVARIANTS
 from spec.proof.properties import OF_MOMENTS, OF_STEPS
 from spec.proof.smtlib import Names
 from spec.proof.splitting import parts, whole
-from spec.proof.terms import TRUE, Term, goals
+from spec.proof.terms import FALSE, TRUE, Term, goals
 from spec.proof.vocabulary import ASSUMPTIONS
 from spec.proof.world import ANY, INITIAL
 
 Kind: TypeAlias = Literal["splitting", "initiation", "lemma", "consecution", "property"]
-"""A part of a step obeys a rule; an invariant holds at the beginning; something follows; an action
+"""A step is a run of actions; an invariant holds at the beginning; something follows; an action
 keeps an invariant; a property follows."""
 
 ARGUMENTS: dict[Argument, tuple[Argument, ...]] = {
@@ -90,10 +91,14 @@ class Theory:
     def _splitting(self) -> Iterator[Obligation]:
         known = {name: each for name, each in whole().items() if name not in self.without}
         for part in parts():
+            taken = {**known, "condition": part.condition}
             for rule, goal in part.guards:
                 if rule not in self.without:
-                    hypotheses = {**known, "condition": part.condition}
-                    yield from _parts("splitting", rule, part.action, hypotheses, goal)
+                    yield from _parts("splitting", rule, part.action, taken, goal)
+            yield from _parts("splitting", "is-such", part.action, taken, part.is_such)
+            left_out = {**known, "condition": part.nothing_to_do}
+            goal = part.changes_nothing
+            yield from _parts("splitting", "changes-nothing", part.action, left_out, goal)
 
     def _initiation(self, needed: set[Argument]) -> Iterator[Obligation]:
         for each in self.invariants:
@@ -188,6 +193,8 @@ def _parts(
     kind: Kind, about: str, action: str, hypotheses: dict[str, Term], goal: Term
 ) -> Iterator[Obligation]:
     known = {name: formula for name, formula in hypotheses.items() if formula != TRUE}
+    if FALSE in known.values():  # what is always taken is never left out
+        return
     for number, part in enumerate(goals(goal)):
         yield Obligation(kind, about, action, number, known, part)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from spec.proof.actions import RESTARTED
+from spec.proof.action import RESTARTED
 from spec.proof.terms import Term, both, either, equal, every, implies, term_of
 from spec.proof.vocabulary import entry_term
 from spec.proof.world import ANY, World

@@ -1,8 +1,9 @@
 """A step is a run of actions: whatever a step does that obeys every rule, it may do one by one.
 
 From any step (`ANY_STEP`) its parts are read off: first the term changes, then the vote, the role,
-the log; then a server becomes leader, commits, puts something out. It is to be proved of each part
-that it obeys every rule, if the whole step does.
+the log; then a server becomes leader, commits, puts something out. Each begins where the one before
+it ends. It is to be proved of each, if the whole step obeys every rule, that the part does, and is
+such as the action is; and that, where it is left out, there was nothing to do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from spec.proof.abstraction import ANY_STEP
-from spec.proof.actions import DERIVED
+from spec.proof.action import DERIVED
+from spec.proof.actions import ACTIONS
 from spec.proof.guards import GUARDS
 from spec.proof.step import OutputTerms, ServerTerms, StepTerms
 from spec.proof.terms import FALSE, TRUE, Term, both, choose, differ, equal, implies, negation
@@ -24,8 +26,29 @@ class Part:
 
     action: str
     condition: Term
-    """When there is anything to do."""
+    """When it is taken."""
     step: StepTerms
+    nothing_to_do: Term
+    """When neither it is taken nor another instead of it."""
+
+    @property
+    def is_such(self) -> Term:
+        """Whether it is as steps of the action are."""
+        (action,) = (each for each in ACTIONS if each.name == self.action)
+        return both(*action.is_such(self.step).values())
+
+    @property
+    def changes_nothing(self) -> Term:
+        """Whether the server is the same before and after it."""
+        before, after = self.step.before, self.step.after
+        return both(
+            equal(before.term, after.term),
+            equal(before.has_voted, after.has_voted),
+            implies(before.has_voted, equal(before.vote, after.vote)),
+            equal(before.role, after.role),
+            self.step.keeps_log,
+            equal(before.commit, after.commit),
+        )
 
     @property
     def guards(self) -> Iterator[tuple[str, Term]]:
@@ -68,16 +91,18 @@ def parts() -> tuple[Part, ...]:
     settled = replace(voted, role=choose(becomes_leader, voted.role, after.role))
     logged = replace(settled, log=after.log)
     leading = replace(logged, role=after.role)
-    leads_on, changes = equal(settled.role, LEADER), negation(ANY_STEP.keeps_log)
+    leads_on, keeps_log = equal(settled.role, LEADER), ANY_STEP.keeps_log
+    changes = negation(keeps_log)
+    is_elected = both(becomes_leader, differ(logged.role, LEADER))
     return (
-        Part("enter", negation(keeps_term), _part(before, entered)),
-        Part("vote", TRUE, _part(entered, voted)),
-        Part("change-role", negation(becomes_leader), _part(voted, settled)),
-        Part("append", both(changes, negation(leads_on)), _part(settled, logged)),
-        Part("propose", both(changes, leads_on), _part(settled, logged)),
-        Part("elect", both(becomes_leader, differ(logged.role, LEADER)), _part(logged, leading)),
-        Part("commit", TRUE, _part(leading, after)),
-        Part("send", TRUE, _part(after, after, ANY_STEP.output)),
+        Part("enter", negation(keeps_term), _part(before, entered), keeps_term),
+        Part("vote", TRUE, _part(entered, voted), FALSE),
+        Part("change-role", negation(becomes_leader), _part(voted, settled), becomes_leader),
+        Part("append", both(changes, negation(leads_on)), _part(settled, logged), keeps_log),
+        Part("propose", both(changes, leads_on), _part(settled, logged), keeps_log),
+        Part("elect", is_elected, _part(logged, leading), negation(is_elected)),
+        Part("commit", TRUE, _part(leading, after), FALSE),
+        Part("send", TRUE, _part(after, after, ANY_STEP.output), FALSE),
     )
 
 
