@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from model_check.proof.walk import action_named, after
+from model_check.proof.walk import NOBODY, action_named, after
 from raft_ref import AppendEntries, Entry, Log, Message, NodeState, Receive, Restart, Role
 from spec.freest import ROLES
-from spec.proof.abstraction import MESSAGES
+from spec.proof.abstraction import messages
 from spec.proof.evaluation import Meaning, compiled
 from spec.proof.terms import Term
 from spec.shadow import Evidence, Shadow, learn
@@ -31,11 +31,11 @@ def world(before: Shadow, message: Message | None, after_step: NodeState) -> dic
     """Before a server takes note of anything, but with the log that it has then."""
     known, log = before.evidence, after_step.log
     return {
-        **MESSAGES,
+        **messages(NOBODY),
         "entry_term": lambda entry: entry.term,
         "server": 1,
         "received": message is not None,
-        "arrived": message,
+        "arrived": message or NOBODY.message,
         "new_term": after_step.current_term,
         "term": lambda server: before.state.current_term,
         "length": lambda server: log.last_index,

@@ -14,7 +14,7 @@ from typing import Any
 
 from model_check.proof.run import FIRST, NEW, OLD, SENT, SERVERS, Happening
 from raft_ref import NodeId
-from spec.proof.abstraction import MESSAGES, majorities
+from spec.proof.abstraction import Undefined, majorities, messages
 from spec.proof.action import Action
 from spec.proof.actions import ACTIONS
 from spec.proof.consequences import CONSEQUENCES
@@ -33,8 +33,10 @@ DOMAINS: dict[Sort, Sequence[object]] = {
     "Message": SENT,
 }
 
+NOBODY = Undefined(server=1, entry=OLD, message=SENT[0], number=0)
+
 RIGID: dict[str, object] = {
-    **MESSAGES,
+    **messages(NOBODY),
     "is_server": lambda node: node in SERVERS,
     "is_alone": lambda node: False,
     "is_member": lambda node, majority: node in majority,
@@ -47,8 +49,8 @@ NOTHING: dict[str, object] = {
     "timed_out": False,
     "restarted": False,
     "received": False,
-    "arrived": None,
-    "no_entry": None,
+    "arrived": NOBODY.message,
+    "no_entry": NOBODY.entry,
     "entered_role": 0,
     "has_new_vote": False,
     "new_vote": 1,

@@ -8,6 +8,10 @@ A conduct and its formulas differ in four things, and in nothing else:
   are no snapshots;
 - a majority is a value of its own, of which servers are members;
 - a guard is about one thing that is put out: a step obeys if it obeys of each.
+
+Functions of formulas are total: there is an entry at every index, and a message even where none has
+arrived, of which solvers may think whatever they like. A guard that looks at such things does not
+say what its rule says; so it is to be asked with several values of what is `Undefined`.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from spec.proof.guards import Guard
 from spec.proof.step import EventTerms, EvidenceTerms, OutputTerms, ServerTerms, StepTerms
 from spec.proof.terms import Function, Sort, constant
 from spec.proof.vocabulary import LogTerms
+from spec.shadow import Witnessed
 
 
 def _server(moment: str) -> ServerTerms:
@@ -74,26 +79,42 @@ ANY_STEP = StepTerms(
 
 
 @dataclass(frozen=True, slots=True)
+class Undefined:
+    """What stands where there is nothing."""
+
+    server: NodeId
+    """For whom a server has voted that has not."""
+    entry: Entry
+    message: Message
+    number: int
+    """Of a field that a message does not have; where that is true or false, whether it is odd."""
+
+
+@dataclass(frozen=True, slots=True)
 class FiniteGuard:
     """A guard that is asked of steps of a cluster of some servers, with indexes up to a bound."""
 
     holds: Callable[[Meaning], object]
+    undefined: Undefined
+    messages: Meaning
 
     @classmethod
-    def of(cls, guard: Guard, servers: frozenset[NodeId], max_index: Index) -> FiniteGuard:
+    def of(
+        cls, guard: Guard, servers: frozenset[NodeId], max_index: Index, undefined: Undefined
+    ) -> FiniteGuard:
         """The guard, with quantifiers over these servers and indexes."""
         domains: dict[Sort, Sequence[object]] = {
             "Node": sorted(servers),
             "Quorum": majorities(servers),
             "Int": range(max_index + 1),
         }
-        return cls(compiled(guard(ANY_STEP), domains))
+        return cls(compiled(guard(ANY_STEP), domains), undefined, messages(undefined))
 
     def obeys(self, conduct: Conduct) -> bool:
         """Whether a step obeys."""
-        known = _meaning(conduct)
+        known = {**self.messages, **_meaning(conduct, self.undefined)}
         outputs: Sequence[Output | None] = conduct.outputs or (None,)
-        return all(self.holds({**known, **_output(output)}) for output in outputs)
+        return all(self.holds({**known, **_output(output, self.undefined)}) for output in outputs)
 
 
 def majorities(servers: frozenset[NodeId]) -> list[frozenset[NodeId]]:
@@ -103,22 +124,21 @@ def majorities(servers: frozenset[NodeId]) -> list[frozenset[NodeId]]:
     return [frozenset(each) for size in sizes for each in combinations(sorted(servers), size)]
 
 
-def _meaning(conduct: Conduct) -> dict[str, object]:
-    """Of each symbol, but for those of outputs."""
+def _meaning(conduct: Conduct, undefined: Undefined) -> dict[str, object]:
+    """Of each symbol, but for those of messages and outputs."""
     before, after, evidence = conduct.before.state, conduct.after.state, conduct.after.evidence
     removed = next(
         differences(before.log, after.log, until=before.log.last_index), before.log.last_index + 1
     )
     servers = conduct.after.servers
     return {
-        **MESSAGES,
-        **_moment("before", before),
-        **_moment("after", after),
+        **_moment("before", before, undefined),
+        **_moment("after", after, undefined),
         "acting": conduct.after.id,
         "is_timeout": isinstance(conduct.event, ElectionTimeout),
         "is_restart": isinstance(conduct.event, Restart),
         "is_receipt": isinstance(conduct.event, Receive),
-        "received_message": conduct.event.message if isinstance(conduct.event, Receive) else None,
+        "received_message": _received(conduct.event) or undefined.message,
         "known_grant": lambda server: server in evidence.grants,
         "known_acknowledged": lambda server: evidence.acknowledged.get(server, 0),
         "known_confirmed": evidence.confirmed,
@@ -132,14 +152,21 @@ def _meaning(conduct: Conduct) -> dict[str, object]:
     }
 
 
-def _moment(moment: str, state: NodeState) -> dict[str, object]:
+def _received(event: Witnessed) -> Message | None:
+    return event.message if isinstance(event, Receive) else None
+
+
+def _moment(moment: str, state: NodeState, undefined: Undefined) -> dict[str, object]:
+    def entry(index: Index) -> Entry:
+        return state.log.entry_at(index) or undefined.entry
+
     return {
         f"{moment}_term": state.current_term,
         f"{moment}_has_voted": state.voted_for is not None,
-        f"{moment}_vote": state.voted_for,
+        f"{moment}_vote": undefined.server if state.voted_for is None else state.voted_for,
         f"{moment}_role": _role(state),
         f"{moment}_length": state.log.last_index,
-        f"{moment}_entry": state.log.entry_at,
+        f"{moment}_entry": entry,
         f"{moment}_commit": state.commit_index,
     }
 
@@ -150,46 +177,48 @@ def _role(state: NodeState) -> int:
     return 1 if isinstance(state.role, Candidate) else 0
 
 
-def _output(output: Output | None) -> dict[str, object]:
+def _output(output: Output | None, undefined: Undefined) -> dict[str, object]:
     return {
         "is_send": isinstance(output, Send),
-        "output_message": output.message if isinstance(output, Send) else None,
+        "output_message": output.message if isinstance(output, Send) else undefined.message,
         "is_apply": isinstance(output, Apply),
-        "output_index": output.index if isinstance(output, Apply) else 0,
-        "output_entry": output.entry if isinstance(output, Apply) else None,
+        "output_index": output.index if isinstance(output, Apply) else undefined.number,
+        "output_entry": output.entry if isinstance(output, Apply) else undefined.entry,
     }
 
 
 _KINDS = (RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply)
+_CONDITIONS = ("vote_granted", "success")
 
 
-def _last_new_index(message: Message) -> Index:
-    if not isinstance(message, AppendEntries):
-        return 0
-    return message.prev_log_index + len(message.entries)
+def messages(undefined: Undefined) -> dict[str, object]:
+    """What is asked of messages."""
 
+    def last_new_index(message: Message) -> Index:
+        if not isinstance(message, AppendEntries):
+            return undefined.number
+        return message.prev_log_index + len(message.entries)
 
-def _sent_entry(message: Message, index: Index) -> Entry | None:
-    if not isinstance(message, AppendEntries):
-        return None
-    place = index - message.prev_log_index - 1
-    return message.entries[place] if 0 <= place < len(message.entries) else None
+    def sent_entry(message: Message, index: Index) -> Entry:
+        if not isinstance(message, AppendEntries):
+            return undefined.entry
+        place = index - message.prev_log_index - 1
+        return message.entries[place] if 0 <= place < len(message.entries) else undefined.entry
 
+    def attribute(name: str) -> Callable[[Message], object]:
+        number = undefined.number
+        otherwise = number % 2 == 1 if name in _CONDITIONS else number
+        return lambda message: getattr(message, name, otherwise)
 
-def _attribute(name: str) -> Callable[[Message | None], object]:
-    return lambda message: getattr(message, name, None)
-
-
-MESSAGES: dict[str, object] = {
-    "kind": lambda message: _KINDS.index(type(message)),
-    "message_term": _attribute("term"),
-    "last_new_index": _last_new_index,
-    "sent_entry": _sent_entry,
-    **{
-        field.name: _attribute(field.name)
-        for kind in _KINDS
-        for field in fields(kind)
-        if field.name not in ("term", "entries")
-    },
-}
-"""What is asked of messages."""
+    return {
+        "kind": lambda message: _KINDS.index(type(message)),
+        "message_term": attribute("term"),
+        "last_new_index": last_new_index,
+        "sent_entry": sent_entry,
+        **{
+            field.name: attribute(field.name)
+            for kind in _KINDS
+            for field in fields(kind)
+            if field.name not in ("term", "entries")
+        },
+    }
