@@ -10,7 +10,7 @@ import pytest
 
 from model_check.cli import run
 from model_check.necessity import NECESSITY
-from model_check.proof.examples import counterexample, first_counterexample
+from model_check.proof.examples import counterexample, why
 from model_check.proof.prove import NEEDS, Question, settle
 from spec.proof.action import DERIVED
 from spec.proof.expansion import SmallWorld
@@ -34,12 +34,12 @@ BY_RULE: dict[str, tuple[str, SmallWorld]] = {
     "VOTE-REQUEST-TRUTHFUL": ("consecution/send/requests-are-of-terms-entered/0", ONE),
     "ELECT-QUORUM": ("consecution/elect/leaders-have-votes/0", TWO),
     "ELECT-CANDIDATE": ("consecution/elect/leaders-have-votes/0", TWO),
-    "LEADER-APPEND-ONLY": ("lemma/propose/only-longer/0", TWO),
+    "LEADER-APPEND-ONLY": ("consecution/propose/logs-are-made-of-leaders-logs/1", TWO),
     "LEADER-ENTRY-TERM": ("consecution/propose/logs-are-made-of-leaders-logs/0", TWO),
     "LOG-SOURCE": ("consecution/append/logs-are-made-of-leaders-logs/0", ONE),
     "FOLLOWER-CURRENT-TERM": ("consecution/append/entries-are-of-terms-entered/0", TWO),
-    "FOLLOWER-PREV-MATCH": ("lemma/append/prefix-led/2", TWO_ENTRIES),
-    "FOLLOWER-SPLICE-SOURCE": ("lemma/append/spliced/0", TWO),
+    "FOLLOWER-PREV-MATCH": ("consecution/append/logs-are-made-of-leaders-logs/2", TWO_ENTRIES),
+    "FOLLOWER-SPLICE-SOURCE": ("consecution/append/logs-are-made-of-leaders-logs/0", TWO),
     "FOLLOWER-SPLICE-CONFLICT": ("consecution/append/leaders-have-their-logs/0", TWO),
     "APPEND-LEADER": ("consecution/send/requests-are-of-leaders/0", TWO),
     "APPEND-TRUTHFUL": ("consecution/send/requests-are-of-leaders-logs/0", TWO),
@@ -48,7 +48,7 @@ BY_RULE: dict[str, tuple[str, SmallWorld]] = {
     "ACK-CONFIRMED": ("consecution/send/acknowledgements-are-held/0", THREE),
     "COMMIT-QUORUM": ("consecution/commit/committed-is-held-by-a-majority/2", TWO),
     "COMMIT-CURRENT-TERM": ("consecution/commit/committed-is-held-by-a-majority/2", TWO),
-    "COMMIT-CONFIRMED": ("lemma/commit/commits-what-is-led/0", ONE),
+    "COMMIT-CONFIRMED": ("consecution/commit/commit-indexes-are-committed/2", ONE),
     "COMMIT-CLAIMED": ("consecution/commit/commit-indexes-are-committed/0", ONE),
     "APPLY-COMMITTED": ("consecution/apply/applied-is-committed/0", ONE),
     "RESTART-TERM": ("consecution/enter/votes-are-of-terms-entered/1", ONE),
@@ -56,7 +56,16 @@ BY_RULE: dict[str, tuple[str, SmallWorld]] = {
     "RESTART-LOG": ("consecution/append/logs-are-made-of-leaders-logs/0", ONE),
     "MESSAGE-WELL-FORMED": ("consecution/send/grants-are-votes/0", ONE),
 }
-"""By rule: an obligation that is lost without it, and a world that shows it."""
+"""By rule: an obligation that is lost without it, on what an action does to an invariant; and a
+world that shows it."""
+
+LEMMAS_LOST = {
+    "LEADER-APPEND-ONLY": "propose",
+    "FOLLOWER-PREV-MATCH": "append",
+    "FOLLOWER-SPLICE-SOURCE": "append",
+    "COMMIT-CONFIRMED": "commit",
+}
+"""By rule: the action of which nothing but a lemma is lost. Without that, an invariant is, too."""
 
 BY_INVARIANT: dict[str, tuple[str, SmallWorld]] = {
     "votes-are-of-terms-entered": ("consecution/enter/votes-are-recorded/0", ONE),
@@ -118,7 +127,8 @@ NEEDLESS = [rule for rule in GUARDS if NECESSITY[rule].need == "hygiene" and rul
 
 
 def without_rule(rule: str) -> Theory:
-    return Theory(without=frozenset({rule}))
+    bare = frozenset({LEMMAS_LOST[rule]} if rule in LEMMAS_LOST else ())
+    return Theory(without=frozenset({rule}), bare=bare)
 
 
 def without_invariant(name: str) -> Theory:
@@ -195,27 +205,42 @@ def test_without_an_invariant_an_obligation_is_lost(name: str) -> None:
     assert is_lost(lost)
 
 
-# --- steps that are no runs of actions, as the command shows them --------------------------------
+# --- what is shown of it, by the command ---------------------------------------------------------
 
 
-def test_the_first_counterexample_is_to_what_an_action_does_to_an_invariant() -> None:
+def lost_without(rule: str) -> list[Obligation]:
+    return [
+        each for each in Theory(without=frozenset({rule})).obligations() if rule in NEEDS[each.name]
+    ]
+
+
+def test_what_an_action_does_to_an_invariant_is_shown_first() -> None:
     rule = "TERM-STEP-DOWN"
-    lost = [each for each in without_rule(rule).obligations() if rule in NEEDS[each.name]]
+    lost = lost_without(rule)
     assert {each.kind for each in lost} == {"splitting", "consecution"}
-    found = first_counterexample(lost)
+    found = why(without_rule(rule), [each.name for each in lost])
     assert found is not None
     assert found.obligation.name == "consecution/enter/leaders-lead/0"
 
 
-def test_a_step_that_is_no_run_of_actions_is_shown_as_one() -> None:
+def test_where_a_step_is_no_run_of_actions_the_step_is_shown() -> None:
     rule = "TERM-STEP-DOWN"
-    lost = [each for each in without_rule(rule).obligations() if rule in NEEDS[each.name]]
-    found = first_counterexample(each for each in lost if each.kind == "splitting")
+    split = [each.name for each in lost_without(rule) if each.kind == "splitting"]
+    found = why(without_rule(rule), split)
     assert found is not None
     title, step = found.lines
     assert title.startswith("Its part 'propose' breaks LEADER-")
     assert "leader of term" in step
 
 
+def test_where_a_lemma_is_lost_an_invariant_that_is_lost_without_it_is_shown() -> None:
+    rule = "COMMIT-CONFIRMED"
+    lost = lost_without(rule)
+    assert {each.kind for each in lost} == {"lemma"}
+    found = why(Theory(without=frozenset({rule})), [each.name for each in lost])
+    assert found is not None
+    assert found.obligation.kind == "consecution"
+
+
 def test_none_is_found_where_all_is_so() -> None:
-    assert first_counterexample([]) is None
+    assert why(Theory(), []) is None

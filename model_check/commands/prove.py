@@ -15,7 +15,7 @@ from model_check.commands.options import json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
 from model_check.necessity import OF_SEVERAL_SERVERS
-from model_check.proof.examples import first_counterexample
+from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
@@ -148,7 +148,7 @@ def prove_command(
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
         if (rules or invariants) and proof.unknown:
-            _show_counterexample(proof, theory.obligations(chosen))
+            _show_counterexample(proof, theory)
     return EXIT_CODES[proof.verdict]
 
 
@@ -170,10 +170,9 @@ def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
     return Theory(kept, frozenset(rules))
 
 
-def _show_counterexample(proof: Proof, obligations: Iterable[Obligation]) -> None:
+def _show_counterexample(proof: Proof, theory: Theory) -> None:
     """Show one to any of the obligations that are not proved."""
-    unknown = {each.question.name for each in proof.unknown}
-    found = first_counterexample(each for each in obligations if each.name in unknown)
+    found = why(theory, {each.question.name for each in proof.unknown})
     click.echo()
     if found is None:
         click.echo("no counterexample to induction was found in a small world")

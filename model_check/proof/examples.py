@@ -10,8 +10,8 @@ that there is the run that `raft-ref rules --necessary` shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from time import monotonic
 
@@ -21,7 +21,7 @@ from spec.proof.action import SERVER, Action
 from spec.proof.actions import ACTIONS
 from spec.proof.expansion import SmallWorld
 from spec.proof.invariants import INVARIANTS
-from spec.proof.obligations import Kind, Obligation
+from spec.proof.obligations import Obligation, Theory
 from spec.proof.step import ServerTerms
 from spec.proof.terms import Term, negation, term_of
 from spec.proof.vocabulary import ASSUMPTIONS, entry_term
@@ -41,8 +41,6 @@ Moments = Mapping[str, tuple[ServerTerms, ...]]
 """Before a step, and after it, if one is taken: servers."""
 
 _ROLES = {"0": "follower", "1": "candidate", "2": "leader"}
-_KINDS: tuple[Kind, ...] = ("initiation", "consecution", "lemma", "property", "splitting")
-"""In the order in which they are looked at: what an action does to an invariant says most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +89,6 @@ class Counterexample:
             f"entries of terms [{log}], {value('commit')} committed"
         )
 
-    def _server(self, moment: str, number: int) -> str:
-        def value(part: str) -> str:
-            return self.values[f"{moment}_{number}_{part}"]
 
 def counterexample(
     obligation: Obligation, small: SmallWorld, milliseconds: int = 10_000
@@ -109,19 +104,32 @@ def counterexample(
     return Counterexample(obligation, small, named)
 
 
-def first_counterexample(
-    obligations: Iterable[Obligation], seconds: float = 60
-) -> Counterexample | None:
-    """One to any of several obligations, in the smallest world; None if none is found in time."""
+def why(theory: Theory, unknown: Collection[str], seconds: float = 60) -> Counterexample | None:
+    """Why obligations of these names could not be proved: a counterexample in the smallest world;
+    None if none is found in time."""
     deadline = monotonic() + seconds
-    ordered = sorted(obligations, key=lambda each: _KINDS.index(each.kind))
-    for small, obligation in product(WORLDS, ordered):
+    for small, obligation in product(WORLDS, list(reasons(theory, unknown))):
         if monotonic() > deadline:
             return None
         found = counterexample(obligation, small, milliseconds=2_000)
         if found is not None:
             return found
     return None
+
+
+def reasons(theory: Theory, unknown: Collection[str]) -> Iterator[Obligation]:
+    """What may have a counterexample, what says most first.
+
+    Where it is a lemma that fails, an invariant may fail without that; where a step is no run of
+    actions any more, it is the step.
+    """
+    lost = [each for each in theory.obligations() if each.name in unknown]
+    yield from (each for each in lost if each.kind in ("initiation", "consecution"))
+    bare = frozenset(each.action for each in lost if each.kind == "lemma" and each.action)
+    for each in replace(theory, bare=bare).obligations():
+        if each.kind == "consecution" and each.action in bare:
+            yield each
+    yield from (each for each in lost if each.kind in ("lemma", "property", "splitting"))
 
 
 def possible(action: Action, milliseconds: int = 60_000) -> bool:
