@@ -15,6 +15,7 @@ from model_check.cli import run
 from model_check.commands import prove as command
 from model_check.proof.needs import found_needs, written
 from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
+from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 from spec.proof.terms import FALSE, Term, constant, equal, every, goals, implies
 from spec.properties import PROPERTY_NAMES
@@ -30,6 +31,12 @@ SHORT = (
 
 def test_every_property_is_to_be_proved() -> None:
     assert list(PROPERTY_ARGUMENTS) == list(PROPERTY_NAMES)
+
+
+def test_the_readme_says_how_much_there_is_to_be_proved() -> None:
+    readme = (Path(str(spec.__file__)).parents[1] / "README.md").read_text("utf-8")
+    assert f"proves all {len(NEEDS)} obligations" in readme
+    assert f"; {len(INVARIANTS)} invariants hold at the beginning" in " ".join(readme.split())
 
 
 def test_of_every_obligation_it_is_known_what_it_needs() -> None:
