@@ -353,3 +353,44 @@ def test_entries_from_before_the_trace_may_be_applied() -> None:
     early = verdict_on_leader_of_unknown_log(applies | {"index": 4}).offence
     assert early is not None
     assert early.explanation == "the index applied: expected at most 3, seen 4"
+
+
+@pytest.mark.parametrize(
+    "shown", [{"state": {"current_term": 4, "commit_index": 5}}, {"state": {"current_term": 4}}]
+)
+def test_what_was_heard_before_the_trace_may_commit_unseen(shown: Json) -> None:
+    """Of five servers, one has acknowledged before; and in the next term it would be too late."""
+    entries = [{"term": 3, "command": "x"}] * 5
+    log = {"log": {"from": 1, "entries": entries}}
+    header, start = begun(current_term=3, role="leader", voted_for=1, **log)
+    header = header | {"servers": [1, 2, 3, 4, 5], "unobserved": ["sends"]}
+    reply = {"term": 3, "success": True, "match_index": 5}
+    acknowledged = {
+        "event": "receive",
+        "server": 1,
+        "message": {"from": 2, "to": 1, "kind": "AppendEntriesReply", "fields": reply},
+    }
+    ends = request(1, term=4, prev_log_index=5, prev_log_term=3, entries=[]) | shown
+    applies = {"event": "apply", "server": 1, "index": 5}
+    found = verdict_on(encoded([header, start, acknowledged, ends, applies]))
+    assert found.offence is None
+    assert found.doubt is not None
+    assert "for want of what came before the trace" in found.doubt.reason
+    new = {**START, "server": 1}
+    found = verdict_on(encoded([header, new, acknowledged, ends, applies]))
+    assert found.verdict == "violates"
+
+
+def test_what_cannot_be_judged_of_a_step_does_not_hide_what_it_commits() -> None:
+    """It acknowledges more than was confirmed since; and commits what was."""
+    log = {"log": {"from": 1, "entries": [ENTRY] * 5}}
+    beat = request(1, term=3, prev_log_index=2, prev_log_term=1, entries=[], leader_commit=2)
+    reply = {"term": 3, "success": True, "match_index": 5}
+    message = {"from": 1, "to": 2, "kind": "AppendEntriesReply", "fields": reply}
+    says = {"event": "send", "server": 1, "message": message}
+    later = {"event": "election_timeout", "server": 1, "state": {"commit_index": 2}}
+    header, start = begun(**log)
+    found = verdict_on(encoded([header | {"unobserved": ["sends"]}, start, beat, says, later]))
+    assert found.offence is None
+    assert found.doubt is not None
+    assert found.doubt.reason.startswith("ACK-CONFIRMED")

@@ -49,6 +49,10 @@ class Belief:
     role: RoleName = "follower"
     commit_index: Index = 0
     evidence: Evidence = NO_EVIDENCE
+    left_open: str | None = None
+    """What nobody could judge on the way to this, if that was so of something."""
+    is_guessed: bool = False
+    """Whether the commit index is what nobody could judge, so that it may be less."""
 
     @property
     def state(self) -> NodeState:

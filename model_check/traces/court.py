@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from model_check.render import describe_entries
 from model_check.traces.belief import Belief
@@ -81,26 +81,62 @@ class WatchedServer:
                 broken.append((rule, verdict))
                 if not in_full:
                     break
-        after = replace(after, evidence=conduct.after.evidence)
+        after = replace(
+            after,
+            evidence=conduct.after.evidence,
+            left_open=before.left_open or next(map(_reason, undecided), None),
+            is_guessed=situation.happening.seen.commit_index is UNSET
+            and (_is_commit_open(undecided) or _keeps_guess(before, after)),
+        )
         return Judged(before, after, conduct, tuple(broken), tuple(undecided))
 
-    def after(self, steps: Iterable[Judged]) -> WatchedServer:
+    def after(self, steps: Iterable[Judged], needed: Index = 0) -> WatchedServer:
         """What is known once one of ``steps`` was taken, none of which breaks a rule.
 
-        Of what differs in the commit index alone, that is the highest; but it is not raised by
-        what nobody can judge.
+        Of what differs in the commit index alone, that is the highest, as far as it can be judged;
+        and besides, one that nobody can judge, if that is not above what is ``needed`` next.
         """
-        best: dict[Belief, Judged] = {}
-        for step in steps:
-            alike = replace(step.after, commit_index=0)
-            if alike not in best or _rank(best[alike]) < _rank(step):
-                best[alike] = step
-        return replace(self, beliefs=tuple(step.after for step in best.values()))
+        best: dict[Belief, Belief] = {}
+        for belief in (step.after for step in steps):
+            alike = replace(belief, commit_index=0, left_open=None)
+            if alike not in best or _rank(best[alike], needed) < _rank(belief, needed):
+                best[alike] = belief
+        judged = {key: belief for key, belief in best.items() if not belief.is_guessed}
+        return replace(
+            self,
+            beliefs=tuple(
+                belief
+                for key, belief in best.items()
+                if not _is_idle_guess(belief, judged.get(replace(key, is_guessed=False)), needed)
+            ),
+        )
 
 
-def _rank(step: Judged) -> tuple[bool, Index]:
-    commit_index = step.after.commit_index
-    return (False, -commit_index) if step.undecided else (True, commit_index)
+def _rank(belief: Belief, needed: Index) -> tuple[Index, bool]:
+    commit_index = belief.commit_index
+    is_too_high = belief.is_guessed and commit_index > needed
+    return -commit_index if is_too_high else commit_index, belief.left_open is None
+
+
+def _is_idle_guess(belief: Belief, judged: Belief | None, needed: Index) -> bool:
+    """Whether a commit index that nobody can judge is of no use: for ``judged`` is as high."""
+    if not belief.is_guessed or judged is None:
+        return False
+    return not judged.commit_index < belief.commit_index <= needed
+
+
+def _is_commit_open(undecided: Iterable[tuple[Rule, NotDecidable]]) -> bool:
+    return any(rule.group == "commit" for rule, _ in undecided)
+
+
+def _keeps_guess(before: Belief, after: Belief) -> bool:
+    """Whether a commit index is no better known than before: what is judged stands by itself."""
+    return before.is_guessed and after.commit_index <= before.commit_index
+
+
+def _reason(undecided: tuple[Rule, NotDecidable]) -> str:
+    rule, verdict = undecided
+    return f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
 
 
 # --- what a step put out --------------------------------------------------------------------------

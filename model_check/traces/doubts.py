@@ -52,9 +52,7 @@ def _rewrites_past(belief: Belief, request: AppendEntries) -> bool:
 
 
 def undecided(happening: Happening, steps: Sequence[Judged]) -> Doubt | None:
-    """What nobody can tell of a step, however it was."""
-    if not all(step.undecided for step in steps):
-        return None
-    rule, verdict = steps[0].undecided[0]
-    reason = f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
-    return Doubt(happening, reason, is_final=False)
+    """What nobody can tell of a step, or of those that led to it, however they were."""
+    reasons = [step.after.left_open for step in steps]
+    reason = reasons[0]
+    return None if reason is None or None in reasons else Doubt(happening, reason, is_final=False)

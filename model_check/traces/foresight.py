@@ -44,6 +44,8 @@ class Upcoming:
 
     commit_index: Index | None = None
     """In this step or later, before the server crashes; None if nothing is."""
+    committed: Index = 0
+    """Likewise: how much it shows next to be committed, at least."""
     log_ends: tuple[Index, ...] = ()
     """After this step: up to where its log must have reached, until it is seen where it ends."""
     log_hints: tuple[Index, ...] = ()
@@ -109,6 +111,7 @@ def _seen_from(happening: Happening, later: Upcoming) -> Upcoming:
     seen = happening.seen
     if not isinstance(seen.commit_index, UnsetType):
         later = replace(later, commit_index=seen.commit_index)
+    later = replace(later, committed=max(committed_by(happening), default=later.committed))
     terms = [term_of(sending.told) for sending in happening.sent]
     if not isinstance(seen.current_term, UnsetType):
         terms = [seen.current_term]
@@ -125,6 +128,7 @@ def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
     is_crash = isinstance(happening.cause, Restart)
     return Upcoming(
         commit_index=None if is_crash else now.commit_index,
+        committed=0 if is_crash else now.committed,
         log_ends=_first(ends_of(happening), ends),
         log_hints=_first(hints_of(happening), hints),
         current_term=now.current_term,
@@ -134,6 +138,17 @@ def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
 
 def _first(soon: Iterable[Index], later: Iterable[Index]) -> tuple[Index, ...]:
     return tuple(dict.fromkeys((*soon, *later)))[:MOST_ENDS]
+
+
+def committed_by(happening: Happening) -> Iterator[Index]:
+    """How much a step shows to be committed, at least."""
+    if not isinstance(happening.seen.commit_index, UnsetType):
+        yield happening.seen.commit_index
+    yield from (applying.index for applying in happening.applied)
+    for sending in happening.sent:
+        match sending.told:
+            case AppendEntries(leader_commit=index) | Counted(AppendEntries(leader_commit=index)):
+                yield index
 
 
 def ends_of(happening: Happening) -> Iterator[Index]:

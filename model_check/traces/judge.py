@@ -168,7 +168,7 @@ class _Hearing:
         fine = [step for step in fine if _fits(happening, step)]
         if not fine:
             return Offence(happening, WITHIN, _describe_glimpses(happening))
-        self.watched[happening.server] = now = watched.after(fine)
+        self.watched[happening.server] = now = watched.after(fine, upcoming.committed)
         for sending in happening.sent:
             self.post.send(sending, _ways(sending, fine))
         offence = _breach_of_property(happening, fine) or self._apply(happening, fine)

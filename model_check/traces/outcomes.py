@@ -115,6 +115,7 @@ def _milestones(situation: Situation, before: Belief) -> set[Index]:
     """The indexes that some rule may say are the highest to commit."""
     evidence = before.evidence
     known = {evidence.claimed, evidence.confirmed, *evidence.acknowledged.values()}
+    known.add(situation.upcoming.committed)
     match situation.event:
         case Receive(AppendEntries() as request):
             known |= {request.leader_commit, request.prev_log_index + len(request.entries)}
