@@ -293,6 +293,10 @@ def test_a_start_says_all_or_nothing() -> None:
             {"log": {"from": 1, "entries": [{"term": n, "command": ""} for n in (2, 1)]}},
             "entry 1 is of term 2, what follows of 1",
         ),
+        (
+            {"snapshot_index": 5, "snapshot_term": 2, "log": {"from": 6, "entries": [ENTRY]}},
+            "entry 5 is of term 2, what follows of 1",
+        ),
     ],
 )
 def test_nothing_leads_to_a_start_that_contradicts_itself(state: Json, problem: str) -> None:

@@ -95,10 +95,13 @@ def contradiction(belief: Belief) -> str | None:
     if belief.commit_index > log.last_index:
         return f"entry {belief.commit_index} is committed in a log that ends at {log.last_index}"
     later = belief.current_term
-    for chain, entry in log.back_to(log.beginning.last_index):
-        if entry.term > later:
-            return f"entry {chain.last_index} is of term {entry.term}, what follows of {later}"
-        later = entry.term
+    terms = [(chain.last_index, entry.term) for chain, entry in log.back_to(0)]
+    if terms:  # a snapshot alone may be of term 1 in a server of term 0: etcd begins so
+        terms.append((log.beginning.last_index, log.beginning.last_term))
+    for index, term in terms:
+        if term > later:
+            return f"entry {index} is of term {term}, what follows of {later}"
+        later = term
     return None
 
 
