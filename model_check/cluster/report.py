@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TypeAlias
 
 from model_check.cluster.verdicts import Judgement, overall
+from model_check.report import SCHEMA_VERSION, Report
 from raft_ref.cluster.history import Operation
 from raft_ref.cluster.torture.run import Outcome, Scale
-
-Report: TypeAlias = dict[str, object]
-"""A report as JSON data."""
-
-SCHEMA_VERSION = 1
 
 BEFALLS = (
     *("kills", "restarts", "pauses", "partitions", "one_way_partitions", "storms", "resets"),

@@ -5,9 +5,10 @@ seen, whatever is possible is considered: a server changes its log by what a mes
 vote when it is asked for it, and so on; and of that, what breaks no rule remains. So a trace
 conforms if there is a way to tell what was not seen in which no rule is broken.
 
-The commit index is no such choice. Where it was not seen, the highest is taken that the rules allow
-and that is not above what is seen next: what a majority holds and the leader says is committed, and
-to know that earlier forbids a server nothing.
+The commit index is hardly such a choice. Where it was not seen, the highest is taken that the
+rules allow and that is not above what is seen next: what a majority holds and the leader says is
+committed, and to know that earlier forbids a server nothing. Only where nobody can judge whether
+something was committed (before the trace began, something may have arrived), it may be so or not.
 """
 
 from __future__ import annotations

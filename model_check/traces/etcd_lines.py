@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from model_check.traces.happening import (
-    Counted,
     Place,
     RoleName,
     Told,
     TraceError,
     Unreadable,
+    counted,
 )
 from raft_ref import (
     AppendEntries,
@@ -120,7 +120,7 @@ def told_by(place: Place, event: EtcdEvent) -> Told:
                 entries=(),
                 leader_commit=message.commit,
             )
-            return Counted(request, message.entries) if message.entries else request
+            return counted(request, message.entries)
         case "MsgAppResp" | "MsgHeartbeatResp":
             return AppendEntriesReply(
                 source=source,

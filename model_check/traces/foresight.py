@@ -80,7 +80,7 @@ class Foresight:
     """What a trace tells as a whole."""
 
     trace: Trace
-    _upcoming: dict[Place, Upcoming] = field(default_factory=dict)
+    _upcoming: dict[Place, Upcoming] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         later: dict[NodeId, Upcoming] = {}

@@ -62,6 +62,11 @@ class Unreadable:
     kind: str
 
 
+def counted(rest: AppendEntries, count: int) -> AppendEntries | Counted:
+    """A request without its entries, of which there were so many; if none, that is all of it."""
+    return Counted(rest, count) if count else rest
+
+
 Told: TypeAlias = Message | Counted | Unreadable
 """A message, as far as it was seen."""
 

@@ -23,6 +23,7 @@ from model_check.traces.happening import (
     Told,
     TraceError,
     Unreadable,
+    counted,
 )
 from model_check.traces.lines import (
     AnyStepLine,
@@ -198,4 +199,4 @@ def _counted(source: NodeId, destination: NodeId, fields: CountedFields) -> Coun
         entries=(),
         leader_commit=fields.leader_commit,
     )
-    return Counted(rest, fields.entry_count) if fields.entry_count else rest
+    return counted(rest, fields.entry_count)

@@ -1,8 +1,11 @@
-"""A small blocking client, for the commands that watch a cluster and for tests."""
+"""Small clients: a blocking one, for commands and tests, and one of which many ask at once."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -11,6 +14,7 @@ import hiredis
 from raft_ref.cluster.settings import Address
 from raft_ref.cluster.timers import Seconds
 
+Word: TypeAlias = bytes | str | int
 Heard: TypeAlias = bytes | int | str | None
 
 
@@ -32,11 +36,10 @@ class Client:
         except OSError as error:
             raise ClientError(f"NOBODY at {address}: {error}") from None
 
-    def call(self, *words: bytes | str | int) -> Heard:
+    def call(self, *words: Word) -> Heard:
         """What a command is answered with. Raises `ClientError`."""
         try:
-            # Its stub says that only one word is taken.
-            self._socket.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # see above
+            self._socket.sendall(_packed(words))
             while (heard := self._reader.gets()) is False:
                 content = self._socket.recv(65536)
                 if not content:
@@ -70,3 +73,38 @@ class Client:
         _trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Stream:
+    """A connection to one server, by which one thing is asked after the other."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._replies = hiredis.Reader()
+
+    @classmethod
+    async def open(cls, address: Address) -> Self:
+        """Connect. Raises `OSError`."""
+        return cls(*await asyncio.open_connection(*address))
+
+    async def ask(self, *words: Word) -> Heard | hiredis.ReplyError:
+        """What a command is answered with. Raises `OSError` if there is no answer."""
+        self._writer.write(_packed(words))
+        while (heard := self._replies.gets()) is False:
+            content = await self._reader.read(65536)
+            if not content:
+                raise ConnectionError("the connection was closed")
+            self._replies.feed(content)
+        assert heard is None or isinstance(heard, bytes | int | str | hiredis.ReplyError)
+        return heard
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+
+def _packed(words: Sequence[Word]) -> bytes:
+    # Its stub says that only one word is taken.
+    content: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type] # see above
+    return content

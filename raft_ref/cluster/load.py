@@ -9,7 +9,7 @@ from time import perf_counter
 
 import hiredis
 
-from raft_ref.cluster.client import ClientError
+from raft_ref.cluster.client import ClientError, Stream
 from raft_ref.cluster.settings import Address
 from raft_ref.cluster.timers import Seconds
 
@@ -48,19 +48,12 @@ async def write_for(address: Address, clients: int, seconds: Seconds) -> Load:
 async def _write(
     address: Address, key: str, end: Seconds, note: Callable[[Seconds], object]
 ) -> None:
-    reader, writer = await asyncio.open_connection(*address)
-    replies = hiredis.Reader()
-    question = hiredis.pack_command(("SET", key, VALUE))  # type: ignore[arg-type] # its stub is wrong
+    stream = await Stream.open(address)
     try:
         while (start := perf_counter()) < end:
-            writer.write(question)
-            while (reply := replies.gets()) is False:
-                content = await reader.read(65536)
-                if not content:
-                    raise ClientError("UNKNOWN the connection was closed")
-                replies.feed(content)
-            if isinstance(reply, hiredis.ReplyError):
-                raise ClientError(str(reply))
+            heard = await stream.ask("SET", key, VALUE)
+            if isinstance(heard, hiredis.ReplyError):
+                raise ClientError(str(heard))
             note(perf_counter() - start)
     finally:
-        writer.close()
+        stream.close()

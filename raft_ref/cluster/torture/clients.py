@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 import hiredis
 
+from raft_ref.cluster.client import Stream
 from raft_ref.cluster.commands import Words
 from raft_ref.cluster.history import Operation, certainty
 from raft_ref.cluster.machine import CALL, SESSION
@@ -50,7 +50,7 @@ class Connection:
     def __init__(self, addresses: Sequence[Address], chance: Random) -> None:
         self._addresses = addresses
         self._chance = chance
-        self._streams: tuple[StreamReader, StreamWriter, hiredis.Reader] | None = None
+        self._stream: Stream | None = None
 
     async def call(self, words: Words) -> Reply:
         """What a command is answered with; "unknown" if it may have arrived, and no answer did.
@@ -58,35 +58,27 @@ class Connection:
         Raises:
             Unreachable: if it was not sent.
         """
-        reader, writer, parser = self._streams or await self._connect()
-        # Its stub says that only one word is taken.
-        writer.write(hiredis.pack_command(words))  # type: ignore[arg-type] # see above
+        stream = self._stream or await self._connect()
         try:
             async with asyncio.timeout(self._chance.uniform(*PATIENCE)):
-                while (heard := parser.gets()) is False:
-                    content = await reader.read(65536)
-                    if not content:
-                        raise ConnectionError("the connection was closed")
-                    parser.feed(content)
+                return as_reply(words, await stream.ask(*words))
         except (OSError, TimeoutError) as error:
             self.close()
             return unknown(str(error) or "no answer in time")
-        return as_reply(words, heard)
 
     def close(self) -> None:
         """Give the connection up."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
-    async def _connect(self) -> tuple[StreamReader, StreamWriter, hiredis.Reader]:
+    async def _connect(self) -> Stream:
         try:
             async with asyncio.timeout(self._chance.uniform(*PATIENCE)):
-                opened = await asyncio.open_connection(*self._chance.choice(self._addresses))
+                self._stream = await Stream.open(self._chance.choice(self._addresses))
         except (OSError, TimeoutError) as error:
             raise Unreachable(str(error)) from None
-        self._streams = *opened, hiredis.Reader()
-        return self._streams
+        return self._stream
 
 
 def as_reply(words: Words, heard: object) -> Reply:
