@@ -33,6 +33,8 @@ class Order(msgspec.Struct, frozen=True):
     seconds: Seconds
     period: Seconds | None = None
     """How often a leader sends what is new; PySyncObj's own choice, if None."""
+    batches: bool = True
+    """Whether a leader waits for its period to send what is new, as it does unless told not to."""
     flushes: bool = False
     """Whether each entry is flushed to the disk before anything is said of it, which PySyncObj
     does not do by itself."""
@@ -58,12 +60,10 @@ def main(order: Order) -> None:
 
 
 def _configuration(order: Order) -> SyncObjConf:
-    if order.period is None:
-        return SyncObjConf(journalFile=order.journal)
-    period = order.period
-    return SyncObjConf(
-        journalFile=order.journal, appendEntriesPeriod=period, autoTickPeriod=period / 2
-    )
+    periods = {}
+    if order.period is not None:
+        periods = {"appendEntriesPeriod": order.period, "autoTickPeriod": order.period / 2}
+    return SyncObjConf(journalFile=order.journal, appendEntriesUseBatch=order.batches, **periods)
 
 
 def _measure(store: ReplDict, clients: int, seconds: Seconds) -> Load:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from msgspec import UNSET, UnsetType
 
 from model_check.traces.belief import Belief
-from model_check.traces.court import Judged
+from model_check.traces.court import Judged, WatchedServer
+from model_check.traces.foresight import ends_of
 from model_check.traces.happening import Arrived, Counted, Happening
+from model_check.traces.outcomes import MOST_GROWTH, Situation
 from model_check.traces.verdict import Doubt
 from raft_ref import AppendEntries, Receive
+from spec.judge import Judge
 from spec.shadow import Unread, Witnessed
 
 
@@ -40,6 +44,24 @@ def of_the_past(happening: Happening, beliefs: Iterable[Belief]) -> Doubt | None
     if least is None or any(least >= each.log.beginning.last_index for each in beliefs):
         return None
     reason = "what is seen of the log is from before the trace"
+    return Doubt(happening, reason, is_final=True)
+
+
+def too_long(situation: Situation, watched: WatchedServer, judge: Judge) -> Doubt | None:
+    """Why nobody looks how a log has come to be so long, if a leader may have appended all that."""
+    happening = situation.happening
+    longest = max(belief.log.last_index for belief in watched.beliefs)
+    if (
+        happening.seen.log is not UNSET
+        or max(ends_of(happening), default=0) <= longest + MOST_GROWTH
+    ):
+        return None
+    seen = replace(happening.seen, last_log_index=UNSET, last_log_term=UNSET, commit_index=UNSET)
+    shorter = replace(happening, seen=seen, sent=(), applied=())
+    steps = watched.step(replace(situation, happening=shorter), judge)
+    if not any(step.after.role == "leader" and not step.broken for step in steps):
+        return None
+    reason = f"a leader may have appended more than {MOST_GROWTH:,} entries that it does not show"
     return Doubt(happening, reason, is_final=True)
 
 

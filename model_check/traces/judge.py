@@ -163,8 +163,7 @@ class _Hearing:
         steps = watched.step(situation, self.judge)
         fine = [step for step in steps if not step.broken]
         if not fine:
-            doubt = None if steps else doubts.of_the_past(happening, watched.beliefs)
-            return doubt or self._offence(situation)
+            return self._in_doubt(situation, steps) or self._offence(situation)
         fine = [step for step in fine if _fits(happening, step)]
         if not fine:
             return Offence(happening, WITHIN, _describe_glimpses(happening))
@@ -179,6 +178,12 @@ class _Hearing:
             reason = f"too little was seen: the server may be like {len(now.beliefs)} things"
             return Doubt(happening, reason, is_final=True)
         return doubts.undecided(happening, fine)
+
+    def _in_doubt(self, situation: Situation, steps: list[Judged]) -> Doubt | None:
+        """Why a step that no rule allows may be allowed all the same."""
+        watched = self.watched[situation.server]
+        past = None if steps else doubts.of_the_past(situation.happening, watched.beliefs)
+        return past or doubts.too_long(situation, watched, self.judge)
 
     def _offence(self, situation: Situation) -> Offence:
         """What is wrong with a step that no rule allows: as little as may be, as late as may be."""

@@ -75,7 +75,7 @@ def read(lines: PlacedLines) -> Trace:
 
 
 def _header(place: Place, line: bytes) -> Header:
-    if b'"event"' in line:
+    if b'"event"' in line or not line.strip():
         raise TraceError(
             f'{place}: the first line is {{"format": "raft-ref", "version": 1, "servers": [...]}}, '
             "and names all servers; see spec/trace_format.md"
