@@ -128,7 +128,7 @@ ECHO = Scale(clients=6, keys=1, weather=Weather(repetition=0.5, delay=0.03))
 
 BUGS: dict[str, Bug] = {
     "sends before fsync": Bug("was never sent", new_driver=SendsBeforeDurable, since=1),
-    "forgets to save": Bug("RESTART-TERM: the term after a restart", new_driver=ForgetsToSave),
+    "forgets to save": Bug("RESTART-TERM at .*: the term after", new_driver=ForgetsToSave),
     "answers before commit": Bug(ANOMALY, AnswersBeforeCommit, since=2),
     "reads from a stale leader": Bug(
         "explains the answer .* to GET", ReadsWhatItHas, scale=MANY_CLIENTS

@@ -11,12 +11,13 @@ import jsonschema
 import pytest
 
 import spec
+from model_check.cluster.questions import conforms
+from model_check.cluster.simulated import as_trace
 from raft_ref import Config, PersistentState
 from raft_ref.cluster.journal import TraceFile
 from raft_ref.cluster.pacing import Step
 from raft_ref.cluster.simulation import simulate
 from raft_ref.cluster.storage import StorageError, change_between
-from tests.cluster_verdicts import judged
 
 NOTHING = PersistentState()
 CONFIG = Config(id=1, servers=frozenset({1, 2, 3}))
@@ -83,14 +84,14 @@ def test_wherever_it_was_cut_off_the_steps_that_are_durable_are_in_the_trace(
         path.write_bytes(whole[:length])
         begun(path, batch[0].after.persistent, note).close()
         assert path.read_bytes().startswith(whole)
-        assert judged({1: path.read_bytes()}).verdict == "conforms"
+        assert conforms(lambda: as_trace({1: path.read_bytes()})).answer == "holds"
 
 
 def test_without_the_note_the_same_trace_is_accused(path: Path, steps: tuple[Step, ...]) -> None:
     begun(path).close()
     note = begun(path).note(())
     begun(path, steps[-1].after.persistent, note).close()
-    assert judged({1: path.read_bytes()}).verdict == "violates"
+    assert conforms(lambda: as_trace({1: path.read_bytes()})).answer == "violated"
 
 
 def test_half_a_line_is_cut_off(path: Path) -> None:
@@ -123,7 +124,7 @@ def test_after_a_run_without_a_trace_another_is_begun(path: Path, steps: tuple[S
     begun(path).close()
     begun(path, steps[-1].after.persistent, note=b"").close()
     assert path.with_name("trace.ndjson.incomplete").exists()
-    assert judged({1: path.read_bytes()}).verdict == "conforms"
+    assert conforms(lambda: as_trace({1: path.read_bytes()})).answer == "holds"
 
 
 def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:

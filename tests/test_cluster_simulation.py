@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from model_check.cli import run
+from model_check.cluster import simulated
+from model_check.cluster.simulated import judgements
+from model_check.commands import cluster_simulate
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Frame
-from raft_ref.cluster.server import Batch
-from raft_ref.cluster.simulation import Scale, Weather, simulate
+from raft_ref.cluster.server import Batch, Input, Server
+from raft_ref.cluster.simulation import Outcome, Scale, Weather, simulate
 from raft_ref.cluster.simulation.host import Host
 from raft_ref.cluster.wire import LENGTH_SIZE, decode_frame, encode_frame
 from raft_ref.types import NodeId
 from tests.cluster_bugs import BUGS, ECHO, Bug
-from tests.cluster_verdicts import problems
+
+
+def problems(outcome: Outcome, *, judges_traces: bool = True) -> Iterator[str]:
+    """All that is not as it should be."""
+    for each in judgements(outcome, judges_traces=judges_traces):
+        if each.answer != "holds":
+            yield each.reason
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,6 +93,76 @@ def test_a_bug_of_the_shell_is_noticed_and_only_with_the_bug(bug: Bug) -> None:
 def is_noticed(bug: Bug, seed: int) -> bool:
     found = problems(bug.simulate(seed), judges_traces=bug.shows_in_traces)
     return any(re.search(bug.shows, problem) for problem in found)
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+def simulated_by_command(
+    arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, object]]:
+    code = run(["cluster", "simulate", *arguments, "--json", "-"])
+    report: dict[str, object] = json.loads(capsys.readouterr().out)
+    schema = json.loads((files("spec") / "schemas" / "simulation_report.schema.json").read_text())
+    Draft202012Validator(schema).validate(report)
+    return code, report
+
+
+def test_runs_hold_however_many_are_done_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--runs", "25", "--seed", "7", "--traces-every", "20"]
+    code, alone = simulated_by_command([*arguments, "--jobs", "1"], capsys)
+    assert (code, alone["verdict"], alone["runs"], alone["traces_judged"]) == (0, "holds", 25, 2)
+    _, together = simulated_by_command([*arguments, "--jobs", "2"], capsys)
+    assert {**alone, "seconds": 0} == {**together, "seconds": 0}
+
+
+def test_what_never_happened_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cluster", "simulate", "--runs", "1", "--seconds", "0.1", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "holds: 1 runs, of the seeds from 0 to 0" in out
+    assert "never happened: crashes" in out
+
+
+def test_a_run_that_is_wrong_is_named_kept_and_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bug = BUGS["answers before commit"]
+
+    def simulate_with_bug(seed: int, scale: Scale) -> Outcome:
+        return simulate(seed, scale, bug.new_server, bug.new_driver)
+
+    monkeypatch.setattr(simulated, "simulate", simulate_with_bug)
+    monkeypatch.setattr(cluster_simulate, "simulate", simulate_with_bug)
+    arguments = ["cluster", "simulate", "--jobs", "1", "--traces-every", "99"]
+    assert run([*arguments, "--dir", str(tmp_path / "kept")]) == 1
+    first = capsys.readouterr()
+    found = re.search(r"violated: seed (\d+): the history is linearizable: .*", first.out)
+    assert found is not None
+    assert f"seed {found[1]} are in {tmp_path / 'kept'}" in first.err
+    assert run(["linearizable", str(tmp_path / "kept" / "history.ndjson")]) == 1
+    assert run(["trace", *map(str, sorted((tmp_path / "kept").glob("*.trace.ndjson")))]) == 0
+    capsys.readouterr()
+    assert run([*arguments, "--runs", "1", "--seed", found[1], "--dir", str(tmp_path / "2")]) == 1
+    assert found[0] in capsys.readouterr().out
+
+
+class Fails(Server):
+    """A server with an error that shows on some day."""
+
+    def handle(self, now: float, inputs: Iterable[Input]) -> Batch:
+        if self.state.current_term == 3:
+            raise ValueError("no such term")
+        return super().handle(now, inputs)
+
+
+def test_a_server_that_fails_has_given_up() -> None:
+    outcome = next(
+        outcome for seed in range(9) if (outcome := simulate(seed, Scale(), Fails)).given_up
+    )
+    failed = next(each for each in judgements(outcome) if each.answer == "violated")
+    assert failed.question == "no server gives up"
+    assert failed.reason.endswith("ended by itself: ValueError: no such term")
+    assert "in handle" in "".join(failed.details)
 
 
 @pytest.mark.slow

@@ -15,8 +15,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from model_check.cli import run
+from model_check.cluster.questions import overall
 from model_check.cluster.report import never_happened
-from model_check.cluster.verdicts import judgements, overall
+from model_check.cluster.tortured import judgements
 from raft_ref import Entry, Log
 from raft_ref.cluster.commands import as_entry, as_text
 from raft_ref.cluster.history import Operation

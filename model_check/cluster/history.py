@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from model_check.linearizability.check import NotLinearizable, Undecided, check
-from model_check.linearizability.format import KeyValueOperation
+from model_check.linearizability.format import KeyValueOperation, written
 from model_check.linearizability.history import Completed, Pending
 from model_check.linearizability.models import (
     CompareAndSet,
@@ -13,16 +13,17 @@ from model_check.linearizability.models import (
     Get,
     KeyValueAction,
     KeyValueResult,
-    KeyValueStore,
     Set,
 )
-from model_check.linearizability.words import headline
 from raft_ref.cluster.commands import Words
 from raft_ref.cluster.history import Operation
 from raft_ref.cluster.replies import Count, Done, Reply, Value
 
 COUNTING = "INCR"
 """What is done in sessions, and judged by `miscounts`."""
+
+HISTORY = "history.ndjson"
+"""What is kept of a run, for ``raft-ref linearizable``."""
 
 
 def as_history(operations: Iterable[Operation]) -> list[KeyValueOperation]:
@@ -38,13 +39,14 @@ def as_history(operations: Iterable[Operation]) -> list[KeyValueOperation]:
     ]
 
 
-def anomalies(operations: Sequence[Operation]) -> Iterator[str]:
-    """What no key-value store could have answered that does one thing at a time."""
-    verdict = check(as_history(operations), KeyValueStore())
-    if isinstance(verdict, NotLinearizable):
-        yield headline(verdict)
-    elif isinstance(verdict, Undecided):
-        yield f"whether the history is linearizable was not found out: {list(verdict.keys)}"
+def write_history(operations: Iterable[Operation], directory: Path) -> None:
+    """Write `HISTORY` into a directory.
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    with (directory / HISTORY).open("wb") as file:
+        file.writelines(written(as_history(operations)))
 
 
 def miscounts(operations: Iterable[Operation]) -> Iterator[str]:

@@ -9,12 +9,15 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import cpu_count
 from pathlib import Path
 
 import click
 
 from model_check.commands.options import json_option
 from model_check.commands.output import require_writable
+
+EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
 
 
 @click.group("cluster")
@@ -25,8 +28,8 @@ def cluster_command() -> None:
     and INCRBY there are CAS key old new, and RAFT.SESSION and RAFT.CALL session sequence command,
     which is applied exactly once however often it is asked for.
 
-    Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform or a torture found
-    something, 2 it could not run, 4 inconclusive.
+    Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform, or torture or
+    simulation found something, 2 it could not run, 4 inconclusive.
     """
 
 
@@ -154,7 +157,85 @@ def torture_command(
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         scale = Scale(servers=servers, clients=clients, seconds=seconds, seed=seed)
-        return run_torture(scale, directory, json_path)
+        return EXIT_CODES[run_torture(scale, directory, json_path)]
+
+
+@cluster_command.command("simulate")
+@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the first run, which says all that happens in it; each further run takes the next.",
+)
+@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@click.option("--clients", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=3.0,
+    show_default=True,
+    help="Of simulated time, in which things go wrong, in each run.",
+)
+@click.option(
+    "--traces-every",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Judge the servers' traces in one run of so many: that takes longer than the run.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=cpu_count() or 1,
+    show_default="one a processor",
+    help="How many runs go on at once.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="An empty directory in which to keep history and traces of the last run; by default, they "
+    "are kept only if something is violated, in which case that run is the last.",
+)
+@json_option
+def simulate_command(
+    *,
+    runs: int,
+    seed: int,
+    servers: int,
+    clients: int,
+    seconds: float,
+    traces_every: int,
+    jobs: int,
+    directory: Path | None,
+    json_path: Path | None,
+) -> int:
+    """Run the servers of a cluster under a simulated clock, network and disk, many times.
+
+    They are the very servers that run on sockets. Messages are lost, repeated and overtaken,
+    servers crash, pause, and lose what was not yet on their disks, the network parts; clients ask
+    on. Then all is left in peace, and judged: do the servers agree, is what clients saw
+    linearizable, was every call in a session applied exactly once, do the traces conform?
+
+    A seed gives the same run everywhere: raft-ref cluster simulate --seed 17 --runs 1 does again
+    what has been reported of seed 17, if all other options are the same.
+
+    Exit codes: 0 it holds, 1 something is violated, 2 it could not run, 4 inconclusive.
+    """
+    if json_path is not None and str(json_path) != "-":
+        require_writable(json_path)
+    if directory is not None:
+        _require_empty(directory)
+    with complaining():
+        from model_check.cluster.simulated import Series
+        from model_check.commands.cluster_simulate import run_simulations
+        from raft_ref.cluster.simulation import Scale
+
+        scale = Scale(servers=servers, clients=clients, seconds=seconds)
+        series = Series(scale=scale, seed=seed, runs=runs, traces_every=traces_every)
+        return EXIT_CODES[run_simulations(series, jobs, directory, json_path)]
 
 
 @contextmanager

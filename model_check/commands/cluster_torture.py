@@ -15,24 +15,20 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from model_check.cluster.history import as_history
+from model_check.cluster.history import HISTORY, write_history
+from model_check.cluster.questions import Answer, Judgement, overall
 from model_check.cluster.report import certainties, never_happened, torture_report
-from model_check.cluster.verdicts import Answer, Judgement, judgements, overall
+from model_check.cluster.tortured import judgements
 from model_check.commands.cluster_run import table_of
 from model_check.commands.output import write_json
 from model_check.commands.summary import as_rows
-from model_check.linearizability.format import written
 from raft_ref.cluster.processes import LocalCluster
 from raft_ref.cluster.torture.run import Look, OnLook, Outcome, Scale, torture
 from raft_ref.cluster.torture.tally import Tally
 
-EXIT_CODES: dict[Answer, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
 
-HISTORY = "history.ndjson"
-
-
-def run_torture(scale: Scale, chosen: Path | None, json_path: Path | None) -> int:
-    """Run and judge; the exit code.
+def run_torture(scale: Scale, chosen: Path | None, json_path: Path | None) -> Answer:
+    """Run and judge.
 
     Raises:
         SettingsError: if the directory cannot be used.
@@ -59,15 +55,14 @@ def run_torture(scale: Scale, chosen: Path | None, json_path: Path | None) -> in
             click.echo(f"settings, logs, traces and {HISTORY} are in {directory}", err=True)
         else:
             shutil.rmtree(directory)
-    return EXIT_CODES[overall(judged)]
+    return overall(judged)
 
 
 def _suffer(directory: Path, scale: Scale) -> Outcome:
     """Let the run happen, and keep what clients saw."""
     with _display(scale) as on_look:
         outcome = asyncio.run(torture(directory, scale, on_look))
-    with (directory / HISTORY).open("wb") as file:
-        file.writelines(written(as_history(outcome.operations)))
+    write_history(outcome.operations, directory)
     return outcome
 
 

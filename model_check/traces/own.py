@@ -9,10 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from model_check.conformance.protocol import (
-    ProtocolError,
-    decode_strictly,
-)
+from model_check.conformance.protocol import ProtocolError, decode_strictly
 from model_check.traces.happening import (
     Applying,
     Happening,
@@ -24,19 +21,9 @@ from model_check.traces.happening import (
     Trace,
     TraceError,
 )
-from model_check.traces.lines import (
-    AnyLine,
-    AnyStepLine,
-    ApplyLine,
-    Header,
-    Name,
-    SendLine,
-)
+from model_check.traces.lines import AnyLine, AnyStepLine, ApplyLine, Header, Name, SendLine
 from model_check.traces.own_parts import Parts, entry_of
-from raft_ref import (
-    Index,
-    NodeId,
-)
+from raft_ref import Index, NodeId
 
 T = TypeVar("T")
 
@@ -81,8 +68,12 @@ def _header(place: Place, line: bytes) -> Header:
             "and names all servers; see spec/trace_format.md"
         )
     header = _decoded(place, line, _HEADER)
-    if len(set(header.servers)) < len(header.servers):
-        raise TraceError(f"{place}: a server is named twice among the servers")
+    names = [str(name) for name in header.servers]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TraceError(
+            f'{place}: server {twice} is named twice among the servers (1 and "1" look alike)'
+        )
     return header
 
 

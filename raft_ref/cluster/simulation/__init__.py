@@ -9,8 +9,8 @@ there is no other source of anything: the same seed gives the same run, to the b
 True
 """
 
-from raft_ref.cluster.simulation.history import Outcome
-from raft_ref.cluster.simulation.run import Run, Scale, simulate
+from raft_ref.cluster.simulation.history import Metrics, Outcome
+from raft_ref.cluster.simulation.run import SETTLES, Run, Scale, simulate
 from raft_ref.cluster.simulation.weather import Weather
 
-__all__ = ["Outcome", "Run", "Scale", "Weather", "simulate"]
+__all__ = ["SETTLES", "Metrics", "Outcome", "Run", "Scale", "Weather", "simulate"]

@@ -55,6 +55,8 @@ class Outcome:
     """Of each server."""
     states: Mapping[NodeId, NodeState]
     stores: Mapping[NodeId, Mapping[bytes, bytes]]
+    given_up: Mapping[NodeId, str]
+    """The errors of servers that ended by themselves, which none should."""
     metrics: Metrics
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
+from traceback import format_exception
 
 from raft_ref.cluster.driver import Driver, Journal, Outlet
 from raft_ref.cluster.frames import Frame
@@ -45,6 +46,8 @@ class Host:
     crash_chance: float = 0.0
     """That it dies, whenever something leaves it."""
     crashes: int = 0
+    given_up: str | None = None
+    """The error that it first died of by itself, which it never should, as Python shows it."""
     steps: int = 0
     _driver: Driver = field(init=False)
     _inbox: list[Input] = field(default_factory=list)
@@ -80,6 +83,11 @@ class Host:
         waiting, self._clients = self._clients, {}
         for answered in waiting.values():
             answered(unknown("the connection was closed"))
+
+    def _give_up(self, error: Exception) -> None:
+        """Die of an error of its own."""
+        self.given_up = self.given_up or "".join(format_exception(error))
+        self.crash()
 
     def pause(self) -> None:
         """Stand still, and notice nothing of it."""
@@ -134,7 +142,11 @@ class Host:
                 self._wake_at(self.server.deadline)
                 return
             inputs, self._inbox = self._inbox, []
-            batch = self.server.handle(now, inputs)
+            try:
+                batch = self.server.handle(now, inputs)
+            except Exception as error:  # whatever it is, it is the server's fault
+                self._give_up(error)
+                return
             self.steps += len(batch.steps)
             self._work = self._driver.carry_out(batch)
             self._continue(self._work)
@@ -149,6 +161,8 @@ class Host:
             self._work = None
         except Crash:
             self.crash()
+        except Exception as error:
+            self._give_up(error)
         else:
             self.agenda.after(delay.seconds, lambda: self._continue_and_go_on(work))
 

@@ -105,6 +105,7 @@ class Run:
             tuple(Recorded(host.config, tuple(host.disk.trace)) for host in self.hosts.values()),
             {number: server.state for number, server in servers.items()},
             {number: server.machine.store for number, server in servers.items()},
+            {number: host.given_up for number, host in self.hosts.items() if host.given_up},
             self._metrics(),
         )
 
