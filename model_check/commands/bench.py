@@ -139,9 +139,7 @@ def _require(
     """What is asked for can be had, before anything takes long."""
     if is_cluster and (plot_path is not None or against_tlc):
         raise click.UsageError("--plot and --against-tlc are not for --cluster")
-    for path in (json_path, plot_path):
-        if path is not None and str(path) != "-":
-            require_writable(path)
+    require_writable(json_path, plot_path)
     if plot_path is not None:
         _require_matplotlib()
     if against_tlc:

@@ -104,9 +104,7 @@ def check_command(
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
     setup = setup_from(options, context, max_entries=max_entries, mutant=mutant, rules=rules)
-    for path in (json_path, graph_path):
-        if path is not None and str(path) != "-":
-            require_writable(path)
+    require_writable(json_path, graph_path)
     if replay_path is not None:
         others = [name for name in context.params if name not in WITH_REPLAY]
         refuse(given(context, others), "does not go with --replay: the report says what to check")

@@ -9,12 +9,11 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import cpu_count
 from pathlib import Path
 
 import click
 
-from model_check.commands.options import json_option
+from model_check.commands.options import jobs_option, json_option
 from model_check.commands.output import require_writable
 
 EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
@@ -147,8 +146,7 @@ def torture_command(
 
     Exit codes: 0 it holds, 1 something is violated, 2 it could not run, 4 inconclusive.
     """
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     if directory is not None:
         _require_empty(directory)
     with complaining():
@@ -185,13 +183,7 @@ def torture_command(
     show_default=True,
     help="Judge the servers' traces in one run of so many: that takes longer than the run.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=cpu_count() or 1,
-    show_default="one a processor",
-    help="How many runs go on at once.",
-)
+@jobs_option("How many runs go on at once.")
 @click.option(
     "--dir",
     "directory",
@@ -224,8 +216,7 @@ def simulate_command(
 
     Exit codes: 0 it holds, 1 something is violated, 2 it could not run, 4 inconclusive.
     """
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     if directory is not None:
         _require_empty(directory)
     with complaining():

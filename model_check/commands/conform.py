@@ -218,9 +218,7 @@ def conform_command(
     server failed on a step, 2 usage or malformed input, 3 the adapter is at fault, 4 inconclusive.
     """
     _refuse_what_does_not_belong(context, explore, replay_path)
-    for path in (json_path, schedule_path, html_path):
-        if path is not None and str(path) != "-":
-            require_writable(path)
+    require_writable(json_path, schedule_path, html_path)
     space = setup_from(options, context, rules=rules)
     adapter = Adapter(
         command=command,

@@ -63,8 +63,7 @@ def linearizable_command(
 
     Exit codes: 0 linearizable, 1 not linearizable, 2 usage or malformed input, 4 undecided.
     """
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     try:
         history = read_history(paths)
     except HistoryError as error:

@@ -83,8 +83,7 @@ def mutants_command(
         refuse([name for name, value in given.items() if value is not None], "runs the mutants")
         console().print(_list(chosen))
         return 0
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     if html_path is not None:
         with usable(html_path):
             html_path.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from os import cpu_count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
@@ -469,6 +470,17 @@ def files_argument(command: _F) -> _F:
         required=True,
         type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     )(command)
+
+
+def jobs_option(help_text: str) -> Callable[[_F], _F]:
+    """Give a command the option ``--jobs``."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=cpu_count() or 1,
+        show_default="one a processor",
+        help=help_text,
+    )
 
 
 def json_option(command: _F) -> _F:

@@ -32,12 +32,18 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
-def require_writable(path: Path) -> None:
-    """Fail now rather than after the work is done.
+def require_writable(*paths: Path | None) -> None:
+    """Fail now rather than after the work is done; what is not asked for, or ``-``, is no matter.
 
     Raises:
-        click.ClickException: if nothing can be written to ``path``.
+        click.ClickException: if nothing can be written to one of them.
     """
+    for path in paths:
+        if path is not None and str(path) != "-":
+            _require_writable(path)
+
+
+def _require_writable(path: Path) -> None:
     existed = path.exists()
     try:
         path.open("a").close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from os import cpu_count
 from pathlib import Path
 from typing import Literal
 
 import click
 from rich.console import Console
 
-from model_check.commands.options import json_option, refuse
+from model_check.commands.options import jobs_option, json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
 from model_check.necessity import OF_SEVERAL_SERVERS
@@ -57,13 +56,7 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
     show_default=True,
     help="Who is to prove each obligation; both: each of them.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=cpu_count() or 1,
-    show_default="one a processor",
-    help="How many solvers work at once.",
-)
+@jobs_option("How many solvers work at once.")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(0, min_open=True),
@@ -129,8 +122,7 @@ def prove_command(
         require_solvers(("z3",))
         return EXIT_CODES["proved" if show_what_is_possible() else "unknown"]
     require_solvers(solvers)
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     usual = OF_SEVERAL_SERVERS if rules else tuple(PROPERTY_ARGUMENTS)
     chosen, theory = properties or usual, _theory(rules, invariants)
     with _progress() as on_progress:

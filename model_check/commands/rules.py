@@ -97,8 +97,7 @@ def rules_command(
             ("--html", bool(html_path)),
         ],
     )
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     if profiles:
         _show(_profiles_table(), json_path, _profiles_report())
         return 0

@@ -66,8 +66,7 @@ def trace_command(
 
     Exit codes: 0 conforms, 1 violates, 2 usage or malformed input, 4 inconclusive.
     """
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     if len(set(paths)) < len(paths):
         raise click.UsageError("a file is named twice")
     is_quiet = str(json_path) == "-"

@@ -144,8 +144,7 @@ def vectors_command(
             work = partial(_check, check)
         case _:
             raise click.UsageError("give --out DIR to write a suite, or --check DIR")
-    if json_path is not None and str(json_path) != "-":
-        require_writable(json_path)
+    require_writable(json_path)
     done = work()
     if json_path is not None:
         write_json(_report(done), json_path)
