@@ -366,6 +366,7 @@ NOT_A_REPORT = "is not a report of a check to replay"
         (["check", "--values", "0"], "0 is not in the range x>=1"),
         (["check", "--max-states", "0"], "0 is not in the range x>=1"),
         (["check", "--max-seconds", "0"], "0.0 is not in the range x>0"),
+        (["check", "--max-seconds", "nan"], "nan is no finite number"),
         (["check", "--network", "udp"], "'udp' is not one of 'replayable', 'once', 'fifo'"),
         (["check", "--engine", "warp"], "'warp' is not one of"),
         (["check", "--property", "Liveness"], "'Liveness' is not one of 'ElectionSafety'"),

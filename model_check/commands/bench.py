@@ -21,7 +21,7 @@ from model_check.bench import (
     measure,
 )
 from model_check.commands.cluster import complaining
-from model_check.commands.options import json_option
+from model_check.commands.options import POSITIVE, json_option
 from model_check.commands.output import (
     console,
     live_progress,
@@ -81,7 +81,7 @@ def _plot_path(_context: object, _option: object, path: Path | None) -> Path | N
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     default=5.0,
     show_default=True,
     help="--cluster alone: how long each measurement takes.",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from model_check.commands.options import jobs_option, json_option
+from model_check.commands.options import POSITIVE, jobs_option, json_option
 from model_check.commands.output import require_writable
 
 EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
@@ -65,9 +65,7 @@ def node_command(*, path: Path) -> int:
     required=True,
     help="Where the servers keep their state, logs and traces. Given again, they go on from there.",
 )
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
-)
+@click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
 def run_command(*, servers: int, directory: Path, max_seconds: float | None) -> int:
     """Run a cluster on this machine, each server a process of its own, until Ctrl-C.
 
@@ -107,7 +105,7 @@ def demo_command(*, directory: Path | None) -> int:
 @cluster_command.command("torture")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     default=60.0,
     show_default=True,
     help="How long things go wrong; starting, mending and judging come on top.",
@@ -171,7 +169,7 @@ def torture_command(
 @click.option("--clients", type=click.IntRange(1, 100), default=3, show_default=True)
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     default=3.0,
     show_default=True,
     help="Of simulated time, in which things go wrong, in each run.",

@@ -17,6 +17,7 @@ from model_check.commands.account import (
 )
 from model_check.commands.conformance import account_of_conformance
 from model_check.commands.options import (
+    POSITIVE,
     BudgetOptions,
     MeansOptions,
     Rendering,
@@ -147,7 +148,7 @@ def _adapter_options(
 )
 @click.option(
     "--step-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     default=STEP_TIMEOUT,
     show_default=True,
     help="Seconds in which the adapter must answer.",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import click
 from rich.console import Console
 
-from model_check.commands.options import files_argument, json_option
+from model_check.commands.options import POSITIVE, files_argument, json_option
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
 from model_check.linearizability.check import (
@@ -38,9 +38,7 @@ KEYS_SHOWN = 8
 
 @click.command("linearizable")
 @files_argument
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
-)
+@click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
 @click.option(
     "--max-states",
     type=click.IntRange(1),

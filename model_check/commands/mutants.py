@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from model_check.commands.options import json_option, refuse
+from model_check.commands.options import POSITIVE, json_option, refuse
 from model_check.commands.output import (
     console,
     live_progress,
@@ -39,7 +39,7 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, without running them.")
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     help="Give up on an exploration after so many seconds.",
 )
 @click.option(

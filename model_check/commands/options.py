@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from math import isfinite
 from os import cpu_count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
@@ -33,6 +34,29 @@ _FIFO_ALONE = ("max_in_flight", "loss")
 _REDUCTIONS = ("eager", "forget")
 _OF_BEAM = ("width", "seed")
 _COMPILED_ALONE = ("workers", "symmetry", *_REDUCTIONS, "max_memory")
+
+
+class PositiveNumber(click.FloatRange):
+    """A number above 0, and finite; click alone would take ``nan``."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number.
+
+        Raises:
+            click.BadParameter: if it is none.
+        """
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+POSITIVE = PositiveNumber()
 
 
 class SpaceOptions(TypedDict):
@@ -410,12 +434,12 @@ def budget_options(command: _F) -> _F:
         click.option("--max-states", type=click.IntRange(1), help="Stop with so many stored."),
         click.option(
             "--max-seconds",
-            type=click.FloatRange(0, min_open=True),
+            type=POSITIVE,
             help="Stop after so many seconds.",
         ),
         click.option(
             "--max-memory",
-            type=click.FloatRange(0, min_open=True),
+            type=POSITIVE,
             help="compiled alone: stop with so many GiB of memory in use; by default, with three "
             "quarters of what the machine has free.",
         ),

@@ -10,7 +10,7 @@ from typing import Literal
 import click
 from rich.console import Console
 
-from model_check.commands.options import jobs_option, json_option, refuse
+from model_check.commands.options import POSITIVE, jobs_option, json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
 from model_check.necessity import OF_SEVERAL_SERVERS
@@ -59,7 +59,7 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
 @jobs_option("How many solvers work at once.")
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     help="Give up after so many seconds; what is not proved by then is unknown.",
 )
 @click.option(

@@ -20,7 +20,7 @@ from model_check.commands.claims import (
     sufficiency_report,
     sufficiency_table,
 )
-from model_check.commands.options import json_option, refuse
+from model_check.commands.options import POSITIVE, json_option, refuse
 from model_check.commands.output import console, require_writable, usable, write_json
 from model_check.explore import Budget
 from model_check.mutants.catalogue import breaking, name_of
@@ -59,7 +59,7 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
 )
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     help="Give up on an exploration after so many seconds.",
 )
 @json_option

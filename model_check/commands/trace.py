@@ -10,7 +10,7 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from model_check.commands.options import files_argument, json_option
+from model_check.commands.options import POSITIVE, files_argument, json_option
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
 from model_check.render import server_name
@@ -46,9 +46,7 @@ PROFILE_OF: dict[TraceFormat, str] = {"raft-ref": PAPER.name, "etcd": ETCD.name}
     help="Whose departures from the rules to tolerate (see raft-ref rules --profiles); by default, "
     "that of the format.",
 )
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds."
-)
+@click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
 @json_option
 def trace_command(
     *,
