@@ -87,9 +87,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain("raft-ref: interrupted")
         return EXIT_INCONCLUSIVE
     except BrokenPipeError:  # as in `raft-ref check | head`: nobody reads on, so say no more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return EXIT_INCONCLUSIVE
+    except OSError as error:  # such as a full disk that standard output is on
+        _say_no_more()
+        _complain(f"raft-ref: cannot go on: {error}")
     return EXIT_USAGE
+
+
+def _say_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(line: str) -> None:

@@ -200,6 +200,19 @@ def test_progress_is_shown_on_a_terminal_and_an_interrupt_leaves_a_report(tmp_pa
     assert report["states"] > report["frontier"] > 0
 
 
+def test_a_full_disk_is_told_in_a_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "model_check", *SMALL],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "raft-ref: cannot go on: [Errno 28] No space left on device\n"
+
+
 # --- counterexamples -------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from model_check.cli import run
 from model_check.commands.cluster_run import table_of
 from raft_ref.cluster.processes import LocalCluster
+from raft_ref.cluster.service import ServiceError
 
 
 def test_the_demo_tells_the_tutorial_and_its_traces_conform(
@@ -51,6 +52,26 @@ def test_a_cluster_that_cannot_run_says_why(
     assert "no server runs: raft_ref.cluster: " in complaint
     assert "is damaged" in complaint
     assert len(complaint.splitlines()) == 1
+
+
+def test_a_server_that_has_ended_is_told_of_where_there_is_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member = LocalCluster(tmp_path, 3).members[2]
+    member.settings.database_path.write_bytes(b"x" * 5000)
+    assert run(["cluster", "run", "--dir", str(tmp_path), "--max-seconds", "3"]) == 0
+    assert "S2 has ended: raft_ref.cluster: " in capsys.readouterr().out
+
+
+def test_no_leader_is_waited_for_where_no_server_runs(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, 3)
+    with pytest.raises(ServiceError, match="no server runs: it said nothing"):
+        cluster.wait_for_leader()
+
+
+def test_the_group_alone_tells_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cluster"]) == 0
+    assert "torture" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

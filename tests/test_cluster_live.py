@@ -53,6 +53,11 @@ def test_stock_clients_work_with_any_server(cluster: LocalCluster, version: int)
             assert client.ping()
             with pytest.raises(redis.ResponseError, match="unknown command"):
                 client.flushall()
+            with client.pipeline() as transaction:
+                transaction.set("key", "never")
+                with pytest.raises(redis.ResponseError, match="nothing of it was done"):
+                    transaction.execute()
+            assert client.get("key") is None
             with client.pipeline(transaction=False) as pipeline:
                 for number in range(50):
                     pipeline.set("key", number)
@@ -192,6 +197,13 @@ def test_why_a_server_cannot_run_is_one_line(tmp_path: Path) -> None:
     member.settings.database_path.write_bytes(b"x" * 5000)
     assert "is damaged: file is not a database" in complaint(member.path)
     assert "cannot read" in complaint(tmp_path / "nowhere.toml")
+    member.settings.database_path.unlink()
+    member.settings.trace_path.write_text("{}\n")
+    assert "raft.db is missing, but trace.ndjson is not" in complaint(member.path)
+    assert not member.settings.database_path.exists()
+    text = member.path.read_text()
+    member.path.write_text(text.replace('directory = "."', 'directory = "settings.toml"'))
+    assert f"cannot use the directory {member.path}" in complaint(member.path)
 
 
 def test_a_full_disk_ends_the_server_and_what_was_acknowledged_is_there(tmp_path: Path) -> None:

@@ -96,12 +96,36 @@ def test_what_comes_in_pieces_or_together_is_read_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "rubbish", [b"GET k\r\n", b":1\r\n", b"*1\r\n:1\r\n", b"*1\r\n*0\r\n", b"-E\r\n"]
+    "rubbish",
+    [
+        *(b"GET k\r\n", b":1\r\n", b"*1\r\n:1\r\n", b"*1\r\n*0\r\n", b"-E\r\n"),
+        *(b"#f\r\n", b"%1\r\n*0\r\n+x\r\n", b"*999999999999\r\n"),
+    ],
 )
 def test_what_is_no_command_ends_the_conversation(rubbish: bytes) -> None:
     (todo,) = Conversation().feed(rubbish + pack(b"PING"))
     assert isinstance(todo, End)
     assert todo.content.startswith(b"-ERR Protocol error")
+
+
+def test_of_a_transaction_nothing_is_done_and_the_client_is_told() -> None:
+    conversation = Conversation()
+    commands = [(b"multi",), (b"MULTI",), (b"SET", b"k", b"v"), (b"EXEC",), (b"GET", b"k")]
+    todos = list(conversation.feed(b"".join(pack(*each) for each in commands)))
+    contents = [each.content for each in todos if isinstance(each, Say)]
+    assert contents[0] == b"+OK\r\n"
+    assert contents[1].startswith(b"-ERR MULTI")
+    assert contents[2] == b"+QUEUED\r\n"
+    assert contents[3].startswith(b"-EXECABORT")
+    assert todos[4:] == [Replicate('["GET","k"]')]
+
+
+def test_a_transaction_is_given_up_or_was_never_begun() -> None:
+    commands = [(b"MULTI",), (b"DISCARD",), (b"EXEC",), (b"DISCARD",)]
+    todos = list(Conversation().feed(b"".join(pack(*each) for each in commands)))
+    assert [each.content[:4] for each in todos if isinstance(each, Say)] == [
+        *(b"+OK\r", b"+OK\r", b"-ERR", b"-ERR")
+    ]
 
 
 def test_a_command_that_never_ends_ends_the_conversation() -> None:

@@ -41,7 +41,7 @@ def test_timing_can_be_said(tmp_path: Path) -> None:
         (LEAST + "port = 1\n" + SERVERS, "unknown field `port`"),
         (LEAST.replace("1", '"one"') + SERVERS, "Expected `int`, got `str` - at `$.id`"),
         (LEAST.replace("1", "9") + SERVERS, "server 9 is not one of the servers [1, 2]"),
-        (LEAST.replace(":3", "") + SERVERS, "an address is host:port, not 'localhost'"),
+        (LEAST.replace(":3", "") + SERVERS, "a port from 1 to 65535, not 'localhost'"),
         (LEAST.replace(":3", ":99999") + SERVERS, "an address is host:port"),
         (
             LEAST.replace("localhost", "example.org") + SERVERS,
@@ -50,7 +50,11 @@ def test_timing_can_be_said(tmp_path: Path) -> None:
         (LEAST + '[servers]\none = "127.0.0.1:1"\n', "a server is a number, not 'one'"),
         (LEAST + '[servers]\n1 = "127.0.0.1:1"\n01 = "127.0.0.1:2"\n', "named twice"),
         (LEAST + SERVERS + "[timing]\nelection_timeout = 0.01\n", "must be shorter than"),
-        (LEAST + SERVERS + "[timing]\nelection = 1\n", "election"),
+        (LEAST + SERVERS + "[timing]\nelection = 1\n", "[timing] has election_timeout, heartbeat"),
+        (LEAST + SERVERS + "[timing]\nrequest_timeout = nan\n", "must be longer than 0, and end"),
+        (LEAST + SERVERS + "[timing]\nelection_timeout = inf\n", "must be longer than 0, and end"),
+        (LEAST + SERVERS.replace("[::1]:2", "127.0.0.1:1"), "two servers have the same address"),
+        (LEAST + SERVERS.replace(":2", ":0"), "with a port from 1 to 65535, not '[::1]:0'"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path: Path, text: str, problem: str) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -116,6 +121,27 @@ def test_runs_hold_however_many_are_done_at_once(capsys: pytest.CaptureFixture[s
     assert {**alone, "seconds": 0} == {**together, "seconds": 0}
 
 
+def test_an_interrupt_ends_it_at_once_and_leaves_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    scale = ["--runs", "40", "--seconds", "20000", "--jobs", "2"]
+    command = [sys.executable, "-m", "model_check", "cluster", "simulate", *scale]
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(  # noqa: S603
+        [*command, "--json", str(path)], stdout=subprocess.PIPE, stderr=its_end, text=True
+    ) as process:
+        os.close(its_end)
+        shown = b""
+        while b"simulating" not in shown:
+            shown += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    os.close(terminal)
+    assert process.returncode == 4
+    assert out.startswith("inconclusive: stopped by an interrupt after 0 of 40 runs\n")
+    report = json.loads(path.read_text())
+    assert (report["verdict"], report["interrupted"]) == ("inconclusive", True)
+
+
 def test_what_never_happened_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["cluster", "simulate", "--runs", "1", "--seconds", "0.1", "--jobs", "1"]) == 0
     out = capsys.readouterr().out
@@ -140,7 +166,7 @@ def test_a_run_that_is_wrong_is_named_kept_and_done_again(
     assert found is not None
     assert f"seed {found[1]} are in {tmp_path / 'kept'}" in first.err
     assert run(["linearizable", str(tmp_path / "kept" / "history.ndjson")]) == 1
-    assert run(["trace", *map(str, sorted((tmp_path / "kept").glob("*.trace.ndjson")))]) == 0
+    assert run(["trace", *map(str, sorted((tmp_path / "kept").glob("server-*/trace.ndjson")))]) == 0
     capsys.readouterr()
     assert run([*arguments, "--runs", "1", "--seed", found[1], "--dir", str(tmp_path / "2")]) == 1
     assert found[0] in capsys.readouterr().out

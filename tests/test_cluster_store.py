@@ -68,6 +68,9 @@ def test_only_numbers_are_incremented(value: bytes) -> None:
     assert machine.store == {b"n": value}
 
 
+NUMBERED = "session and sequence must be integers, the sequence from 0 on"
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -77,7 +80,8 @@ def test_only_numbers_are_incremented(value: bytes) -> None:
         ((b"SET", b"k", b"v", b"EX", b"1"), "wrong number of arguments for 'set' command"),
         ((b"RAFT.SESSION", b"x"), "wrong number of arguments for 'raft.session' command"),
         ((b"RAFT.CALL", b"1", b"1"), "wrong number of arguments for 'raft.call' command"),
-        ((b"RAFT.CALL", b"x", b"1", b"GET", b"k"), "session and sequence must be integers"),
+        ((b"RAFT.CALL", b"x", b"1", b"GET", b"k"), NUMBERED),
+        ((b"RAFT.CALL", b"1", b"-1", b"GET", b"k"), NUMBERED),
         ((b"RAFT.CALL", b"1", b"1", b"RAFT.CALL"), "no command for a session: 'RAFT.CALL'"),
         ((b"RAFT.CALL", b"1", b"1", b"GET"), "wrong number of arguments for 'get' command"),
     ],
@@ -101,6 +105,12 @@ def test_a_call_is_applied_once_however_often_it_comes() -> None:
     assert [call(machine, 2, 1) for _ in range(3)] == [Count(1)] * 3
     assert [call(machine, 2, 2) for _ in range(2)] == [Count(2)] * 2
     assert machine.store == {b"n": b"2"}
+
+
+def test_the_first_call_may_be_numbered_0() -> None:
+    machine = Machine()
+    apply(machine, b"RAFT.SESSION")
+    assert [call(machine, 1, 0) for _ in range(2)] == [Count(1)] * 2
 
 
 def test_a_call_that_another_followed_is_not_answered_as_if_it_were_new() -> None:

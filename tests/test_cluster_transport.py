@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 import trustme
+from prometheus_client import Counter
+from prometheus_client.samples import Sample
 
 from raft_ref import Config, PersistentState
 from raft_ref.cluster.frames import Answer, Frame, Tag
@@ -21,7 +24,7 @@ from raft_ref.cluster.replies import Count
 from raft_ref.cluster.server import Server
 from raft_ref.cluster.settings import Certificates, Settings, SettingsError
 from raft_ref.cluster.timers import Timing
-from raft_ref.cluster.tls import contexts
+from raft_ref.cluster.tls import contexts, require_own
 from raft_ref.cluster.transport import MAX_QUEUED, Link, Transport
 from raft_ref.types import NodeId
 
@@ -115,10 +118,19 @@ def test_of_too_much_the_oldest_is_dropped(two: tuple[Settings, Settings]) -> No
 # --- certificates ----------------------------------------------------------------------------
 
 
-def certified(settings: Settings, authority: trustme.CA, name: str, directory: Path) -> Settings:
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def certified(
+    settings: Settings,
+    authority: trustme.CA,
+    name: str,
+    directory: Path,
+    until: datetime | None = None,
+) -> Settings:
     """Settings with a certificate in this name."""
-    issued = authority.issue_cert(name)
-    place = directory / f"{settings.config.id}-{name}"
+    issued = authority.issue_cert(name, not_after=until)
+    place = directory / f"{settings.config.id}-{name}-{until is None}"
     place.mkdir()
     certificates = Certificates(place / "certificate", place / "key", place / "authority")
     issued.cert_chain_pems[0].write_to_path(certificates.certificate)
@@ -152,38 +164,112 @@ def said_of_trust(caplog: pytest.LogCaptureFixture) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize(
-    ("intruder", "event", "problem"),
-    [
-        ("another name", "malformed", "the certificate is not that of server 1"),
-        ("another authority", "not trusted", "self-signed certificate"),
-        ("no certificate", "malformed", "it speaks TLS, and this server has no certificates"),
-    ],
-)
+INTRUDERS: dict[str, set[tuple[str, str]]] = {
+    "another name": {
+        ("malformed", "the certificate is not that of server 1"),
+        ("not trusted", "Hostname mismatch"),
+    },
+    "another authority": {
+        ("not let in", "unable to get local issuer certificate"),
+        ("not trusted", "unable to get local issuer certificate"),
+    },
+    "no certificate": {
+        ("malformed", "it speaks TLS, and this server has no certificates"),
+        ("not let in", "wrong version number"),
+    },
+    "no longer valid": {
+        ("not let in", "certificate has expired"),
+        ("not trusted", "certificate has expired"),
+    },
+}
+"""Those that try to be taken for S1, and what the logs of S2 and theirs say of it."""
+
+
+@pytest.mark.parametrize("intruder", INTRUDERS)
 def test_who_cannot_prove_who_they_are_is_not_heard(
-    two: tuple[Settings, Settings],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    intruder: str,
-    event: str,
-    problem: str,
+    two: tuple[Settings, Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture, intruder: str
 ) -> None:
     authority = trustme.CA()
     other_settings = certified(two[1], authority, "server-2", tmp_path)
     settings = {
         "another name": lambda: certified(two[0], authority, "server-3", tmp_path),
-        "another authority": lambda: certified(two[0], trustme.CA(), "server-1", tmp_path),
+        "another authority": lambda: replace_authority(
+            certified(two[0], trustme.CA(), "server-1", tmp_path), authority
+        ),
         "no certificate": lambda: two[0],
+        "no longer valid": lambda: certified(two[0], authority, "server-1", tmp_path, PAST),
     }[intruder]()
 
     async def scene() -> None:
         async with started(settings) as one, started(other_settings) as other:
             one.transport.send(2, frame(1))
+            other.transport.send(1, frame(2))
             await asyncio.sleep(0.4)
             assert other.heard == []
+            assert refusals(one) + refusals(other) > 0
 
     play(scene)
-    assert any(said == event and problem in why for said, why in said_of_trust(caplog))
+    said = said_of_trust(caplog)
+    for event, problem in INTRUDERS[intruder]:
+        assert any(event == each and problem in why for each, why in said), (event, problem, said)
+
+
+def refusals(station: Station) -> float:
+    counted = station.measures.untrusted, station.measures.malformed
+    return sum(sample.value for each in counted for sample in _totals(each))
+
+
+def _totals(counter: Counter) -> Iterator[Sample]:
+    return (
+        sample
+        for metric in counter.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
+def test_who_is_turned_away_again_and_again_loses_haste(
+    two: tuple[Settings, Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    authority = trustme.CA()
+    settings = certified(two[0], authority, "server-3", tmp_path)
+    other_settings = certified(two[1], authority, "server-2", tmp_path)
+
+    async def scene() -> None:
+        async with started(settings), started(other_settings):
+            await asyncio.sleep(2)
+
+    play(scene)
+    tries = [each for each in caplog.records if each.getMessage() == "connected"]
+    assert 0 < len(tries) < 10
+
+
+def test_a_server_that_nobody_would_let_in_does_not_start(
+    two: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    wrong = {
+        "Hostname mismatch": certified(two[0], authority, "server-3", tmp_path),
+        "expired": certified(two[0], authority, "server-1", tmp_path, PAST),
+        "unable to get local issuer": replace_authority(
+            certified(two[0], authority, "server-1", tmp_path), trustme.CA()
+        ),
+    }
+    for problem, settings in wrong.items():
+        with pytest.raises(SettingsError, match=f"no server would let this one in .*{problem}"):
+            require_own(certificates_of(settings), 1)
+    require_own(certificates_of(certified(two[1], authority, "server-2", tmp_path)), 2)
+
+
+def certificates_of(settings: Settings) -> Certificates:
+    assert settings.certificates is not None
+    return settings.certificates
+
+
+def replace_authority(settings: Settings, authority: trustme.CA) -> Settings:
+    authority.cert_pem.write_to_path(certificates_of(settings).authority)
+    return settings
 
 
 def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:

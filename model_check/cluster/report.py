@@ -85,6 +85,7 @@ def simulation_report(
         "scale": asdict(series.scale),
         "first_seed": series.seed,
         "runs": total.runs,
+        "interrupted": total.is_interrupted,
         "traces_judged": counts["traces"],
         "seconds": round(seconds, 3),
         "happened": {field.name: counts[field.name] for field in fields(Metrics)},

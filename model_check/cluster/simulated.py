@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from model_check.cluster.history import COUNTING, write_history
@@ -23,6 +20,7 @@ from model_check.cluster.questions import (
 )
 from model_check.traces import own
 from model_check.traces.happening import Place, PlacedLines, Trace
+from model_check.workers import leaving_interrupts_to_the_parent, workers
 from raft_ref.cluster.history import Operation
 from raft_ref.cluster.replies import Value
 from raft_ref.cluster.simulation import Outcome, Scale, simulate
@@ -118,6 +116,7 @@ class Total:
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[Judged] = field(default_factory=list)
     """Those in which something was violated, or not found out."""
+    is_interrupted: bool = False
 
     def add(self, judged: Judged) -> None:
         """One more."""
@@ -128,8 +127,9 @@ class Total:
 
     @property
     def answer(self) -> Answer:
-        """The worst answer."""
-        return overall(judgement for each in self.wrong for judgement in each.wrong)
+        """The worst answer; of less than was asked for, nothing holds."""
+        found = overall(judgement for each in self.wrong for judgement in each.wrong)
+        return "inconclusive" if found == "holds" and self.is_interrupted else found
 
 
 def run_and_judge(series: Series, seed: int) -> Judged:
@@ -141,21 +141,20 @@ def run_and_judge(series: Series, seed: int) -> Judged:
     return Judged(seed, counts, tuple(each for each in found if each.answer != "holds"))
 
 
-def run_and_judge_all(series: Series, jobs: int) -> Generator[Judged, None, None]:
+def run_and_judge_all(series: Series, jobs: int) -> Iterator[Judged]:
     """The runs in the order of their seeds, up to the first that violates something."""
     seeds, work = range(series.seed, series.seed + series.runs), partial(run_and_judge, series)
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _leave_interrupts_to_the_parent)
-    try:
-        for each in pool.map(work, seeds, chunksize=CHUNK) if jobs > 1 else map(work, seeds):
+    with workers(jobs) as pool:
+        results: Iterator[Judged]
+        if jobs == 1:
+            results = map(work, seeds)
+        else:
+            with leaving_interrupts_to_the_parent():
+                results = pool.map(work, seeds, chunksize=CHUNK)
+        for each in results:
             yield each
             if overall(each.wrong) == "violated":
                 return
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def keep(outcome: Outcome, directory: Path) -> None:
@@ -167,4 +166,6 @@ def keep(outcome: Outcome, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     write_history(outcome.history, directory)
     for server, trace in outcome.traces.items():
-        (directory / f"server-{server}.trace.ndjson").write_bytes(trace)
+        path = directory / f"server-{server}" / "trace.ndjson"
+        path.parent.mkdir()
+        path.write_bytes(trace)

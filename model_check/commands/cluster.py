@@ -19,17 +19,21 @@ from model_check.commands.output import require_writable
 EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
 
 
-@click.group("cluster")
-def cluster_command() -> None:
+@click.group("cluster", invoke_without_command=True)
+@click.pass_context
+def cluster_command(context: click.Context) -> None:
     """Run a cluster: servers on sockets and disks, around the very core that is checked.
 
     Clients speak the Redis protocol, to any server: redis-cli, redis-py. Beside GET, SET, DEL, INCR
     and INCRBY there are CAS key old new, and RAFT.SESSION and RAFT.CALL session sequence command,
-    which is applied exactly once however often it is asked for.
+    which is applied exactly once however often it is asked for. A command has at most 1,000 words
+    and 64 KiB; there are no transactions (with redis-py: pipeline(transaction=False)).
 
     Exit codes: 0 it ended as it should, 1 the traces of a demo do not conform, or torture or
     simulation found something, 2 it could not run, 4 inconclusive.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @cluster_command.command("node")

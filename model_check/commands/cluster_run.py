@@ -13,7 +13,6 @@ from rich.live import Live
 from rich.table import Table
 
 from raft_ref.cluster.processes import LocalCluster, Member
-from raft_ref.cluster.service import ServiceError
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
 
@@ -66,7 +65,7 @@ def watch(cluster: LocalCluster, max_seconds: float | None) -> None:
 def _show(cluster: LocalCluster, end: float | None) -> None:
     terminal = Console(highlight=False)
     if not terminal.is_terminal:
-        _tell(_looks(cluster, end))
+        _tell(cluster, _looks(cluster, end))
         return
     with Live(console=terminal, auto_refresh=False) as live:
         for infos in _looks(cluster, end):
@@ -76,10 +75,8 @@ def _show(cluster: LocalCluster, end: float | None) -> None:
 def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
     """How the servers are, again and again."""
     while end is None or time.monotonic() < end:
-        members = cluster.members.values()
-        if not any(member.is_running for member in members):
-            raise ServiceError(f"no server runs: {next(iter(members)).last_words()}")
-        yield {member.number: member.info() for member in members}
+        cluster.require_any()
+        yield {member.number: member.info() for member in cluster.members.values()}
         time.sleep(EVERY)
 
 
@@ -100,10 +97,14 @@ def table_of(cluster: LocalCluster, infos: Infos) -> Table:
     return table
 
 
-def _tell(looks: Iterable[Infos]) -> None:
-    """Where there is no terminal: a line whenever somebody has come to lead."""
+def _tell(cluster: LocalCluster, looks: Iterable[Infos]) -> None:
+    """Where there is no terminal: a line whenever somebody has come to lead, or has ended."""
     told: set[str] = set()
+    running = list(cluster.members.values())
     for infos in looks:
+        for member in [each for each in running if not each.is_running]:
+            running.remove(member)
+            click.echo(f"{_name(member)} has ended: {member.last_words()}")
         for number, info in infos.items():
             if info is not None and info["role"] == "leader" and info["term"] not in told:
                 told.add(info["term"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
@@ -39,16 +38,19 @@ def _all_of_them(series: Series, jobs: int) -> Total:
     """Run them, and show on a terminal how far they have come."""
     total = Total()
     terminal = Console(stderr=True, highlight=False)
-    with terminal.status("simulating") as status, closing(run_and_judge_all(series, jobs)) as runs:
-        for each in runs:
-            total.add(each)
-            status.update(f"{total.runs:,} of {series.runs:,} runs")
+    with terminal.status("simulating") as status:
+        try:
+            for each in run_and_judge_all(series, jobs):
+                total.add(each)
+                status.update(f"{total.runs:,} of {series.runs:,} runs")
+        except KeyboardInterrupt:
+            total.is_interrupted = True
     return total
 
 
 def _kept(series: Series, total: Total, chosen: Path | None) -> str | None:
     """Where the files are of the last run, which is the one that violates something, if any."""
-    if chosen is None and total.answer != "violated":
+    if total.runs == 0 or (chosen is None and total.answer != "violated"):
         return None
     seed = series.seed + total.runs - 1
     directory = Path(tempfile.mkdtemp(prefix="raft-ref-")) if chosen is None else chosen
@@ -64,6 +66,8 @@ def _kept(series: Series, total: Total, chosen: Path | None) -> str | None:
 def _summary(series: Series, total: Total, seconds: float) -> Iterator[str]:
     for each in total.wrong:
         yield from _told(each)
+    if total.is_interrupted:
+        yield f"inconclusive: stopped by an interrupt after {total.runs:,} of {series.runs:,} runs"
     if total.answer == "holds":
         last = series.seed + total.runs - 1
         yield f"holds: {total.runs:,} runs, of the seeds from {series.seed} to {last}"
@@ -72,7 +76,8 @@ def _summary(series: Series, total: Total, seconds: float) -> Iterator[str]:
         [
             (
                 "each run",
-                f"{scale.servers} servers, {scale.clients + scale.session_clients} clients, "
+                f"{scale.servers} servers, {scale.clients} clients, {scale.session_clients} in a "
+                "session, "
                 f"{scale.seconds:g} s of simulated time, and {SETTLES:g} s in peace",
             ),
             ("servers", _listed(counts, "crashes", "pauses", "partitions")),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from importlib.resources import files
-from multiprocessing import get_context
 from time import monotonic
 from typing import Literal, TypeAlias
 
 from model_check.proof.solvers import Attempt, SolverName, is_proved
+from model_check.workers import workers
 from spec.proof.obligations import Kind, Obligation
 from spec.proof.smtlib import script
 
@@ -141,17 +141,12 @@ def prove(
     questions = [Question.of(obligation) for obligation in obligations]
     asked = [(question, solver) for question in questions for solver in solvers]
     deadline = None if max_seconds is None else start + max_seconds
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with workers(jobs) as pool:
         futures = [pool.submit(settle, *each, seed, tries) for each in asked]
-        try:
-            for done in _as_they_are_done(futures, deadline):
-                on_progress(done, len(futures))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for done in _as_they_are_done(futures, deadline):
+            on_progress(done, len(futures))
         findings = tuple(
-            future.result()
-            if future.done() and not future.cancelled()
-            else Finding(question, solver, "unknown", seed, 0, 0.0)
+            future.result() if future.done() else Finding(question, solver, "unknown", seed, 0, 0.0)
             for future, (question, solver) in zip(futures, asked, strict=True)
         )
     return Proof(findings, len(questions), monotonic() - start)

@@ -17,8 +17,9 @@ nothing here asks for the time, for chance, or for anything but the commands the
 **Sessions** (dissertation §6.3). A command that a client sends again, since it has not heard what
 became of it, may be applied twice. In a session it is not: calls are numbered, and the call with
 the number of the last one is answered with what that was answered. A session belongs to one client,
-which has one call under way at a time and gives each a greater number than the one before. Its
-own number is how many commands were applied when it was opened, so that none is ever used again.
+which has one call under way at a time and gives each a greater number than the one before, from 0
+on. Its own number is how many commands were applied when it was opened, so that none is ever used
+again.
 
 At most `MAX_SESSIONS` are kept. One more, and that which was used the longest ago is forgotten; the
 order of the log says which, so all servers forget the same. A call in a session that is not there
@@ -122,8 +123,9 @@ def refusal(words: Words) -> Failed | None:
 def _call_refusal(words: Words) -> Failed | None:
     if len(words) < 4:
         return _arity(CALL)
-    if _number(words[1]) is None or _number(words[2]) is None:
-        return Failed("ERR", "session and sequence must be integers")
+    sequence = _number(words[2])
+    if _number(words[1]) is None or sequence is None or sequence < 0:
+        return Failed("ERR", "session and sequence must be integers, the sequence from 0 on")
     if words[3].upper() not in OPERATIONS:
         return Failed("ERR", f"no command for a session: {_shown(words[3])}")
     return refusal(words[3:])

@@ -19,8 +19,9 @@ from raft_ref.cluster.requests import Ticket
 from raft_ref.cluster.server import Arrived, Asked, Batch, Input, Server
 from raft_ref.cluster.settings import Settings
 from raft_ref.cluster.sqlite import SqliteStorage
-from raft_ref.cluster.storage import Change
+from raft_ref.cluster.storage import Change, StorageError
 from raft_ref.cluster.timers import Seconds
+from raft_ref.cluster.tls import require_own
 from raft_ref.cluster.transport import Transport
 from raft_ref.types import Command, NodeId
 
@@ -41,13 +42,16 @@ class Node:
 
     Raises:
         StorageError: if what it has stored cannot be used.
-        SettingsError: if its certificates cannot be used.
+        SettingsError: if its certificates cannot be used, or nobody would let it in by them.
     """
 
     def __init__(self, settings: Settings) -> None:
         chance = SystemRandom()
+        if settings.certificates is not None:
+            require_own(settings.certificates, settings.config.id)
         self._settings = settings
         self._loop = asyncio.get_running_loop()
+        _require_what_was_kept(settings)
         self._storage = SqliteStorage(settings.database_path, settings.config.id)
         self.server = Server(
             settings.config,
@@ -182,6 +186,16 @@ class Node:
         self._storage.close()
         if self._journal is not None:
             self._journal.close()
+
+
+def _require_what_was_kept(settings: Settings) -> None:
+    """A server that has left a trace has had a state: it must not begin again without it."""
+    database, trace = settings.database_path, settings.trace_path
+    if not database.exists() and trace.exists() and trace.stat().st_size > 0:
+        raise StorageError(
+            f"{database} is missing, but {trace.name} is not: the server has promised what it no "
+            "longer knows, and must not go on; if the whole cluster is to begin anew, remove both"
+        )
 
 
 class MeasuredStorage:

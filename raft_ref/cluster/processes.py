@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from raft_ref.cluster.client import Client, ClientError
+from raft_ref.cluster.service import ServiceError
 from raft_ref.cluster.settings import Address, Settings, SettingsError, read_settings
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
@@ -163,8 +164,27 @@ class LocalCluster:
         return self.members[max(terms, key=lambda each: terms[each])] if terms else None
 
     def wait_for_leader(self, within: Seconds = 30.0) -> Member:
-        """Who leads, as soon as someone does. Raises `TimeoutError`."""
-        return wait_for(self.leader, "a leader", within)
+        """Who leads, as soon as someone does.
+
+        Raises:
+            TimeoutError: if nobody does in time.
+            ServiceError: if none of the servers runs any more.
+        """
+        return wait_for(self._leader_if_any_runs, "a leader", within)
+
+    def _leader_if_any_runs(self) -> Member | None:
+        self.require_any()
+        return self.leader()
+
+    def require_any(self) -> None:
+        """See that not all servers have ended.
+
+        Raises:
+            ServiceError: if they have, with the last words of one.
+        """
+        members = list(self.members.values())
+        if not any(member.is_running for member in members):
+            raise ServiceError(f"no server runs: {members[0].last_words()}")
 
 
 def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) -> T:
@@ -194,7 +214,8 @@ def _write_settings(paths: list[Path], links: Links, trace: bool) -> None:
                 "utf-8",
             )
     except OSError as error:
-        raise SettingsError(f"cannot write {error.filename}: {error.strerror}") from None
+        where = error.filename or paths[0].parent.parent
+        raise SettingsError(f"cannot write {where}: {error.strerror}") from None
 
 
 def free_ports(count: int) -> list[int]:

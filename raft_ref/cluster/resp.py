@@ -17,6 +17,9 @@ from raft_ref.cluster.machine import refusal
 from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
 from raft_ref.types import Command
 
+_NOT_ENOUGH = object()
+"""What the parser says while a command is not whole."""
+
 MAX_UNREAD = 4 * MAX_TEXT
 """Bytes that may have come without being a whole command."""
 
@@ -56,8 +59,11 @@ class Conversation:
 
     version: int = 2
     """Of the protocol."""
-    _reader: hiredis.Reader = field(default_factory=hiredis.Reader)
+    _reader: hiredis.Reader = field(
+        default_factory=lambda: hiredis.Reader(notEnoughData=_NOT_ENOUGH)
+    )
     _unread: int = 0
+    _is_in_transaction: bool = False
 
     def feed(self, content: bytes) -> Iterator[Todo]:
         """What is to be done about what the client has said; nothing after an `End`."""
@@ -66,10 +72,11 @@ class Conversation:
         while True:
             try:
                 said = self._reader.gets()
-            except hiredis.ProtocolError as error:
+            except (hiredis.ProtocolError, TypeError, MemoryError) as error:
+                # The last two: a map with a key that Python cannot have, an array of billions.
                 yield End(_error("ERR", f"Protocol error: {error}"))
                 return
-            if said is False:
+            if said is _NOT_ENOUGH:
                 if self._unread > MAX_UNREAD:
                     yield End(_error("ERR", f"Protocol error: no command in {MAX_UNREAD} bytes"))
                 return
@@ -100,7 +107,10 @@ class Conversation:
         words: Words = tuple(said)
         if not words:
             return Say(b"")
-        own = _OWN.get(words[0].upper())
+        name = words[0].upper()
+        if self._is_in_transaction and name not in _IN_TRANSACTION:
+            return Say(b"+QUEUED\r\n")
+        own = _OWN.get(name)
         return _replicated(words) if own is None else own(self, words)
 
     # --- what a client says of itself ------------------------------------------------------------
@@ -113,6 +123,26 @@ class Conversation:
 
     def _quit(self, _words: Words) -> Todo:
         return End(b"+OK\r\n")
+
+    # There are no transactions; to refuse MULTI alone would have the rest done one by one.
+
+    def _multi(self, _words: Words) -> Todo:
+        if self._is_in_transaction:
+            return Say(_error("ERR", "MULTI calls can not be nested"))
+        self._is_in_transaction = True
+        return Say(b"+OK\r\n")
+
+    def _exec(self, _words: Words) -> Todo:
+        if not self._is_in_transaction:
+            return Say(_error("ERR", "EXEC without MULTI"))
+        self._is_in_transaction = False
+        return Say(_error("EXECABORT", "there are no transactions here; nothing of it was done"))
+
+    def _discard(self, _words: Words) -> Todo:
+        if not self._is_in_transaction:
+            return Say(_error("ERR", "DISCARD without MULTI"))
+        self._is_in_transaction = False
+        return Say(b"+OK\r\n")
 
     def _info(self, _words: Words) -> Todo:
         return Inform()
@@ -153,12 +183,18 @@ _OWN: Mapping[bytes, Callable[[Conversation, Words], Todo]] = {
     b"PING": Conversation._ping,
     b"ECHO": Conversation._echo,
     b"QUIT": Conversation._quit,
+    b"MULTI": Conversation._multi,
+    b"EXEC": Conversation._exec,
+    b"DISCARD": Conversation._discard,
     b"INFO": Conversation._info,
     b"COMMAND": Conversation._command,
     b"CLIENT": Conversation._client,
     b"SELECT": Conversation._select,
     b"HELLO": Conversation._hello,
 }
+
+_IN_TRANSACTION = frozenset({b"MULTI", b"EXEC", b"DISCARD", b"QUIT"})
+"""What is not put off until its end."""
 
 
 def information(facts: Mapping[str, object]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from raft_ref.cluster.logs import write_logs
 from raft_ref.cluster.node import Node
@@ -24,12 +25,19 @@ def serve(settings: Settings) -> None:
     """
     write_logs(settings.config.id, sys.stderr)
     try:
-        settings.directory.mkdir(parents=True, exist_ok=True)
+        _make(settings.directory)
         asyncio.run(_serve(settings))
     except (StorageError, SettingsError) as error:
         raise ServiceError(str(error)) from None
     except OSError as error:
         raise ServiceError(f"cannot serve: {error.strerror or error}") from None
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServiceError(f"cannot use the directory {directory}: {error.strerror}") from None
 
 
 async def _serve(settings: Settings) -> None:

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -137,6 +137,8 @@ def _settings(found: _File, beside: Path) -> Settings:
     servers = {_server(name): _address(text) for name, text in found.servers.items()}
     if len(servers) < len(found.servers):
         raise ValueError("a server is named twice among the servers")
+    if len(set(servers.values())) < len(servers):
+        raise ValueError("two servers have the same address")
     config = Config(id=found.id, servers=frozenset(servers), max_entries_per_append=MAX_ENTRIES)
     client = _address(found.client)
     metrics = None if found.metrics is None else _address(found.metrics)
@@ -152,7 +154,7 @@ def _settings(found: _File, beside: Path) -> Settings:
         directory=beside / found.directory,
         client=client,
         servers=servers,
-        timing=Timing(**found.timing),
+        timing=_timing(found.timing),
         trace=found.trace,
         metrics=metrics,
         certificates=None if found.tls is None else _certificates(found.tls, beside),
@@ -161,6 +163,14 @@ def _settings(found: _File, beside: Path) -> Settings:
 
 def _certificates(tls: _Tls, beside: Path) -> Certificates:
     return Certificates(beside / tls.certificate, beside / tls.key, beside / tls.authority)
+
+
+def _timing(found: Mapping[str, float]) -> Timing:
+    known = [each.name for each in fields(Timing)]
+    for name in found:
+        if name not in known:
+            raise ValueError(f"[timing] has {', '.join(known)}, and no {name}")
+    return Timing(**found)
 
 
 def _server(name: str) -> NodeId:
@@ -172,8 +182,8 @@ def _server(name: str) -> NodeId:
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not port.isdecimal() or not 0 <= int(port) < 65536:
-        raise ValueError(f"an address is host:port, not {text!r}")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"an address is host:port, with a port from 1 to 65535, not {text!r}")
     if host != "localhost":
         ip_address(host)
     return Address(host, int(port))

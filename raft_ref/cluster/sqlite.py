@@ -124,7 +124,10 @@ class SqliteStorage:
         (verdict,) = execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise self._damaged(" ".join(str(verdict).split()))
-        owner, version = execute("SELECT server, format FROM identity").fetchone()
+        row = execute("SELECT server, format FROM identity").fetchone()
+        if row is None:
+            raise self._damaged("it does not say whose it is")
+        owner, version = row
         if (owner, version) != (server, _FORMAT):
             raise StorageError(
                 f"{self._path} is of server {owner}, in format {version}; "
@@ -132,10 +135,12 @@ class SqliteStorage:
             )
 
     def _read_vote(self) -> tuple[int, NodeId | None]:
-        rows = self._database.execute("SELECT * FROM state").fetchall()
+        rows = self._database.execute(
+            "SELECT current_term, voted_for, last_index, checksum FROM state"
+        ).fetchall()
         if len(rows) != 1:
             raise self._damaged("term and vote are not there once")
-        current_term, voted_for, last_index, checksum, _ = rows[0]
+        current_term, voted_for, last_index, checksum = rows[0]
         last = self._checksum_at(last_index)
         if checksum != _state_checksum(current_term, voted_for, last_index, last):
             raise self._damaged("term and vote are not what was written")
@@ -143,7 +148,9 @@ class SqliteStorage:
 
     def _read_log(self) -> Log:
         (last_index,) = self._database.execute("SELECT last_index FROM state").fetchone()
-        found = self._database.execute("SELECT * FROM entry ORDER BY position").fetchall()
+        found = self._database.execute(
+            "SELECT position, term, command, checksum FROM entry ORDER BY position"
+        ).fetchall()
         entries = tuple(Entry(term, command) for _, term, command, _ in found)
         if found != list(_rows(1, entries, 0)) or len(found) != last_index:
             raise self._damaged("the log is not what was written")

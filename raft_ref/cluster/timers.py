@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 Seconds = float
@@ -14,7 +15,7 @@ class Timing:
     """How long a server waits.
 
     Raises:
-        ValueError: if an election could begin before a heartbeat is due.
+        ValueError: if an election could begin before a heartbeat is due, or never.
     """
 
     election_timeout: Seconds = 0.5
@@ -29,8 +30,8 @@ class Timing:
                 f"the heartbeat interval ({self.heartbeat_interval} s) must be shorter than the "
                 f"election timeout ({self.election_timeout} s), and both longer than 0"
             )
-        if self.request_timeout <= 0:
-            raise ValueError(f"the request timeout must be longer than 0: {self.request_timeout} s")
+        if not 0 < self.request_timeout < inf or self.election_timeout == inf:
+            raise ValueError("all timeouts must be longer than 0, and end")
 
 
 @dataclass(slots=True)

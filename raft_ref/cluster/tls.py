@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple, cast
 
 from raft_ref.cluster.settings import Certificates, SettingsError
 from raft_ref.types import NodeId
 
 
+class _Tells(ssl.SSLObject):
+    """The accepting end of a connection, which tells if it does not let the other in.
+
+    A server of asyncio drops such a connection without a word.
+    """
+
+    def do_handshake(self) -> None:
+        """As far as it goes."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            context = self.context
+            if isinstance(context, Accepting) and is_refusal(error):
+                context.on_refusal(error)
+            raise
+
+
+class Accepting(ssl.SSLContext):
+    """Lets others in, and tells if it does not."""
+
+    sslobject_class = _Tells
+    on_refusal: Callable[[OSError], None] = staticmethod(lambda _error: None)
+
+
 class Contexts(NamedTuple):
     """For the two ends of a connection."""
 
-    accepting: ssl.SSLContext
+    accepting: Accepting
     connecting: ssl.SSLContext
 
 
@@ -23,9 +50,7 @@ def contexts(certificates: Certificates) -> Contexts:
     Raises:
         SettingsError: if the files cannot be used.
     """
-    both = Contexts(
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
+    both = Contexts(Accepting(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     try:
         for context in both:
             context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -38,6 +63,28 @@ def contexts(certificates: Certificates) -> Contexts:
             f"{certificates.authority}: {error}"
         ) from None
     return both
+
+
+def require_own(certificates: Certificates, own: NodeId) -> None:
+    """Have a server let itself in, as the others will have to.
+
+    Raises:
+        SettingsError: if its certificate is not signed by the authority, or by now no longer valid,
+            or in another's name, or cannot be used at all.
+    """
+    both = contexts(certificates)
+    to_one, to_other = ssl.MemoryBIO(), ssl.MemoryBIO()
+    accepting = both.accepting.wrap_bio(to_one, to_other, server_side=True)
+    connecting = both.connecting.wrap_bio(to_other, to_one, server_hostname=name_of(own))
+    try:
+        for _ in range(2):
+            for end in (connecting, accepting):
+                with suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"no server would let this one in by {certificates.certificate}: {problem_of(error)}"
+        ) from None
 
 
 def name_of(server: NodeId) -> str:

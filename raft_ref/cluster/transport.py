@@ -21,6 +21,7 @@ from raft_ref.cluster.measures import Measures
 from raft_ref.cluster.settings import Address, Settings
 from raft_ref.cluster.timers import Seconds
 from raft_ref.cluster.tls import (
+    Accepting,
     Contexts,
     contexts,
     is_certified,
@@ -59,7 +60,7 @@ class Transport:
 
     async def start(self) -> None:
         """Listen, and connect to all. Raises `OSError` if the address cannot be had."""
-        await self._listener.start(self._contexts)
+        await self._listener.start(None if self._contexts is None else self._contexts.accepting)
         self._tasks = [
             asyncio.create_task(link.keep_sending(self._contexts)) for link in self._links.values()
         ]
@@ -106,45 +107,54 @@ class Link:
 
     async def keep_sending(self, tls: Contexts | None) -> None:
         """Connect, send, and connect again when the connection breaks."""
-        pause = FIRST_PAUSE
+        pause, connecting = FIRST_PAUSE, None if tls is None else tls.connecting
         while True:
-            try:
-                reader, writer = await self._connect(tls)
-            except OSError as error:  # of which those of ssl are
-                if is_refusal(error):
-                    self._measures.untrusted.inc()
-                    _log.warning("not trusted", peer=self._peer, problem=problem_of(error))
-                await asyncio.sleep(pause * self._chance.uniform(0.5, 1))
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
-            _log.info("connected", peer=self._peer, address=str(self._address))
-            try:
-                await self._send_until_closed(reader, writer)
-            except OSError as error:
-                if is_refusal(error):  # in TLS 1.3, the other end says so once we have connected
-                    self._measures.untrusted.inc()
-                    _log.warning("not trusted by it", peer=self._peer, problem=problem_of(error))
-                else:
-                    _log.info("connection lost", peer=self._peer, error=str(error))
-            finally:
-                writer.close()
+            connected = await self._send_for_once(connecting)
+            if connected > LONGEST_PAUSE:  # who is let in to be turned away should not hurry
+                pause = FIRST_PAUSE
             await asyncio.sleep(pause * self._chance.uniform(0.5, 1))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _send_for_once(self, tls: ssl.SSLContext | None) -> Seconds:
+        """Connect, and send until the connection breaks. For how long there was one."""
+        clock = asyncio.get_running_loop().time
+        try:
+            reader, writer = await self._connect(tls)
+        except OSError as error:  # of which those of ssl are
+            if is_refusal(error):
+                self._measures.untrusted.inc()
+                _log.warning("not trusted", peer=self._peer, problem=problem_of(error))
+            return 0.0
+        start = clock()
+        _log.info("connected", peer=self._peer, address=str(self._address))
+        try:
+            await self._send_until_closed(reader, writer)
+            reason = "closed by it; its log may say why"
+        except OSError as error:
+            reason = str(error)
+        finally:
+            writer.close()
+        _log.info("connection lost", peer=self._peer, error=reason)
+        return clock() - start
 
     async def _connect(
-        self, tls: Contexts | None
+        self, tls: ssl.SSLContext | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = self._address
         if tls is None:
             return await asyncio.open_connection(host, port)
         return await asyncio.open_connection(
-            host, port, ssl=tls.connecting, server_hostname=name_of(self._peer)
+            host, port, ssl=tls, server_hostname=name_of(self._peer)
         )
 
     async def _send_until_closed(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """The other end never says anything; when it has ended, the connection is of no use."""
+        """The other end never says anything; when it has ended, the connection is of no use.
+
+        Raises:
+            OSError: if it has not ended in peace.
+        """
         closed = asyncio.create_task(reader.read(1))
         try:
             writer.write(self._hello)
@@ -155,6 +165,7 @@ class Link:
                 self._has_some.clear()
                 await writer.drain()
                 await self._until_some_or(closed)
+            closed.result()
         finally:
             closed.cancel()
 
@@ -175,11 +186,12 @@ class Listener:
         self._current: dict[NodeId, asyncio.StreamWriter] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self, tls: Contexts | None) -> None:
+    async def start(self, tls: Accepting | None) -> None:
         """Listen. Raises `OSError` if the address cannot be had."""
         host, port = self._settings.servers[self._settings.config.id]
-        accepting = None if tls is None else tls.accepting
-        self._server = await asyncio.start_server(self._accept, host, port, ssl=accepting)
+        if tls is not None:
+            tls.on_refusal = self._refused
+        self._server = await asyncio.start_server(self._accept, host, port, ssl=tls)
 
     async def stop(self) -> None:
         """Listen to nobody any more."""
@@ -188,6 +200,10 @@ class Listener:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _refused(self, error: OSError) -> None:
+        self._measures.untrusted.inc()
+        _log.warning("not let in", problem=problem_of(error))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._hear(reader, writer))
