@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 import spec
 from model_check.cli import run
 from model_check.commands import prove as command
+from model_check.commands.prove import usual_properties
 from model_check.proof.needs import found_needs, written
 from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
 from spec.proof.invariants import INVARIANTS
@@ -137,6 +138,21 @@ def test_what_is_not_done_in_time_is_unknown(capsys: pytest.CaptureFixture[str])
     assert validated(capsys.readouterr().out)["verdict"] == "unknown"
 
 
+def test_what_was_not_asked_is_told_and_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["prove", "--without", "VOTE-ONCE", "--max-seconds", "0.01"]) == 4
+    out = capsys.readouterr().out
+    assert "no time for" in out
+    assert "counterexample" not in out
+
+
+def test_what_follows_from_other_rules_is_proved_without_the_one_that_says_it() -> None:
+    without = Theory(without=frozenset({"COMMIT-STABLE"}))
+    found = [each for each in without.obligations() if each.about == "CommitStability"]
+    assert found
+    assert not any("COMMIT-STABLE" in each.hypotheses for each in found)
+    assert "CommitStability" in usual_properties(("COMMIT-STABLE",))
+
+
 def test_a_solver_that_is_not_there_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +169,8 @@ def test_a_solver_that_is_not_there_is_one_line(
         ["--without-invariant", "votes"],
         ["--property", "Liveness"],
         ["--possible", "--without", "VOTE-ONCE"],
+        ["--possible", "--without-invariant", "leaders-lead"],
+        ["--possible", "--seed", "1"],
         ["--jobs", "0"],
         ["--solver", "yices"],
     ],

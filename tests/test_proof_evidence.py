@@ -55,7 +55,7 @@ def as_actions_remember(before: Shadow, event: Any, after_step: NodeState) -> Me
         known = evidence_after("enter", known)
     known["term"] = lambda server: after_step.current_term
     note = action_named("note")
-    if finite(note.means["message-of-its-term"])(known):
+    if finite(note.is_such(note.step)["message-of-its-term"])(known):
         known = evidence_after("note", known)
     return known
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from model_check.cli import run
 from model_check.commands import possible as command
-from model_check.proof.run import RUN, SECOND, Happening
+from model_check.proof.run import NEW, OLD, RUN, SECOND, Happening
 from model_check.proof.walk import beginning, broken_invariants, walk
 from spec.proof.actions import ACTIONS
 
@@ -22,8 +23,29 @@ def test_every_hypothesis_holds_along_a_run_to_a_commit_in_a_second_term() -> No
         assert (each.happening, each.refused, each.broken) == (each.happening, (), ())
     assert {each.happening.action for each in passages} == {action.name for action in ACTIONS}
     committed: Any = passages[-1].known["committed"]
-    assert [passages[-1].committed(server) for server in (1, 2, 3)] == [0, 1, 1]
+    assert [passages[-1].committed(server) for server in (1, 2, 3)] == [1, 1, 1]
     assert [committed(term) for term in (1, 2)] == [0, 1]
+
+
+def test_the_run_has_all_that_the_network_and_servers_may_do() -> None:
+    """A message that comes again, one that is late, a crash that forgets, and a conflict."""
+    passages = list(walk(RUN))
+    arrived = [
+        (each.happening.server, each.happening.means["arrived"], each.known)
+        for each in passages
+        if each.happening.action in ("note", "send") and "arrived" in each.happening.means
+    ]
+    again = [(server, message) for server, message, _ in arrived]
+    assert len(set(again)) < len(again)
+    assert any(message.term < term_of(known, server) for server, message, known in arrived)
+    commits = [each.committed(3) for each in passages]
+    assert any(earlier > later for earlier, later in pairwise(commits))
+    entries: Any = [each.known["entry"] for each in passages]
+    assert {entry(1, 1) for entry in entries} >= {OLD, NEW}
+
+
+def term_of(known: Any, server: int) -> int:
+    return int(known["term"](server))
 
 
 def test_a_run_that_breaks_a_rule_is_told() -> None:
@@ -52,7 +74,7 @@ def test_the_command_shows_what_is_possible(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.endswith(" possible") for line in lines) == len(ACTIONS)
     assert sum(line.lstrip()[:1].isdigit() for line in lines) == len(RUN)
-    assert lines[-1].endswith("S1 0, S2 1, S3 1")
+    assert lines[-1].endswith("S1 1, S2 1, S3 1")
 
 
 def test_a_run_that_may_not_happen_is_shown_as_such(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 import click
 from rich.console import Console
 
-from model_check.commands.options import POSITIVE, jobs_option, json_option, refuse
+from model_check.commands.options import POSITIVE, given, jobs_option, json_option, refuse
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
 from model_check.necessity import OF_SEVERAL_SERVERS
@@ -18,6 +20,7 @@ from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
+from spec.proof.action import DERIVED
 from spec.proof.guards import GUARDS
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
@@ -95,7 +98,9 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
     "in which all invariants hold; do they hold along a run to a commit in a second term?",
 )
 @json_option
+@click.pass_context
 def prove_command(
+    context: click.Context,
     *,
     properties: tuple[str, ...],
     solver: Literal["both"] | SolverName,
@@ -117,14 +122,14 @@ def prove_command(
     """
     solvers: tuple[SolverName, ...] = SOLVER_NAMES if solver == "both" else (solver,)
     if possible:
-        others = ("--property", properties), ("--without", rules), ("--json", json_path)
-        refuse([name for name, value in others if value], "does not go with --possible")
+        names = [each.name or "" for each in context.command.params if each.name != "possible"]
+        refuse(given(context, names), "does not go with --possible")
         require_solvers(("z3",))
         return EXIT_CODES["proved" if show_what_is_possible() else "unknown"]
     require_solvers(solvers)
     require_writable(json_path)
-    usual = OF_SEVERAL_SERVERS if rules else tuple(PROPERTY_ARGUMENTS)
-    chosen, theory = properties or usual, _theory(rules, invariants)
+    chosen, theory = properties or usual_properties(rules), _theory(rules, invariants)
+    deadline = monotonic() + (max_seconds or inf)
     with _progress() as on_progress:
         proof = prove(
             theory.obligations(chosen),
@@ -139,8 +144,8 @@ def prove_command(
     if str(json_path) != "-":
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
-        if (rules or invariants) and proof.unknown:
-            _show_counterexample(proof, theory)
+        if rules or invariants:
+            _show_counterexample(proof, theory, min(60.0, deadline - monotonic()))
     return EXIT_CODES[proof.verdict]
 
 
@@ -157,15 +162,30 @@ def require_solvers(solvers: tuple[SolverName, ...]) -> None:
         )
 
 
+def usual_properties(rules: tuple[str, ...]) -> tuple[str, ...]:
+    """What is proved if nothing is named: without some rules, what holds of several servers; and
+    without the rule that follows from others, what it says."""
+    if not rules:
+        return tuple(PROPERTY_ARGUMENTS)
+    follows = ("CommitStability",) if DERIVED in rules else ()
+    return (*OF_SEVERAL_SERVERS, *follows)
+
+
 def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
     kept = tuple(each for each in INVARIANTS if each.name not in invariants)
     return Theory(kept, frozenset(rules))
 
 
-def _show_counterexample(proof: Proof, theory: Theory) -> None:
-    """Show one to any of the obligations that are not proved."""
-    found = why(theory, {each.question.name for each in proof.unknown})
+def _show_counterexample(proof: Proof, theory: Theory, seconds: float) -> None:
+    """Show one to any of the obligations of which a proof was sought, but not found."""
+    lost = {each.question.name for each in proof.unknown if each.attempts > 0}
+    if not lost or seconds <= 0:
+        return
     click.echo()
+    if missing(("z3",)):
+        click.echo("z3 would look for a counterexample to induction: pip install 'raft-ref[proof]'")
+        return
+    found = why(theory, lost, seconds)
     if found is None:
         click.echo("no counterexample to induction was found in a small world")
         return
@@ -193,6 +213,9 @@ def _summary(
     else:
         count = len({each.question.name for each in proof.unknown})
         yield f"unknown: {count} of {proof.obligations} obligations not proved (nor refuted)"
+        unasked = len({each.question.name for each in proof.unknown if each.attempts == 0})
+        if unasked:
+            yield f"  no time for  {unasked} of them"
     yield f"  properties   {', '.join(properties)}"
     kinds: dict[str, int] = {}
     for each in proof.findings:

@@ -1,7 +1,10 @@
 """A run to a commit in a second term, as the actions of the proof: it is possible.
 
 Three servers. S1 is elected in term 1 and appends an entry; S2 is elected in term 2 without it,
-appends another, commits it by counting, and S3 commits it, too.
+appends another, commits it by counting, and S3 commits it, too. Then what the network and the
+servers may do besides: S1's request for a vote comes to S2 again, late by a term; S1 takes the
+other entry for its own; S3 crashes, forgets what is committed, and learns it from a request that
+comes again.
 """
 
 from __future__ import annotations
@@ -46,10 +49,10 @@ def _grant(source: int, destination: int, term: int) -> RequestVoteReply:
     return RequestVoteReply(source=source, destination=destination, term=term, vote_granted=True)
 
 
-def _append(commit: int) -> AppendEntries:
+def _append(commit: int, destination: int = 3) -> AppendEntries:
     return AppendEntries(
         source=2,
-        destination=3,
+        destination=destination,
         term=2,
         prev_log_index=0,
         prev_log_term=0,
@@ -58,6 +61,9 @@ def _append(commit: int) -> AppendEntries:
     )
 
 
+CORRECTS = _append(1, destination=1)
+LATE = _request(1, 2, 1)
+REFUSED = RequestVoteReply(source=2, destination=1, term=2, vote_granted=False)
 ACKNOWLEDGED = AppendEntriesReply(source=3, destination=2, term=2, success=True, match_index=1)
 
 
@@ -104,6 +110,15 @@ RUN: list[Happening] = [
     Happening("note", 3, {"received": True, "arrived": _append(1)}),
     Happening("commit", 3, {"new_commit": 1}),
     Happening("change-role", 1, {"restarted": True, "new_role": 0}),
+    Happening("send", 2, {"received": True, "arrived": LATE, "sent_now": REFUSED}),
+    Happening("send", 2, {"sent_now": CORRECTS}),
+    Happening("enter", 1, {"received": True, "arrived": CORRECTS, "new_term": 2}),
+    Happening("append", 1, {"received": True, "arrived": CORRECTS, **_log_of_one(NEW)}),
+    Happening("note", 1, {"received": True, "arrived": CORRECTS}),
+    Happening("commit", 1, {"new_commit": 1}),
+    Happening("commit", 3, {"restarted": True, "new_commit": 0}),
+    Happening("note", 3, {"received": True, "arrived": _append(1)}),
+    Happening("commit", 3, {"received": True, "arrived": _append(1), "new_commit": 1}),
 ]
 
 SENT: list[Message] = [each.means["sent_now"] for each in RUN if "sent_now" in each.means]

@@ -11,6 +11,7 @@ from spec.proof.step import EventTerms, EvidenceTerms, OutputTerms, ServerTerms,
 from spec.proof.terms import (
     FALSE,
     TRUE,
+    Sort,
     Term,
     both,
     choose,
@@ -19,6 +20,7 @@ from spec.proof.terms import (
     equal,
     implies,
     negation,
+    some,
     term_of,
 )
 from spec.proof.vocabulary import LEADER, destination, node
@@ -32,13 +34,38 @@ EVENT = EventTerms(TIMED_OUT, RESTARTED, RECEIVED, ARRIVED)
 """What happens to it."""
 NO_OUTPUT = OutputTerms(FALSE, ARRIVED, FALSE, term_of(0), constant("no_entry", "Entry"))
 
+
+def is_one(event: EventTerms) -> Term:
+    """That not two things happen at once."""
+    return both(
+        negation(both(event.is_timeout, event.is_restart)),
+        negation(both(event.is_timeout, event.is_receipt)),
+        negation(both(event.is_restart, event.is_receipt)),
+    )
+
+
 DELIVERY = both(
     implies(RECEIVED, both(ANY.sent(ARRIVED), equal(destination(ARRIVED), SERVER))),
-    negation(both(TIMED_OUT, RESTARTED)),
-    negation(both(TIMED_OUT, RECEIVED)),
-    negation(both(RESTARTED, RECEIVED)),
+    is_one(EVENT),
 )
-"""One thing happens to it; and a message that arrives has been sent, to it."""
+"""What is assumed of the network, and nothing else: a message that arrives has been sent, to whom
+it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Names for some of the things of which something is so, if there are any. So it can always be
+    made, and forbids nothing."""
+
+    sorts: tuple[Sort, ...]
+    is_so: Callable[..., Term]
+    names: tuple[Term, ...]
+    """Constants, one of each sort."""
+
+    @property
+    def formula(self) -> Term:
+        """That the names are well chosen."""
+        return implies(some(self.sorts, self.is_so), self.is_so(*self.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +77,10 @@ class Action:
     step: StepTerms
     after: World
     is_such: Callable[[StepTerms], dict[str, Term]] = lambda _: {}
-    """By name: of which steps it is, of those that change the same."""
-    means: dict[str, Term] = field(default_factory=dict)
-    """By name: what else is so of it that is no rule: of what is named, or remembered."""
+    """By name: of which steps it is, of those that change the same: of parts of steps that obey the
+    rules this is proved."""
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """By name: of what is remembered."""
     lemmas: dict[str, Term] = field(default_factory=dict)
     """By name: what follows, and is proved first, each with those before it."""
     lemmas_from: Argument = "log matching"
@@ -67,7 +95,8 @@ class Action:
     def hypotheses(self, without: frozenset[str] = frozenset()) -> dict[str, Term]:
         """All that is known when it is taken, by servers that obey all rules but some."""
         kept = {rule: formula for rule, formula in self.guards.items() if rule not in without}
-        return {"delivery": DELIVERY, **self.is_such(self.step), **self.means, **kept}
+        chosen = {name: choice.formula for name, choice in self.choices.items()}
+        return {"delivery": DELIVERY, **self.is_such(self.step), **chosen, **kept}
 
 
 DERIVED = "COMMIT-STABLE"

@@ -143,6 +143,26 @@ def commit_indexes_are_committed(world: World) -> Term:
 
 
 @invariant("commit")
+def considered_is_committed(world: World) -> Term:
+    """What a server has ever come to consider committed, in whatever term it was, has been
+    committed in that term or an earlier one."""
+
+    def is_so(i: Term, e: Term, t: Term) -> Term:
+        in_term = world.considered_in(i, e, t)
+        return both(
+            term_of(1) <= i,
+            i <= world.committed(in_term),
+            in_term <= t,
+            equal(world.led_entry(in_term, i), e),
+        )
+
+    return every(
+        ("Int", "Entry", "Int"),
+        lambda i, e, t: implies(world.considered(i, e, t), is_so(i, e, t)),
+    )
+
+
+@invariant("commit")
 def claims_are_committed(world: World) -> Term:
     """What the leader of a term has considered committed has been, and is in its log."""
 

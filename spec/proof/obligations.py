@@ -89,16 +89,17 @@ class Theory:
         }
 
     def _splitting(self) -> Iterator[Obligation]:
-        known = {name: each for name, each in whole().items() if name not in self.without}
+        left_out = self.without | {each.name for each in INVARIANTS if each not in self.invariants}
+        known = {name: each for name, each in whole().items() if name not in left_out}
         for part in parts():
             taken = {**known, "condition": part.condition}
             for rule, goal in part.guards:
                 if rule not in self.without:
                     yield from _parts("splitting", rule, part.action, taken, goal)
             yield from _parts("splitting", "is-such", part.action, taken, part.is_such)
-            left_out = {**known, "condition": part.nothing_to_do}
+            otherwise = {**known, "condition": part.nothing_to_do}
             goal = part.changes_nothing
-            yield from _parts("splitting", "changes-nothing", part.action, left_out, goal)
+            yield from _parts("splitting", "changes-nothing", part.action, otherwise, goal)
 
     def _initiation(self, needed: set[Argument]) -> Iterator[Obligation]:
         for each in self.invariants:

@@ -39,14 +39,16 @@ def log_matching(world: World) -> Term:
 
 
 def leader_completeness(world: World) -> Term:
-    """What a server considers committed, the leaders of terms later than its own have."""
+    """What any server has ever come to consider committed, in whatever term it was, the leaders of
+    all later terms have, as long as they lead."""
 
-    def is_complete(n: Term, i: Term, t: Term) -> Term:
-        committed = both(term_of(1) <= i, i <= world.commit(n))
-        later = both(world.started(t), world.term(n) < t)
-        return implies(both(committed, later), world.led_log(t).has(i, world.entry(n, i)))
+    def is_complete(i: Term, e: Term, t: Term, later: Term) -> Term:
+        return implies(
+            both(world.considered(i, e, t), world.started(later), t < later),
+            world.led_log(later).has(i, e),
+        )
 
-    return every(("Node", "Int", "Int"), is_complete)
+    return every(("Int", "Entry", "Int", "Int"), is_complete)
 
 
 def state_machine_safety(world: World) -> Term:

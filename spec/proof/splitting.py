@@ -12,11 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from spec.proof.abstraction import ANY_STEP
-from spec.proof.action import DERIVED
+from spec.proof.action import DERIVED, is_one
 from spec.proof.actions import ACTIONS
 from spec.proof.guards import GUARDS
 from spec.proof.step import OutputTerms, ServerTerms, StepTerms
-from spec.proof.terms import FALSE, TRUE, Term, both, choose, differ, equal, implies, negation
+from spec.proof.terms import (
+    FALSE,
+    TRUE,
+    Term,
+    both,
+    choose,
+    differ,
+    equal,
+    implies,
+    negation,
+    term_of,
+)
 from spec.proof.vocabulary import ASSUMPTIONS, CANDIDATE, FOLLOWER, LEADER
 
 
@@ -61,18 +72,15 @@ class Part:
 
 def whole() -> dict[str, Term]:
     """All that is known of a step that obeys every rule, at a server that has so far."""
-    before, event = ANY_STEP.before, ANY_STEP.event
+    before, after = ANY_STEP.before, ANY_STEP.after
     own_vote = both(before.has_voted, equal(before.vote, ANY_STEP.server))
     obeyed = {rule: guard(ANY_STEP) for rule, guard in GUARDS.items() if rule != DERIVED}
     return {
         **ASSUMPTIONS,
         **obeyed,
         "candidates-vote-for-themselves": implies(equal(before.role, CANDIDATE), own_vote),
-        "one-event": both(
-            negation(both(event.is_timeout, event.is_restart)),
-            negation(both(event.is_timeout, event.is_receipt)),
-            negation(both(event.is_restart, event.is_receipt)),
-        ),
+        "one-event": is_one(ANY_STEP.event),
+        "numbers": both(term_of(0) <= after.commit, term_of(0) <= after.log.length),
         "definitions": ANY_STEP.definitions,
     }
 

@@ -49,6 +49,8 @@ _SORTS: dict[str, tuple[Sort, int]] = {
     "committed": ("Int", 1),
     "backers": ("Quorum", 1),
     "commit_term": ("Int", 1),
+    "considered": ("Bool", 3),
+    "considered_in": ("Int", 3),
     "claim": ("Int", 1),
     "claim_term": ("Int", 1),
     "applied_term": ("Int", 2),
@@ -101,6 +103,11 @@ class World:
     """That majority."""
     commit_term: Part
     """In which term was committed what a server considers committed."""
+    considered: Part
+    """Which entry any server has ever come to consider committed, at which index, and in which term
+    that it was in."""
+    considered_in: Part
+    """In which term that was committed."""
     claim: Part
     """The highest commit index that the leader of a term has had."""
     claim_term: Part

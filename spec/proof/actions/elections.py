@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spec.proof.action import SERVER, Action, at_server, did_not_lead, step_of
+from spec.proof.action import SERVER, Action, Choice, at_server, did_not_lead, step_of
 from spec.proof.step import EvidenceTerms, StepTerms
 from spec.proof.terms import (
     FALSE,
@@ -17,7 +17,6 @@ from spec.proof.terms import (
     equal,
     implies,
     negation,
-    some,
     term_of,
 )
 from spec.proof.vocabulary import FOLLOWER, LEADER, node, number
@@ -114,6 +113,6 @@ def elect() -> Action:
             both(is_own(t), raises), ANY.commit_term(SERVER), ANY.claim_term(t)
         ),
     )
-    chosen = {"votes": implies(some(("Quorum",), step.elects), step.elects(quorum))}
+    chosen = {"votes": Choice(("Quorum",), step.elects, (quorum,))}
     again = {"led-by-it-if-at-all": implies(ANY.started(term), ANY.led(SERVER, term))}
     return Action("elect", "becomes leader", step, world, did_not_lead, chosen, again, "election")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from spec.proof.action import (
     ARRIVED,
-    RECEIVED,
     SERVER,
     Action,
     at_server,
@@ -64,11 +63,15 @@ def append() -> Action:
         length=at_server(_NEW_LOG.length, ANY.length),
     )
     does, lemmas = "changes its log, without leading", _lemmas_of_append(step)
-    return Action("append", does, step, world, did_not_lead, _is_log(step), lemmas)
+    return Action("append", does, step, world, _does_not_lead, lemmas=lemmas)
+
+
+def _does_not_lead(step: StepTerms) -> dict[str, Term]:
+    return {**did_not_lead(step), **_is_log(step)}
 
 
 def _is_log(step: StepTerms) -> dict[str, Term]:
-    return {"log": both(term_of(0) <= _NEW_LOG.length, step.definitions)}
+    return {"log": both(term_of(0) <= step.after.log.length, step.definitions)}
 
 
 def _lemmas_of_append(step: StepTerms) -> dict[str, Term]:
@@ -133,11 +136,11 @@ def propose() -> Action:
         ),
     )
     does = "changes its log, as a leader"
-    return Action("propose", does, step, world, _led, _is_log(step), {"only-longer": kept})
+    return Action("propose", does, step, world, _leads, lemmas={"only-longer": kept})
 
 
-def _led(step: StepTerms) -> dict[str, Term]:
-    return {"leader": equal(step.before.role, LEADER)}
+def _leads(step: StepTerms) -> dict[str, Term]:
+    return {"leader": equal(step.before.role, LEADER), **_is_log(step)}
 
 
 def note() -> Action:
@@ -176,6 +179,10 @@ def note() -> Action:
             ),
         ),
     )
-    own_term = both(RECEIVED, equal(message_term(ARRIVED), own.term))
-    means, does = {"message-of-its-term": own_term}, "takes note of a message of its term"
-    return Action("note", does, step_of(own), world, means=means)
+    does = "takes note of a message of its term"
+    return Action("note", does, step_of(own), world, _is_of_its_term)
+
+
+def _is_of_its_term(step: StepTerms) -> dict[str, Term]:
+    is_own = equal(message_term(step.event.message), step.before.term)
+    return {"message-of-its-term": both(step.event.is_receipt, is_own)}

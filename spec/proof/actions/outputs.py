@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spec.proof.action import NO_OUTPUT, SERVER, Action, at_server, step_of
+from spec.proof.action import NO_OUTPUT, SERVER, Action, Choice, at_server, step_of
+from spec.proof.step import StepTerms
 from spec.proof.terms import (
     TRUE,
     Term,
@@ -14,7 +15,6 @@ from spec.proof.terms import (
     either,
     equal,
     implies,
-    some,
     term_of,
 )
 from spec.proof.vocabulary import entry_term, number
@@ -37,6 +37,10 @@ def commit() -> Action:
     def claims_now(t: Term) -> Term:
         return both(equal(t, term), leads, ANY.claim(t) < commit)
 
+    def is_considered_now(i: Term, e: Term, t: Term) -> Term:
+        newly = both(own.commit < i, term_of(1) <= i, i <= commit)
+        return both(newly, equal(e, own.log.at(i)), equal(t, term))
+
     commit_term = choose(leads, term, ANY.claim_term(term))
     world = replace(
         ANY,
@@ -44,18 +48,24 @@ def commit() -> Action:
         commit_term=at_server(
             choose(step.commits, commit_term, ANY.commit_term(SERVER)), ANY.commit_term
         ),
+        considered=lambda i, e, t: either(ANY.considered(i, e, t), is_considered_now(i, e, t)),
+        considered_in=lambda i, e, t: choose(
+            is_considered_now(i, e, t), commit_term, ANY.considered_in(i, e, t)
+        ),
         committed=lambda t: choose(counts_now(t), counted, ANY.committed(t)),
         backers=lambda t: choose(counts_now(t), quorum, ANY.backers(t)),
         claim=lambda t: choose(claims_now(t), commit, ANY.claim(t)),
         claim_term=lambda t: choose(claims_now(t), term, ANY.claim_term(t)),
     )
-    means = {
-        "commit": term_of(0) <= commit,
-        "counted": implies(some(("Int", "Quorum"), may_count), may_count(counted, quorum)),
-    }
+    choices = {"counted": Choice(("Int", "Quorum"), may_count, (counted, quorum))}
     led = implies(step.commits, own.log.agrees(ANY.led_log(term), commit))
     does = "commits; or, in a restart, forgets what is committed"
-    return Action("commit", does, step, world, means=means, lemmas={"commits-what-is-led": led})
+    lemmas = {"commits-what-is-led": led}
+    return Action("commit", does, step, world, _is_index, choices, lemmas)
+
+
+def _is_index(step: StepTerms) -> dict[str, Term]:
+    return {"commit": term_of(0) <= step.after.commit}
 
 
 def send() -> Action:
