@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from model_check.check import EngineName, Means, Setup, check
-from model_check.explore import UNLIMITED, Budget, Figures, ignore
+from model_check.explore import INTERRUPT, UNLIMITED, Budget, Figures, ignore
 from model_check.raft import Bounds
 from model_check.tlc import run_tlc
 
@@ -182,6 +182,8 @@ def _explore(
 
     result = check(Setup(bounds=configuration.bounds), budget, means, note)
     found = result.exploration
+    if found.stopped_by == INTERRUPT:
+        raise KeyboardInterrupt
     return Measurement(
         configuration=configuration.name,
         engine=result.engine,

@@ -44,6 +44,7 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     Raises:
         ValueError: if ``bounds`` limit how often something happens in a run: whether a step is
             possible depends then on what came before, not on the server alone.
+        KeyboardInterrupt: if it was interrupted: some of the runs are none.
     """
     if bounds.limits:
         raise ValueError("local steps cannot be covered where a run is limited, or scripted")
@@ -51,7 +52,8 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     group = Group(bounds.servers, tuple(core.node.renamings()))
     options = Options(workers=1, eager=True)
     search = Search(core.system, group, 1, options, UNLIMITED, on_progress)
-    search.run()
+    if search.run().stopped_by is not None:
+        raise KeyboardInterrupt
     places: dict[str, int] = {}
     for use in first_uses(search):
         for step in core.steps_of(use):

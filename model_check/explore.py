@@ -75,6 +75,10 @@ class Beam:
             raise ValueError(f"the seed must not be negative: {self.seed}")
 
 
+INTERRUPT = "an interrupt"
+"""What may stop an exploration, beside its budget: then it returns, with what it has found."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Figures:
     """What an exploration has found so far, in numbers."""
@@ -173,7 +177,7 @@ def explore(
                     found.stopped_by = budget.exhausted_at(found.seconds)
                     on_progress(found)
         except KeyboardInterrupt:
-            found.stopped_by = "an interrupt"
+            found.stopped_by = INTERRUPT
         take_stock()
         if last is not None:
             before, action = last

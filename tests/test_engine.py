@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from model_check.check import NETWORK_NAMES, NetworkName, Setup
-from model_check.engine.explorer import Options, explore
+from model_check.engine.explorer import Options, Search, explore
 from model_check.explore import Budget, Figures
 from model_check.raft import Bounds
 from spec.properties import PROPERTY_NAMES
@@ -225,6 +225,17 @@ def test_an_interrupt_ends_the_exploration_with_what_was_found() -> None:
     assert (found.verdict, found.stopped_by) == ("inconclusive", "an interrupt")
     assert 100 < found.states < 179_727
     assert found.frontier > 0
+
+
+def test_an_interrupt_before_there_is_anything_to_report_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(_search: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "_store_initial", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        explore(SOME.system())
 
 
 def test_a_violation_found_before_the_budget_ran_out_counts(

@@ -17,6 +17,7 @@ import spec
 from model_check import necessity
 from model_check.check import Means, explore_system
 from model_check.cli import run
+from model_check.commands import claims
 from model_check.explore import Budget
 from model_check.freest import Forged, freest_system
 from model_check.necessity import (
@@ -51,6 +52,7 @@ from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 from spec.shadow import Evidence, Shadow
 from spec.universe import Universe
+from tests.interrupts import interrupting
 
 SERVERS = frozenset({1, 2})
 WORLD = Universe(servers=2, max_term=2, max_log=1)
@@ -320,6 +322,17 @@ def test_necessary_shows_the_run(capsys: pytest.CaptureFixture[str]) -> None:
         "ElectionSafety",
         6,
     )
+
+
+def test_an_interrupt_ends_it_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claims, "live_progress", interrupting)
+    ids = ["--id", "COMMIT-QUORUM", "--id", "ELECT-QUORUM"]
+    assert run(["rules", "--necessary", *ids, "--json", "-"]) == 4
+    assert len(validated(capsys.readouterr().out)["rules"]) == 1
+    assert run(["rules", "--sufficient", "--json", "-"]) == 4
+    assert len(validated(capsys.readouterr().out)["searches"]) == 1
 
 
 def test_necessary_fails_where_something_else_is_known(

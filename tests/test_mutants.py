@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 import spec
 from model_check.check import Means, Setup, check
 from model_check.cli import run
+from model_check.commands import mutants as command
 from model_check.explore import Beam
 from model_check.mutants import MUTANTS, Mutant, catalogue
 from model_check.mutants.mutant import mutant
@@ -21,6 +22,7 @@ from raft_ref import NodeState, RequestVote, Term, election
 from raft_ref.events import Transition
 from spec.properties import FIGURE_3, PROPERTY_NAMES
 from spec.rules import RULES_BY_ID
+from tests.interrupts import interrupting
 
 TAKES_LONG = frozenset(
     {
@@ -247,6 +249,15 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert [row["tripped"] for row in rows] == [[], ["CommitStability"], ["VoteOncePerTerm"]]
     assert [row["shortest"] for row in rows] == [True, True, False]
+
+
+def test_an_interrupt_ends_it_with_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "live_progress", interrupting)
+    ids = ["--id", "vote-not-recorded", "--id", "follower-commit-falls"]
+    assert run(["mutants", *ids, "--json", "-"]) == 4
+    assert [row["verdict"] for row in valid(capsys.readouterr().out)] == ["inconclusive"]
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,7 @@ from raft_ref import (
     RequestVoteReply,
 )
 from spec.profiles import PAPER
+from tests.interrupts import interrupt
 
 HERE = Path(__file__).parent
 TOY = (sys.executable, str(HERE / "peers/toy/adapter.py"))
@@ -117,6 +118,23 @@ def test_a_cover_takes_every_local_step_and_every_run_of_it_can_happen() -> None
 def test_limited_runs_are_not_covered() -> None:
     with pytest.raises(ValueError, match="cannot be covered where a run is limited"):
         cover(Bounds(restarts=True, max_restarts=1))
+
+
+def test_half_a_cover_is_none() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        cover(Bounds(values=1), interrupt)
+
+
+def test_an_interrupt_while_runs_are_made_leaves_something_unplayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_bounds: Bounds) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model_check.cover.cover", interrupted)
+    trial = attempt(REFERENCE, "cover", "random")
+    assert (trial.verdict, trial.stopped_by) == ("inconclusive", "an interrupt")
+    assert trial.progress.steps == 0
 
 
 def test_walks_are_the_same_for_the_same_seed_and_can_happen() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from model_check.commands.output import live_progress
-from model_check.explore import Budget
+from model_check.explore import INTERRUPT, Budget
 from model_check.necessity import (
     NECESSITY,
     SUFFICIENT,
@@ -29,14 +29,25 @@ def explore_sufficiency(budget: Budget) -> Iterator[Explored]:
     """Explore the freest server wherever the rules are said to be enough."""
     for number, search in enumerate(SUFFICIENT, start=1):
         with live_progress(f"{number} of {len(SUFFICIENT)}: {search}") as on_progress:
-            yield find_sufficiency(search, budget, on_progress)
+            explored = find_sufficiency(search, budget, on_progress)
+        yield explored
+        if _is_interrupted(explored):
+            return
 
 
 def explore_needs(chosen: Sequence[Rule], budget: Budget) -> Iterator[RuleRun]:
     """Take away one rule at a time."""
     for number, rule in enumerate(chosen, start=1):
         with live_progress(f"{number} of {len(chosen)}: without {rule.id}") as on_progress:
-            yield find_need(rule, budget, on_progress)
+            run = find_need(rule, budget, on_progress)
+        yield run
+        if any(map(_is_interrupted, run.explored)):
+            return
+
+
+def _is_interrupted(explored: Explored) -> bool:
+    """Then what comes after it is not explored, either."""
+    return explored.exploration.stopped_by == INTERRUPT
 
 
 def exit_code_of(explored: Iterable[Explored]) -> int:
@@ -45,10 +56,14 @@ def exit_code_of(explored: Iterable[Explored]) -> int:
     return 1 if "violated" in verdicts else 4 if "inconclusive" in verdicts else 0
 
 
-def exit_code_of_needs(runs: Iterable[RuleRun]) -> int:
-    """0 if all is as it is known, 1 if something is not, 4 if only for want of a budget."""
+def exit_code_of_needs(runs: Sequence[RuleRun]) -> int:
+    """0 if all is as it is known, 1 if something is not, 4 if only for want of a budget, or if an
+    interrupt came."""
     needs = {run.need for run in runs if not run.is_as_known}
-    return 4 if needs == {"inconclusive"} else 1 if needs else 0
+    is_cut_short = any(_is_interrupted(each) for run in runs for each in run.explored)
+    if needs - {"inconclusive"}:
+        return 1
+    return 4 if needs or is_cut_short else 0
 
 
 # --- for people ----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from model_check.commands.output import (
     usable,
     write_json,
 )
-from model_check.explore import Budget
+from model_check.explore import INTERRUPT, Budget
 from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
 from model_check.mutants.run import MutantRun, run_mutant
@@ -105,13 +105,21 @@ def mutants_command(
 def _run(chosen: Sequence[Mutant], budget: Budget, without: str | None) -> Iterator[MutantRun]:
     for number, mutant in enumerate(chosen, start=1):
         with live_progress(f"{number} of {len(chosen)}: {mutant.id}") as on_progress:
-            yield run_mutant(mutant, budget, on_progress, without=without)
+            run = run_mutant(mutant, budget, on_progress, without=without)
+        yield run
+        if _is_cut_short([run]):
+            return
 
 
-def _exit_code(runs: Iterable[MutantRun]) -> int:
+def _is_cut_short(runs: Sequence[MutantRun]) -> bool:
+    """Whether an interrupt came, so that there are fewer than there should be."""
+    return any(run.result.exploration.stopped_by == INTERRUPT for run in runs)
+
+
+def _exit_code(runs: Sequence[MutantRun]) -> int:
     verdicts = {run.verdict for run in runs if not _is_well(run)}
     if not verdicts:
-        return 0
+        return 4 if _is_cut_short(runs) else 0
     return 4 if verdicts == {"inconclusive"} else 1
 
 

@@ -92,7 +92,7 @@ def describe_means(result: CheckResult) -> str:
         parts.append(f"{found.orbits:,} states stored, up to {found.renamings} renamings each")
     parts += describe_reductions(found)
     parts.append(f"{found.core_calls:,} calls of the core")
-    if found.state_bytes is not None:
+    if found.state_bytes is not None and found.orbits:
         parts.append(f"{found.state_bytes / found.orbits:.0f} bytes a stored state")
     return ", ".join(parts)
 

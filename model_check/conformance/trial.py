@@ -9,10 +9,10 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
 
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
@@ -25,8 +25,9 @@ from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import StateField
-from model_check.explore import Budget
+from model_check.explore import INTERRUPT, Budget
 from model_check.raft import RaftAction
+from model_check.workers import leaving_interrupts_to_the_parent, workers
 from spec.judge import Judge
 from spec.rules import RULES_BY_ID
 
@@ -108,7 +109,7 @@ def try_out(
                     stopped_by = f"the budget of {plan.max_seconds:g} seconds"
                     break
         except KeyboardInterrupt:
-            stopped_by = "an interrupt"
+            stopped_by = INTERRUPT
         findings = () if accused is None else _findings(setup, plan, player, accused)
     return Trial(
         setup=setup,
@@ -139,22 +140,17 @@ class _JobDone:
 
 def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[Job]) -> Iterator[_JobDone]:
     """The jobs done, each by some worker, in their order."""
-    workers = plan.workers or os.cpu_count() or 1
-    # A fork would inherit the threads of the compiled explorer.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _set_up, (setup,)) as pool:
+    count = plan.workers or os.cpu_count() or 1
+    with workers(count, partial(_set_up, setup)) as pool:
         pending: deque[Future[_JobDone | AdapterFailed]] = deque()
-        try:
-            for job in jobs:
+        for job in jobs:
+            with leaving_interrupts_to_the_parent():
                 pending.append(pool.submit(_do, job))
-                # The next may take long to make: what is accused by then is not kept waiting.
-                while pending and (job.is_last or len(pending) > 2 * workers):
-                    yield _result(pending.popleft())
-            while pending:
+            # The next may take long to make: what is accused by then is not kept waiting.
+            while pending and (job.is_last or len(pending) > 2 * count):
                 yield _result(pending.popleft())
-        finally:
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield _result(pending.popleft())
 
 
 def _result(future: Future[_JobDone | AdapterFailed]) -> _JobDone:

@@ -24,6 +24,7 @@ from model_check.engine.storage import Partition, cores, memory_available, memor
 from model_check.engine.symmetry import Group
 from model_check.engine.tables import Tables
 from model_check.explore import (
+    INTERRUPT,
     UNLIMITED,
     AsymmetryError,
     Beam,
@@ -153,13 +154,20 @@ class Search(Generic[S, E, O, M, Q, H]):
             )
 
     def run(self) -> Exploration[E, M]:
-        """Search to the end, and report."""
+        """Search to the end, and report.
+
+        Raises:
+            KeyboardInterrupt: if it comes before there is anything to report: then the explorer may
+                not even be compiled.
+        """
         found = self.found
         try:
             self._store_initial()
             self._search()
         except KeyboardInterrupt:
-            found.stopped_by = "an interrupt"
+            if self._expanded == 0:
+                raise
+            found.stopped_by = INTERRUPT
         finally:
             self._pool.shutdown()
         if self._left_out and found.stopped_by is None and self._worst[0] == NO_VIOLATION:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Literal, TypeAlias
 
 from model_check.proof.solvers import Attempt, SolverName, is_proved
-from model_check.workers import workers
+from model_check.workers import leaving_interrupts_to_the_parent, workers
 from spec.proof.obligations import Kind, Obligation
 from spec.proof.smtlib import script
 
@@ -142,7 +142,8 @@ def prove(
     asked = [(question, solver) for question in questions for solver in solvers]
     deadline = None if max_seconds is None else start + max_seconds
     with workers(jobs) as pool:
-        futures = [pool.submit(settle, *each, seed, tries) for each in asked]
+        with leaving_interrupts_to_the_parent():
+            futures = [pool.submit(settle, *each, seed, tries) for each in asked]
         for done in _as_they_are_done(futures, deadline):
             on_progress(done, len(futures))
         findings = tuple(
