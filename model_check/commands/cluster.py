@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,17 @@ from model_check.commands.options import POSITIVE, jobs_option, json_option
 from model_check.commands.output import require_writable
 
 EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
+
+
+_nodes_option = click.option(
+    "--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True
+)
+
+
+def _dir_option(help_text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    return click.option(
+        "--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help=help_text
+    )
 
 
 @click.group("cluster", invoke_without_command=True)
@@ -61,7 +72,7 @@ def node_command(*, path: Path) -> int:
 
 
 @cluster_command.command("run")
-@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@_nodes_option
 @click.option(
     "--dir",
     "directory",
@@ -85,12 +96,7 @@ def run_command(*, servers: int, directory: Path, max_seconds: float | None) -> 
 
 
 @cluster_command.command("demo")
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="An empty directory in which to keep everything; by default, nothing is kept.",
-)
+@_dir_option("An empty directory in which to keep everything; by default, nothing is kept.")
 def demo_command(*, directory: Path | None) -> int:
     """See a cluster elect a leader, lose it, elect another, and lose nothing else.
 
@@ -117,14 +123,11 @@ def demo_command(*, directory: Path | None) -> int:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Says what goes wrong, and when."
 )
-@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@_nodes_option
 @click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="An empty directory in which to keep everything; by default, it is kept only if "
-    "something is wrong.",
+@_dir_option(
+    "An empty directory in which to keep everything; by default, it is kept only if "
+    "something is wrong."
 )
 @json_option
 def torture_command(
@@ -169,7 +172,7 @@ def torture_command(
     show_default=True,
     help="Of the first run, which says all that happens in it; each further run takes the next.",
 )
-@click.option("--nodes", "servers", type=click.IntRange(1, 9), default=3, show_default=True)
+@_nodes_option
 @click.option("--clients", type=click.IntRange(1, 100), default=3, show_default=True)
 @click.option(
     "--seconds",
@@ -186,12 +189,9 @@ def torture_command(
     help="Judge the servers' traces in one run of so many: that takes longer than the run.",
 )
 @jobs_option("How many runs go on at once.")
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="An empty directory in which to keep history and traces of the last run; by default, they "
-    "are kept only if something is violated, in which case that run is the last.",
+@_dir_option(
+    "An empty directory in which to keep history and traces of the last run; by default, they "
+    "are kept only if something is violated, in which case that run is the last."
 )
 @json_option
 def simulate_command(
