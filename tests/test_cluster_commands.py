@@ -59,7 +59,7 @@ def test_a_server_that_has_ended_is_told_of_where_there_is_no_terminal(
 ) -> None:
     member = LocalCluster(tmp_path, 3).members[2]
     member.settings.database_path.write_bytes(b"x" * 5000)
-    assert run(["cluster", "run", "--dir", str(tmp_path), "--max-seconds", "3"]) == 0
+    assert run(["cluster", "run", "--dir", str(tmp_path), "--max-seconds", "6"]) == 0
     assert "S2 has ended: raft_ref.cluster: " in capsys.readouterr().out
 
 

@@ -127,7 +127,11 @@ def test_an_interrupt_ends_it_at_once_and_leaves_a_report(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "model_check", "cluster", "simulate", *scale]
     terminal, its_end = pty.openpty()
     with subprocess.Popen(  # noqa: S603
-        [*command, "--json", str(path)], stdout=subprocess.PIPE, stderr=its_end, text=True
+        [*command, "--json", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+        text=True,
+        env=os.environ | {"TERM": "xterm"},
     ) as process:
         os.close(its_end)
         shown = b""
