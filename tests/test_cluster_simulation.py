@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +21,10 @@ from model_check.cli import run
 from model_check.cluster import simulated
 from model_check.cluster.simulated import judgements
 from model_check.commands import cluster_simulate
+from raft_ref import Log, NodeState
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Frame
+from raft_ref.cluster.replies import Count
 from raft_ref.cluster.server import Batch, Input, Server
 from raft_ref.cluster.simulation import Outcome, Scale, Weather, simulate
 from raft_ref.cluster.simulation.host import Host
@@ -67,6 +69,38 @@ def test_the_same_seed_is_the_same_run_to_the_byte() -> None:
     once, again, other = simulate(3), simulate(3), simulate(4)
     assert (once.traces, once.history) == (again.traces, again.history)
     assert once.traces != other.traces
+
+
+def first_changed(states: Mapping[int, NodeState], **changes: object) -> dict[int, NodeState]:
+    return {**states, 1: replace(states[1], **changes)}  # type: ignore[arg-type] # of its fields
+
+
+def without_its_last_entry(outcome: Outcome) -> dict[int, NodeState]:
+    persistent = outcome.states[1].persistent
+    shorter = replace(persistent, log=Log(persistent.log.entries[:-1]))
+    return first_changed(outcome.states, persistent=shorter)
+
+
+WRONG: dict[str, Callable[[Outcome], Outcome]] = {
+    "the logs differ in the end": lambda it: replace(it, states=without_its_last_entry(it)),
+    "the commit indexes differ in the end": lambda it: replace(
+        it, states=first_changed(it.states, commit_index=0)
+    ),
+    "the stores differ in the end": lambda it: replace(it, stores={**it.stores, 1: {}}),
+    "no order of its operations explains": lambda it: replace(
+        it, stores={n: {} for n in it.stores}
+    ),
+    "call 1 of client": lambda it: replace(
+        it, history=tuple(each for each in it.history if each.reply != Count(1))
+    ),
+}
+"""By what is said of it: what may have come of a run."""
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_what_is_wrong_with_a_run_is_seen(said: str) -> None:
+    outcome = WRONG[said](simulate(1))
+    assert any(said in problem for problem in problems(outcome, judges_traces=False))
 
 
 class OnTheWire(Driver):
@@ -138,7 +172,10 @@ def test_an_interrupt_ends_it_at_once_and_leaves_a_report(tmp_path: Path) -> Non
         while b"simulating" not in shown:
             shown += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        try:
+            out, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     os.close(terminal)
     assert process.returncode == 4
     assert out.startswith("inconclusive: stopped by an interrupt after 0 of 40 runs\n")
