@@ -132,6 +132,7 @@ def measure(size: Size, on_progress: Callable[[Figures], None] = ignore) -> Iter
     Raises:
         MeasurementError: if complete explorations of a configuration differ in states, transitions
             or depth; or in a reduced space in the verdict.
+        KeyboardInterrupt: if one comes: half an exploration is no measurement.
     """
     check(Setup(bounds=Bounds(servers=1)), means=WAYS[0])  # so that the explorer is compiled
     for configuration in CONFIGURATIONS:

@@ -14,6 +14,7 @@ from model_check import bench
 from model_check.bench import Configuration, MeasurementError, measure
 from model_check.cli import run
 from model_check.raft import Bounds
+from tests.interrupts import interrupt
 
 TINY = (
     Configuration("complete", Bounds(servers=2), "small", "small"),
@@ -129,3 +130,8 @@ def test_without_java_it_is_said_before_the_work(
     monkeypatch.setenv("PATH", "/nowhere")
     assert run(["bench", "--against-tlc"]) == 2
     assert "--against-tlc: TLC needs a Java runtime" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_no_measurement() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        list(measure("small", interrupt))

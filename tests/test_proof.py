@@ -145,6 +145,18 @@ def test_what_was_not_asked_is_told_and_not_explained(capsys: pytest.CaptureFixt
     assert "counterexample" not in out
 
 
+def test_without_z3_no_counterexample_is_looked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        command, "missing", lambda solvers: [each for each in solvers if each == "z3"]
+    )
+    question = Question("a", "lemma", "", "a", "", "")
+    proof = Proof((Finding(question, "cvc5", "unknown", 0, 1, 0.1),), 1, 0.1)
+    command._show_counterexample(proof, Theory(), 60.0)
+    assert "z3 would look for a counterexample" in capsys.readouterr().out
+
+
 def test_what_follows_from_other_rules_is_proved_without_the_one_that_says_it() -> None:
     without = Theory(without=frozenset({"COMMIT-STABLE"}))
     found = [each for each in without.obligations() if each.about == "CommitStability"]

@@ -197,6 +197,12 @@ def test_each_invariant_is_looked_at() -> None:
     assert list(BY_INVARIANT) == [each.name for each in INVARIANTS]
 
 
+def test_an_invariant_that_is_left_out_is_assumed_nowhere() -> None:
+    name = "candidates-vote-for-themselves"  # which is known of a step that is split, too
+    assert any(name in each.hypotheses for each in Theory().obligations())
+    assert not any(name in each.hypotheses for each in without_invariant(name).obligations())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BY_INVARIANT)
 def test_without_an_invariant_an_obligation_is_lost(name: str) -> None:
