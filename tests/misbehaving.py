@@ -60,6 +60,8 @@ def messages(node: int) -> list[dict[str, Any]]:
 
 def fail(kind: str, node: int) -> None:
     """Whatever ends the process, or seems to."""
+    if kind == "reset" and FAULT == "ends-on-reset" and any(terms.values()):
+        sys.exit(3)
     if kind != "election_timeout" or terms[node] != 1:
         return
     match FAULT:
@@ -97,7 +99,7 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
     if kind == "crash":
         return answer
     if kind == "reset":
-        terms[node] = 0
+        terms[node] = 1 if FAULT == "resets-half" and terms[node] else 0
         greeted.discard(node)
     if kind == "deliver":
         greeted.add(node)
@@ -139,6 +141,8 @@ def main() -> None:
     for asked, line in enumerate(sys.stdin):
         text = json.dumps(reply(json.loads(line)))
         print(spoil(text) if asked > 2 else text, flush=True)
+        if FAULT == "ends-between-runs" and any(terms.values()):
+            sys.exit(3)
 
 
 if __name__ == "__main__":

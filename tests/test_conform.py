@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from jsonschema import Draft202012Validator
 
 from model_check.check import FASTEST, EngineName, Means, NetworkName, Setup, check
 from model_check.cli import run
+from model_check.conformance.difference import difference
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
+from model_check.conformance.observed import ForeignMessage, ObservedState
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.report import conform_report
-from model_check.conformance.table import TableError
+from model_check.conformance.table import LearntStep, TableError
 from model_check.raft import Bounds
+from raft_ref import Entry, IndexMap, Leader, Log, PersistentState
 
 HERE = Path(__file__).parent
 REFERENCE = (sys.executable, str(HERE / "peers/reference/adapter.py"))
@@ -172,6 +176,65 @@ def test_it_conforms_when_it_behaves() -> None:
 def test_an_adapter_at_fault_is_told_so(fault: str, reason: str) -> None:
     with pytest.raises(AdapterFailed, match=reason.replace("[", r"\[").replace("]", r"\]")):
         misbehave(fault)
+
+
+def test_an_adapter_at_fault_is_shown_what_was_sent_and_how_that_was_answered() -> None:
+    with pytest.raises(AdapterFailed) as failed:
+        misbehave("chance")
+    request, reply = json.loads(failed.value.request), json.loads(failed.value.reply)
+    assert (request["type"], reply["type"]) == ("election_timeout", "election_timeout_ok")
+    assert request["msg_id"] == reply["in_reply_to"]
+    fingerprint = reply["fingerprint"]
+    assert f': fingerprint: "{fingerprint}", before: "1 ' in failed.value.reason
+
+
+def test_an_adapter_that_ends_on_a_reset_is_at_fault() -> None:
+    with pytest.raises(AdapterFailed, match="exit code 3, at a reset of server") as failed:
+        misbehave("ends-on-reset")
+    assert json.loads(failed.value.request)["type"] == "reset"
+
+
+STATE = ObservedState(
+    PersistentState(log=Log((Entry(1, "v1"), Entry(1, "v2")))), fingerprint="x" * 100
+)
+MESSAGE = ForeignMessage(1, 2, "hello", '{"is": true}', "p")
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            LearntStep(
+                replace(
+                    STATE, persistent=PersistentState(log=Log((Entry(1, "v1"), Entry(2, "v2"))))
+                )
+            ),
+            "state.log[1].term: 2, before: 1; messages[0]: nothing, before: "
+            '{"to": 2, "kind": "hello", "fields": {"is": true}, "payload": "p"}',
+        ),
+        (
+            LearntStep(STATE, (replace(MESSAGE, fields='{"is": 1}'),)),
+            "messages[0].fields.is: 1, before: true",
+        ),
+        (
+            LearntStep(replace(STATE, fingerprint="x" * 90 + "y"), (MESSAGE,)),
+            f'fingerprint: from character 71 on "{"x" * 20}y", before: "{"x" * 30}"',
+        ),
+        (
+            LearntStep(
+                replace(
+                    STATE, role=Leader(IndexMap(), IndexMap()), persistent=PersistentState(1, 2)
+                )
+            ),
+            "state.current_term: 1, before: 0; state.voted_for: 2, before: null; "
+            'state.role: "leader", before: "follower"; and 3 more fields',
+        ),
+    ],
+)
+def test_two_outcomes_are_told_apart_by_the_paths_of_their_fields(
+    now: LearntStep, words: str
+) -> None:
+    assert difference(LearntStep(STATE, (MESSAGE,)), now) == words
 
 
 def test_an_adapter_that_does_not_start_is_told_so() -> None:

@@ -21,7 +21,7 @@ from model_check.conformance.plan import Plan, ScheduleKind
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.report import trial_report
-from model_check.conformance.trial import Trial, shortened, try_out
+from model_check.conformance.trial import Trial, accusation, shortened, try_out
 from model_check.conformance.walks import BATCH, LENGTH, random_walks
 from model_check.counterexample import replay
 from model_check.cover import cover
@@ -293,6 +293,48 @@ def test_an_adapter_at_fault_is_told_so_whoever_notices() -> None:
     for fault in ("lacks-a-field", "not-json"):
         with pytest.raises(AdapterFailed):
             attempt((*MISBEHAVING, fault), "mutants")
+
+
+def test_an_adapter_that_ends_on_a_reset_is_at_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    some = ["conform", "--schedules", "random", "--walks", "20", "--workers", "1", "--json", "-"]
+    assert run([*some, "--", *MISBEHAVING, "ends-on-reset"]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["reason"] == "the process ended with exit code 3, at a reset of server 1"
+    assert json.loads(report["request"])["type"] == "reset"
+    assert report["reply"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "answer"),
+    [
+        ("ends-between-runs", "the process ended with exit code 3, at a reset of server 1", None),
+        (
+            "resets-half",
+            "a reset of server 1 does not lead back to how it started: "
+            "state.current_term: 1, before: 0",
+            "reset_ok",
+        ),
+    ],
+)
+def test_the_next_run_does_not_begin_where_the_adapter_is_at_fault(
+    fault: str, reason: str, answer: str | None
+) -> None:
+    player = Player(setup((*MISBEHAVING, fault)).adapter, Setup(bounds=Bounds()), PAPER)
+    player.play([Occur(1, ElectionTimeout())])
+    with pytest.raises(AdapterFailed) as failed:
+        player.play([])
+    player.close()
+    request, reply = json.loads(failed.value.request), json.loads(failed.value.reply or "{}")
+    assert failed.value.reason == reason
+    assert (request["type"], request["node"], reply.get("type")) == ("reset", 1, answer)
+    assert reply.get("in_reply_to", request["msg_id"]) == request["msg_id"]
+
+
+def test_a_violation_that_does_not_come_again_is_the_adapters_fault() -> None:
+    player = Player(setup(TOY).adapter, setup(TOY).space, PAPER)
+    with pytest.raises(AdapterFailed, match="nothing is violated any more"):
+        accusation(player, [Occur(1, ElectionTimeout())])
+    player.close()
 
 
 def test_a_budget_that_runs_out_is_inconclusive() -> None:

@@ -168,7 +168,7 @@ def account_of_failure(setup: ForeignSetup, failed: AdapterFailed) -> Account:
     """What the adapter did wrong."""
     rows = (
         ("request", failed.request),
-        ("reply", failed.reply),
+        ("reply", failed.reply or ("none" if failed.request else "")),
         *(("stderr", line) for line in failed.stderr),
         ("adapter", shlex.join(setup.adapter.command)),
         ("options", _describe_options(setup)),

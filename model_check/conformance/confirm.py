@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+from model_check.conformance.difference import difference
 from model_check.conformance.learner import Adapter, Cluster, StepFailed
 from model_check.conformance.observed import (
     Arrival,
@@ -54,11 +55,11 @@ def _again(cluster: Cluster, table: Table, node: NodeId, event: ForeignEvent) ->
     try:
         (reply,) = cluster.perform(node, [event], from_start=False)
     except StepFailed as failed:
-        return failed.how
+        return failed.description
     try:
         return table.read(node, reply)
     except ProtocolError as error:
-        raise cluster.failed(str(error), node, reply) from None
+        raise cluster.failed(str(error), reply) from None
 
 
 def _is_same(one: LearntStep | str, other: LearntStep | str) -> bool:
@@ -100,12 +101,7 @@ def _parted(
 def _difference(learnt: LearntStep | str, again: LearntStep) -> str:
     if isinstance(learnt, str):
         return f"it failed after one: {learnt}"
-    if learnt.state.fingerprint != again.state.fingerprint:
-        return (
-            f"the fingerprints then were {learnt.state.fingerprint[:300]!r} and "
-            f"{again.state.fingerprint[:300]!r}"
-        )
-    return "the messages sent differ"
+    return difference(learnt, again)
 
 
 def _listed(node: NodeId, events: Sequence[ForeignEvent]) -> str:

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from threading import Event
 
+from model_check.conformance.difference import difference
 from model_check.conformance.observed import Arrival, ForeignEvent, ObservedState
 from model_check.conformance.process import AdapterFailed, AdapterProcess, Unanswered
 from model_check.conformance.protocol import (
@@ -33,6 +34,7 @@ from model_check.conformance.protocol import (
     InitOk,
     Propose,
     ProtocolError,
+    Reply,
     Reset,
     RestartRequest,
 )
@@ -74,18 +76,49 @@ class Adapter:
         }
 
 
-class StepFailed(Exception):
-    """A server did not survive an event: how, and at which position of the history; before it, at
-    -1, if it was a reset."""
+RESET = -1
+"""The position of a reset, which comes before the events of a history."""
 
-    def __init__(self, position: int, how: str, *, is_alive: bool) -> None:
-        super().__init__(how)
-        self.position = position
-        self.how = how
-        self.is_early = False
-        """Whether it did on something that it had survived before."""
-        self.is_alive = is_alive
-        """Whether the process is: it can be reset."""
+
+@dataclass(eq=False)
+class StepFailed(Exception):
+    """A server did not survive an event."""
+
+    position: int
+    """Of the event in the history; `RESET`, if it was none."""
+    node: NodeId
+    how: str
+    is_alive: bool
+    """Whether the process is: it can be reset."""
+    request: str = ""
+    """The request that was not answered, as it was written."""
+    stderr: tuple[str, ...] = ()
+    """The last lines of standard error."""
+    is_early: bool = False
+    """Whether it did on something that it had survived before."""
+
+    def __post_init__(self) -> None:
+        # Pickling makes an exception again from these.
+        self.args = (self.position, self.node, self.how, self.is_alive, self.request, self.stderr)
+
+    def __str__(self) -> str:
+        return self.how
+
+    @property
+    def description(self) -> str:
+        """How it failed, with what was said last."""
+        return self.how + "".join(f"\n  {line}" for line in self.stderr[-5:])
+
+    def as_adapters_fault(self) -> AdapterFailed:
+        """The same as the fault of the adapter, where no server was asked to do anything new."""
+        if self.position == RESET:
+            reason = f"{self.how}, at a reset of server {self.node}"
+        else:
+            reason = (
+                f"server {self.node} failed on event {self.position + 1} of its history, which it "
+                f"survived before: {self.how}"
+            )
+        return AdapterFailed(reason, self.request, stderr=self.stderr)
 
 
 class Cluster:
@@ -111,12 +144,14 @@ class Cluster:
         try:
             (reply,) = self._process.exchange([init])
         except Unanswered as unanswered:
-            raise AdapterFailed(f"{unanswered.how}, at init", stderr=unanswered.stderr) from None
+            raise AdapterFailed(
+                f"{unanswered.how}, at init", unanswered.request, stderr=unanswered.stderr
+            ) from None
         if isinstance(reply, ErrorReply):
-            raise self._process.failed(f"error {reply.code} at init: {reply.text}", init, reply)
+            raise self.failed(f"error {reply.code} at init: {reply.text}", reply)
         assert isinstance(reply, InitOk)
         if [each.node for each in reply.states] != init.nodes:
-            raise self._process.failed(f"init_ok must give the states of {init.nodes}", init, reply)
+            raise self.failed(f"init_ok must give the states of {init.nodes}", reply)
         return reply
 
     def close(self) -> None:
@@ -136,7 +171,7 @@ class Cluster:
         positions: list[int] = []
         if from_start:
             requests.append(Reset(msg_id=next(self._msg_ids), node=node))
-            positions.append(-1)
+            positions.append(RESET)
         for position, event in enumerate(events):
             needed = self._requests(node, event)
             requests += needed
@@ -144,29 +179,34 @@ class Cluster:
         try:
             replies = self._process.exchange(requests)
         except Unanswered as unanswered:
-            said = "".join(f"\n  {line}" for line in unanswered.stderr[-5:])
             raise StepFailed(
-                positions[unanswered.position], unanswered.how + said, is_alive=False
+                positions[unanswered.position],
+                node,
+                unanswered.how,
+                is_alive=False,
+                request=unanswered.request,
+                stderr=unanswered.stderr,
             ) from None
-        return self._event_replies(requests, positions, replies)
+        return self._event_replies(node, positions, replies)
 
     def _event_replies(
-        self, requests: list[AnyRequest], positions: list[int], replies: list[AnyReply]
+        self, node: NodeId, positions: list[int], replies: list[AnyReply]
     ) -> list[EventReply]:
         """The replies that say what a server did, one for the reset and for each event."""
         wanted: list[EventReply] = []
-        for request, position, reply in zip(requests, positions, replies, strict=True):
+        for position, reply in zip(positions, replies, strict=True):
             if isinstance(reply, ErrorReply):
-                if reply.code == ErrorReply.CRASH and position >= 0:
-                    raise StepFailed(position, reply.text, is_alive=True)
-                raise self._process.failed(f"error {reply.code}: {reply.text}", request, reply)
+                if reply.code == ErrorReply.CRASH and position != RESET:
+                    raise StepFailed(position, node, reply.text, is_alive=True)
+                raise self.failed(f"error {reply.code}: {reply.text}", reply)
             if isinstance(reply, EventReply):
                 wanted.append(reply)
         return wanted
 
-    def failed(self, reason: str, node: NodeId, reply: EventReply) -> AdapterFailed:
-        """That the adapter is at fault for ``reason``."""
-        return self._process.failed(reason, Reset(msg_id=reply.in_reply_to, node=node), reply)
+    def failed(self, reason: str, reply: Reply) -> AdapterFailed:
+        """That the adapter is at fault for ``reason``, as a ``reply`` to what was last asked of it
+        shows."""
+        return self._process.failed(reason, reply)
 
     def _requests(self, node: NodeId, event: ForeignEvent) -> list[AnyRequest]:
         msg_id = next(self._msg_ids)
@@ -202,7 +242,7 @@ class Learner:
             self.table = Table(first.init, adapter.identity(first.init), table_path)
         except ProtocolError as error:
             first.close()
-            raise AdapterFailed(f"at init: {error}") from None
+            raise first.failed_at_init(error) from None
         except BaseException:
             first.close()
             raise
@@ -271,6 +311,9 @@ class _Pupil:
     def close(self) -> None:
         self._cluster.close()
 
+    def failed_at_init(self, error: ProtocolError) -> AdapterFailed:
+        return self._cluster.failed(f"at init: {error}", self.init)
+
     def learn(
         self, table: Table, keys: Sequence[LocalEvent], closing: Event
     ) -> list[EventReply | str]:
@@ -281,6 +324,8 @@ class _Pupil:
         try:
             return self._perform(table, key)
         except StepFailed as failed:
+            if failed.position == RESET:
+                raise failed.as_adapters_fault() from None
             first = failed
         # Chance, or the adapter's fault? A fresh process tells.
         self._start_again()
@@ -288,14 +333,16 @@ class _Pupil:
             reply = self._perform(table, key)
         except StepFailed as failed:
             if failed.is_early:
-                raise AdapterFailed(_early(key[0], failed)) from None
+                raise failed.as_adapters_fault() from None
             if not failed.is_alive:
                 self._start_again()
-            return failed.how
+            return failed.description
         if not first.is_early:
             raise AdapterFailed(
                 f"server {key[0]} failed on an event, and did not when a fresh process did the "
-                f"same: {first.how}"
+                f"same: {first.how}",
+                first.request,
+                stderr=first.stderr,
             )
         # Something that was done before left its mark on the process, not on the server.
         return reply
@@ -316,25 +363,20 @@ class _Pupil:
             raise
         expected = [] if in_place else [LearntStep(table.initial[node - 1])]
         expected += [step for _, step in history]
-        try:
-            for number, (step, again) in enumerate(zip(expected, replies, strict=True)):
-                if table.read(node, again) != step:
-                    raise ProtocolError(
-                        f"server {node} does not do the same again: event {number} of its history "
-                        f"has another outcome than before"
-                        if number
-                        else f"a reset of server {node} does not lead back to how it started"
-                    )
-            self._at[node] = table.read(node, reply).state
-        except ProtocolError as error:
-            raise self._cluster.failed(str(error), node, reply) from None
+        for number, (step, again) in enumerate(zip(expected, replies, strict=True)):
+            if (now := self._read(table, node, again)) != step:
+                what = (
+                    f"server {node} does not do the same again: event {number} of its history has "
+                    f"another outcome than before"
+                    if number
+                    else f"a reset of server {node} does not lead back to how it started"
+                )
+                raise self._cluster.failed(f"{what}: {difference(step, now)}", again)
+        self._at[node] = self._read(table, node, reply).state
         return reply
 
-
-def _early(node: NodeId, failed: StepFailed) -> str:
-    if failed.position < 0:
-        return f"{failed.how}, at a reset"
-    return (
-        f"server {node} failed on event {failed.position + 1} of its history, which it survived "
-        f"before: {failed.how}"
-    )
+    def _read(self, table: Table, node: NodeId, reply: EventReply) -> LearntStep:
+        try:
+            return table.read(node, reply)
+        except ProtocolError as error:
+            raise self._cluster.failed(str(error), reply) from None

@@ -10,10 +10,11 @@ against the properties: nobody is accused of not being our core.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from model_check.check import Setup
+from model_check.conformance.difference import difference
 from model_check.conformance.finding import Finding, event_of, until
 from model_check.conformance.learner import Adapter, Cluster, StepFailed
 from model_check.conformance.likeness import closest
@@ -31,10 +32,9 @@ from model_check.conformance.observed import (
     ForeignOutput,
     ObservedState,
 )
-from model_check.conformance.process import AdapterFailed
-from model_check.conformance.protocol import ProtocolError
+from model_check.conformance.protocol import EventReply, ProtocolError
 from model_check.conformance.schedule import ForeignAction
-from model_check.conformance.table import Table
+from model_check.conformance.table import LearntStep, Table
 from model_check.counterexample import Moment, Replay
 from model_check.judged import Breach, Docket, WitnessedStep, step_of
 from model_check.raft import RaftAction
@@ -59,8 +59,20 @@ class _LiveServers(ForeignServers):
     def reset(self) -> None:
         """Back to the beginning."""
         for node in range(1, self.count + 1):
-            (reply,) = self._cluster.perform(node, [], from_start=True)
-            self._table.read(node, reply)
+            try:
+                (reply,) = self._cluster.perform(node, [], from_start=True)
+            except StepFailed as failed:
+                raise failed.as_adapters_fault() from None
+            initial = self._table.initial[node - 1]
+            # Nothing is learnt here, so fingerprints may contain what they like.
+            again = replace(self._read(node, reply).state, fingerprint=initial.fingerprint)
+            if again != initial:
+                steps = LearntStep(initial), LearntStep(again)
+                raise self._cluster.failed(
+                    f"a reset of server {node} does not lead back to how it started: "
+                    f"{difference(*steps)}",
+                    reply,
+                )
 
     def events(self, node: NodeId, state: ObservedState) -> tuple[ForeignEvent, ...]:
         return () if self.wanted is None else (self.wanted,)
@@ -71,14 +83,16 @@ class _LiveServers(ForeignServers):
         try:
             (reply,) = self._cluster.perform(node, [event], from_start=False)
         except StepFailed as failed:
-            self.outcome = Outcome(state, failure=failed.how)
+            self.outcome = Outcome(state, failure=failed.description)
             return self.outcome
-        try:
-            learnt = self._table.read(node, reply)
-        except ProtocolError as error:
-            raise self._cluster.failed(str(error), node, reply) from None
-        self.outcome = outcome_of(state, learnt)
+        self.outcome = outcome_of(state, self._read(node, reply))
         return self.outcome
+
+    def _read(self, node: NodeId, reply: EventReply) -> LearntStep:
+        try:
+            return self._table.read(node, reply)
+        except ProtocolError as error:
+            raise self._cluster.failed(str(error), reply) from None
 
 
 @dataclass(frozen=True)
@@ -121,7 +135,7 @@ class Player:
             self.table = Table(cluster.init, self._adapter.identity(cluster.init))
         except ProtocolError as error:
             cluster.close()
-            raise AdapterFailed(f"at init: {error}") from None
+            raise cluster.failed(f"at init: {error}", cluster.init) from None
         hidden = self.table.unobservable
         self._judge = Judge(self._profile, hidden)
         self._servers = _LiveServers(cluster, self.table)

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-import msgspec
-
 from model_check.conformance.protocol import (
     AnyReply,
     AnyRequest,
@@ -28,6 +26,8 @@ STEP_TIMEOUT = 10.0
 """Seconds in which an adapter must answer, unless told otherwise."""
 LONGEST_LINE = 64 * 2**20
 """Bytes. A longer reply is none."""
+LONGEST_SHOWN = 2000
+"""Characters of a line that are shown when something went wrong."""
 STDERR_LINES = 20
 """Lines of standard error that are shown when something went wrong."""
 
@@ -40,11 +40,15 @@ class AdapterFailed(NotTheNode):
 
     reason: str
     request: str = ""
-    """The last request, as it was written."""
+    """The request that shows it, as it was written."""
     reply: str = ""
-    """The last line it answered with."""
+    """The line that answered it; empty if none did."""
     stderr: tuple[str, ...] = ()
     """The last lines of standard error."""
+
+    def __post_init__(self) -> None:
+        # Pickling makes an exception again from these.
+        self.args = (self.reason, self.request, self.reply, self.stderr)
 
     def __str__(self) -> str:
         return self.reason
@@ -55,8 +59,16 @@ class Unanswered(Exception):
     """The process ended, or ran out of time, before it answered the request at ``position``."""
 
     position: int
+    request: str
+    """That request, as it was written."""
     how: str
     stderr: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.args = (self.position, self.request, self.how, self.stderr)
+
+    def __str__(self) -> str:
+        return self.how
 
 
 class AdapterProcess:
@@ -83,6 +95,9 @@ class AdapterProcess:
             _non_blocking(pipe)
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
         )
+        self._requests: Sequence[AnyRequest] = ()
+        self._exchanged: list[tuple[bytes, bytes]] = []
+        """The requests of the last exchange with their replies, as they were written."""
         self._unwritten = b""
         self._unread = bytearray()
         self._stderr_tail: deque[bytes] = deque([b""], maxlen=STDERR_LINES)
@@ -98,19 +113,22 @@ class AdapterProcess:
             Unanswered: if the process ends or the time runs out before. It is of no use after that.
         """
         written = [encode_request(request) for request in requests]
+        self._requests, self._exchanged = requests, []
         self._write(b"".join(written))
         replies: list[AnyReply] = []
         for request, text in zip(requests, written, strict=True):
             line = self._read_line(len(replies), text)
+            self._exchanged.append((text, line))
             try:
                 replies.append(decode_reply(line, request))
             except ProtocolError as error:
                 raise self._failed(str(error), text, line) from None
         return replies
 
-    def failed(self, reason: str, request: AnyRequest, reply: Reply) -> AdapterFailed:
-        """That the adapter is at fault for ``reason``, as its ``reply`` to ``request`` shows."""
-        return self._failed(reason, encode_request(request), msgspec.json.encode(reply))
+    def failed(self, reason: str, reply: Reply) -> AdapterFailed:
+        """An `AdapterFailed` for ``reason``; ``reply`` is of the last exchange."""
+        msg_ids = [request.msg_id for request in self._requests]
+        return self._failed(reason, *self._exchanged[msg_ids.index(reply.in_reply_to)])
 
     def close(self) -> None:
         """End the process, whatever it is doing, and everything it has started."""
@@ -150,10 +168,10 @@ class AdapterProcess:
             ready = self._selector.select(deadline - time.monotonic())
             if not ready and time.monotonic() >= deadline:
                 self.close()
-                raise Unanswered(position, f"no answer in {self._timeout:g} s", self._last_lines())
+                raise self._unanswered(position, request, f"no answer in {self._timeout:g} s")
             for key, _ in ready:
                 if not self._serve_pipe(key.fd):
-                    raise Unanswered(position, self._how_it_ended(), self._last_lines())
+                    raise self._unanswered(position, request, self._how_it_ended())
         line = bytes(self._unread[:end])
         del self._unread[: end + 1]
         return line
@@ -193,9 +211,19 @@ class AdapterProcess:
     def _last_lines(self) -> tuple[str, ...]:
         return tuple(line.decode(errors="replace") for line in self._stderr_tail if line)
 
+    def _unanswered(self, position: int, request: bytes, how: str) -> Unanswered:
+        return Unanswered(position, _shown(request), how, self._last_lines())
+
     def _failed(self, reason: str, request: bytes, reply: bytes) -> AdapterFailed:
-        shown = [text.decode(errors="replace").strip()[:500] for text in (request, reply)]
-        return AdapterFailed(reason, shown[0], shown[1], self._last_lines())
+        return AdapterFailed(reason, _shown(request), _shown(reply), self._last_lines())
+
+
+def _shown(line: bytes) -> str:
+    """``line`` for readers; if it is very long, its beginning."""
+    text = line.decode(errors="replace").strip()
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    return f"{text[:LONGEST_SHOWN]}... ({len(text) - LONGEST_SHOWN:,} more characters)"
 
 
 def _non_blocking(pipe: IO[bytes] | None) -> int:

@@ -1,0 +1,93 @@
+"""Where two replies to the same request differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from model_check.conformance.observed import ObservedState
+from model_check.conformance.table import LearntStep
+
+MOST_PATHS = 3
+"""To be shown; of more differences, their number."""
+AROUND = 60
+"""Characters of a long string that are shown from shortly before its first difference on."""
+
+
+def difference(before: LearntStep, now: LearntStep) -> str:
+    """The fields that differ, by their paths in a reply, each with both values.
+
+    As in ``state.log[1].term: 2, before: 1``.
+    """
+    found = list(_differing("", _as_reply(before), _as_reply(now)))
+    shown = found[:MOST_PATHS]
+    if len(found) > MOST_PATHS:
+        shown.append(f"and {len(found) - MOST_PATHS} more fields")
+    return "; ".join(shown)
+
+
+def _as_reply(step: LearntStep) -> dict[str, object]:
+    """``step`` in the fields of a reply."""
+    return {
+        "state": _as_state(step.state),
+        "messages": [
+            {
+                "to": message.destination,
+                "kind": message.kind,
+                "fields": json.loads(message.fields),
+                "payload": message.payload,
+            }
+            for message in step.messages
+        ],
+        "fingerprint": step.state.fingerprint,
+    }
+
+
+def _as_state(state: ObservedState) -> dict[str, object]:
+    log = state.log
+    return {
+        "current_term": state.current_term,
+        "voted_for": state.voted_for,
+        "role": type(state.role).__name__.lower(),
+        "log": [{"term": entry.term, "command": entry.command} for entry in log.entries],
+        "commit_index": state.commit_index,
+        "snapshot_index": log.snapshot_index,
+        "snapshot_term": log.snapshot_term,
+    }
+
+
+_NOTHING = object()
+"""Where one list is longer, or a field is in one object alone."""
+
+
+def _differing(path: str, before: object, now: object) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in before | now:
+            inner = f"{path}.{name}" if path else name
+            yield from _differing(inner, before.get(name, _NOTHING), now.get(name, _NOTHING))
+    elif isinstance(before, list) and isinstance(now, list):
+        for index, pair in enumerate(zip_longest(before, now, fillvalue=_NOTHING)):
+            yield from _differing(f"{path}[{index}]", *pair)
+    elif isinstance(before, str) and isinstance(now, str):
+        if before != now:
+            yield f"{path}: {_excerpts(before, now)}"
+    elif _as_json(before) != _as_json(now):  # in Python, true is 1
+        yield f"{path}: {_as_json(now)}, before: {_as_json(before)}"
+
+
+def _as_json(value: object) -> str:
+    return "nothing" if value is _NOTHING else json.dumps(value, ensure_ascii=False)
+
+
+def _excerpts(before: str, now: str) -> str:
+    """Two strings; of long ones, the part with the first difference."""
+    if max(len(before), len(now)) <= AROUND:
+        return f"{_as_json(now)}, before: {_as_json(before)}"
+    same = next(
+        (at for at, (one, other) in enumerate(zip(before, now, strict=False)) if one != other),
+        min(len(before), len(now)),
+    )
+    start = max(same - AROUND // 3, 0)
+    one, other = (_as_json(text[start : start + AROUND]) for text in (now, before))
+    return f"from character {start + 1} on {one}, before: {other}"
