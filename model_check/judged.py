@@ -20,7 +20,17 @@ from model_check.raft import RaftNode
 from model_check.renaming import rename_evidence
 from model_check.system import Deliver, Lose, M, Network, Node, Occur, Outcome, Q, System, T
 from model_check.watch import Memory, PropertyWatch
-from raft_ref import Event, Message, NodeId, NodeState, Output, Receive
+from raft_ref import (
+    AppendEntriesReply,
+    Event,
+    Message,
+    NodeId,
+    NodeState,
+    Output,
+    Receive,
+    RequestVoteReply,
+    Send,
+)
 from spec.conduct import Conduct, watch
 from spec.forms import E, O, Property, Renaming, S, Step, StepProperty
 from spec.judge import Judge, single_steps
@@ -28,12 +38,10 @@ from spec.milestones import MILESTONES
 from spec.properties import RaftStep
 from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
-from spec.shadow import NO_EVIDENCE, Evidence, Shadow, Witnessed, learn
+from spec.shadow import CARRIED_BY, EVIDENCE, NO_EVIDENCE, Evidence, Shadow, Witnessed, learn
 
 X = TypeVar("X", bound=Hashable)
 WitnessedStep: TypeAlias = Step[NodeState, Witnessed, Output]
-
-ALL_EVIDENCE = frozenset({"grants", "acknowledged", "confirmed", "claimed"})
 
 STRICT = Judge()
 """Who sees all, and tolerates nothing."""
@@ -69,7 +77,7 @@ class JudgedNode(Node[NodeState, E, O, M]):
         self,
         node: Node[NodeState, E, O, M],
         witness: Callable[[E], Witnessed],
-        evidence: frozenset[str] = ALL_EVIDENCE,
+        evidence: frozenset[str] = EVIDENCE,
     ) -> None:
         """``witness`` says what the judge sees of an event, ``evidence`` what he keeps of it."""
         self._node = node
@@ -211,6 +219,8 @@ class Docket:
     def __init__(self, initial: tuple[NodeState, ...], judge: Judge = STRICT) -> None:
         servers = frozenset(range(1, len(initial) + 1))
         self._judge = judge
+        self.undecided: dict[str, tuple[str, ...]] = {}
+        """By rule: for want of what it could not be judged the first time that it could not."""
         self._shadows = {
             node: Shadow(node, servers, state) for node, state in enumerate(initial, start=1)
         }
@@ -220,10 +230,26 @@ class Docket:
         conduct = watch(self._shadows[step.node], step.event, step.after, step.outputs)
         self._shadows[step.node] = conduct.after
         single = tuple(single_steps(conduct))
+        self._take_note(step.outputs)
         for rule in RULES:
-            verdict = self._judge.judge(rule, single)
-            if isinstance(verdict, Broken):
-                yield rule, verdict
+            match self._judge.judge(rule, single):
+                case Broken() as broken:
+                    yield rule, broken
+                case NotDecidable(unobserved):
+                    self.undecided.setdefault(rule.id, unobserved)
+
+    def _take_note(self, outputs: Iterable[Output]) -> None:
+        """Of the kinds by which votes and acknowledgements are reported."""
+        for output in outputs:
+            match output:
+                case Send(RequestVoteReply(vote_granted=True)):
+                    kind = CARRIED_BY["grants"]
+                case Send(AppendEntriesReply(success=True, match_index=index)) if index:
+                    kind = CARRIED_BY["acknowledged"]
+                case _:
+                    continue
+            if kind not in self._judge.read:
+                self._judge = replace(self._judge, read=self._judge.read | {kind})
 
 
 def breaches(

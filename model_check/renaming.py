@@ -21,7 +21,7 @@ from raft_ref import (
 )
 from spec.forms import Renaming
 from spec.properties import rename_entry, rename_log
-from spec.shadow import Evidence
+from spec.shadow import Evidence, Unread
 
 State = TypeVar("State", bound=NodeState)
 
@@ -62,7 +62,13 @@ def rename_evidence(evidence: Evidence, renaming: Renaming) -> Evidence:
         evidence,
         grants=frozenset(map(renaming.node, evidence.grants)),
         acknowledged=rename_indexes(evidence.acknowledged, renaming),
+        unread=frozenset(rename_unread(each, renaming) for each in evidence.unread),
     )
+
+
+def rename_unread(unread: Unread, renaming: Renaming) -> Unread:
+    """A message that could not be read, from a server of another name."""
+    return unread if unread.source is None else replace(unread, source=renaming.node(unread.source))
 
 
 def rename_message(message: Message, renaming: Renaming) -> Message:

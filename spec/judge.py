@@ -20,13 +20,15 @@ class Judge:
     profile: Profile = PAPER
     unobserved: frozenset[str] = frozenset()
     """The fields of a server's state that cannot be observed."""
+    read: frozenset[str] = frozenset()
+    """The kinds of Figure 2 by which votes and acknowledgements are known to be reported."""
 
     def judge(self, rule: Rule, steps: Iterable[Conduct]) -> Broken | NotDecidable | None:
         """How a step, given as its `single_steps`, breaks ``rule``; None if it obeys it, or the
         profile tolerates it."""
         undecided = None
         for step in steps:
-            verdict = rule.judge(step, self.unobserved)
+            verdict = rule.judge(step, self.unobserved, self.read)
             if isinstance(verdict, Broken) and not self.profile.tolerates(rule, step):
                 return verdict
             if isinstance(verdict, NotDecidable):

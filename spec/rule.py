@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import getdoc
 from typing import Literal, TypeAlias
 
 from spec.conduct import Conduct
+from spec.shadow import EVIDENCE, Unread
 
 Group: TypeAlias = Literal[
     "term",
@@ -66,21 +67,39 @@ class Rule:
         return _of_id, (self.id,)
 
     def judge(
-        self, conduct: Conduct, unobserved: frozenset[str] = frozenset()
+        self,
+        conduct: Conduct,
+        unobserved: frozenset[str] = frozenset(),
+        read: frozenset[str] = frozenset(),
     ) -> Broken | NotDecidable | None:
         """How the step breaks the rule; None if it obeys it.
 
         Where the rule looks at something ``unobserved``, it is not decidable, never obeyed. A
-        message that could not be read does no harm to what is obeyed without it.
+        message that could not be read makes it so only if it may have allowed the step: it does no
+        harm to what is obeyed without it, nor to what would be broken whatever it said. Evidence
+        that comes in messages of the kinds ``read`` comes in no message of an unknown kind.
         """
         hidden = self.observes & unobserved
         if hidden:
             return NotDecidable(tuple(sorted(hidden)))
         broken = self.predicate(conduct)
-        unread = conduct.after.evidence.unread
-        if broken is not None and self.allowed_by and unread:
-            return NotDecidable(tuple(sorted(unread)))
-        return broken
+        if broken is None:
+            return None
+        kinds = {each.kind for each in self._unread_excuses(conduct, read)}
+        return NotDecidable(tuple(sorted(kinds))) if kinds else broken
+
+    def _unread_excuses(self, conduct: Conduct, read: frozenset[str]) -> frozenset[Unread]:
+        """The messages that could not be read and may allow a step that is forbidden otherwise."""
+        excuses = frozenset[Unread]()
+        if "arrival" in self.allowed_by and isinstance(conduct.event, Unread):
+            excuses |= {conduct.event}
+        for name in sorted(self.allowed_by & EVIDENCE):
+            excuses |= conduct.after.may_have_brought(name, read)
+        if not excuses or "arrival" in self.allowed_by:
+            return excuses
+        favoured = replace(conduct.after, evidence=conduct.after.at_most(excuses))
+        is_broken_anyway = self.predicate(replace(conduct, after=favoured)) is not None
+        return frozenset() if is_broken_anyway else excuses
 
 
 def _of_id(rule_id: str) -> Rule:

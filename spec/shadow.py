@@ -13,11 +13,11 @@ confirmed, it confirmed to somebody else (§5.1).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from raft_ref.events import Event, Receive
-from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVoteReply
-from raft_ref.types import Index, IndexMap, Log, NodeId, NodeState
+from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVoteReply
+from raft_ref.types import Candidate, Index, IndexMap, Log, NodeId, NodeState
 
 _NOBODY = IndexMap()
 
@@ -26,6 +26,8 @@ _NOBODY = IndexMap()
 class Unread:
     """A message has arrived that the judge cannot read, of this kind."""
 
+    source: NodeId | None
+    """The sender; None where it stands for any messages from anybody."""
     kind: str
 
 
@@ -45,21 +47,33 @@ class Evidence:
     """Up to where requests of this term have confirmed its log."""
     claimed: Index = 0
     """The highest ``leaderCommit`` in a request of this term."""
-    unread: frozenset[str] = frozenset()
-    """Kinds of messages that the judge could not read: there may be more evidence than this."""
+    unread: frozenset[Unread] = frozenset()
+    """Messages that the judge could not read: there may be more evidence than this."""
 
     def only(self, names: frozenset[str]) -> Evidence:
-        """As much of it as stands in the fields of these names, and what could not be read."""
+        """The fields of these names; what could not be read stays if any evidence is named."""
         return Evidence(
             grants=self.grants if "grants" in names else frozenset(),
             acknowledged=self.acknowledged if "acknowledged" in names else _NOBODY,
             confirmed=self.confirmed if "confirmed" in names else 0,
             claimed=self.claimed if "claimed" in names else 0,
-            unread=self.unread,
+            unread=self.unread if names & EVIDENCE else frozenset(),
         )
 
 
 NO_EVIDENCE = Evidence()
+
+CARRIED_BY = {
+    "grants": "RequestVoteReply",
+    "acknowledged": "AppendEntriesReply",
+    "confirmed": "AppendEntries",
+    "claimed": "AppendEntries",
+}
+"""By the name of evidence: the kind of message that brings it."""
+EVIDENCE = frozenset(CARRIED_BY)
+_KINDS = frozenset(each.__name__ for each in get_args(Message))
+_HIGHEST: Index = 2**53 - 1
+"""No index is above this one; it is the highest that a message can name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +90,55 @@ class Shadow:
         """Whether these are more than half of the cluster."""
         return 2 * len(servers & self.servers) > len(self.servers)
 
+    def may_have_brought(self, name: str, read: frozenset[str]) -> frozenset[Unread]:
+        """The messages that could not be read and may have brought evidence of this name.
+
+        An implementation whose votes, or acknowledgements, are ``read`` as messages of a kind of
+        Figure 2 has no other kind for them (``spec/adapter_protocol.md``).
+        """
+        carrier = CARRIED_BY[name]
+        return frozenset(
+            each
+            for each in self.evidence.unread
+            if each.source is None
+            or each.kind == carrier
+            or (each.kind not in _KINDS and carrier not in read)
+        )
+
+    def at_most(self, unread: frozenset[Unread]) -> Evidence:
+        """The evidence if each of ``unread`` has brought as much as its sender can say: a vote, an
+        acknowledgement of the whole log, a request that confirms and claims all."""
+        if not unread:
+            return self.evidence
+        named = {each.source for each in unread}
+        senders = self.servers if None in named else self.servers & named
+        acknowledged = dict(self.evidence.acknowledged)
+        acknowledged |= dict.fromkeys(senders, self.state.log.last_index)
+        return replace(
+            self.evidence,
+            grants=self.evidence.grants | senders,
+            acknowledged=IndexMap(tuple(sorted(acknowledged.items()))),
+            confirmed=_HIGHEST,
+            claimed=_HIGHEST,
+        )
+
 
 def learn(before: Shadow, event: Witnessed, after: NodeState) -> Evidence:
     """The evidence once ``event`` has happened, and made ``after`` of the server.
 
     Only a message of the term in which the server then is counts; one that cannot be read may be.
+    But a message by which a server becomes a candidate was sent before anybody was asked for a vote
+    in the new term, or sent an entry of it, so it brings no evidence of that term.
     """
     same_term = before.state.current_term == after.current_term
     evidence = before.evidence if same_term else NO_EVIDENCE
     match event:
         case Receive(message) if message.term == after.current_term:
             pass
-        case Unread(kind):
-            return replace(evidence, unread=evidence.unread | {kind})
+        case Unread():
+            if not same_term and isinstance(after.role, Candidate):
+                return evidence
+            return replace(evidence, unread=evidence.unread | {event})
         case _:
             return evidence
     match message:

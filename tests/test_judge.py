@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from model_check.judged import Docket
+from model_check.renaming import rename_evidence
 from raft_ref import (
     Candidate,
     ElectionTimeout,
@@ -16,8 +18,10 @@ from raft_ref import (
     Message,
     NodeState,
     Output,
+    Send,
 )
 from spec.conduct import Conduct, watch
+from spec.forms import Renaming, Step
 from spec.judge import Judge, single_steps
 from spec.profiles import PROFILES, Profile
 from spec.rule import Broken, NotDecidable, Rule
@@ -26,6 +30,7 @@ from spec.shadow import Evidence, Shadow, Unread
 from tests.conducts import (
     BREACHES,
     CANDIDATE,
+    LEADER,
     A,
     B,
     C,
@@ -66,26 +71,143 @@ def test_only_the_evidence_that_a_rule_names_may_allow_what_it_forbids(
         )
 
 
+def having_read(conduct: Conduct, *unread: Unread) -> Conduct:
+    """``conduct`` after messages that could not be read."""
+    evidence = replace(conduct.after.evidence, unread=frozenset(unread))
+    return replace(conduct, after=replace(conduct.after, evidence=evidence))
+
+
+BALLOT = Unread(2, "Ballot")
+REMEMBERED = frozenset({"grants", "acknowledged", "confirmed", "claimed"})
+ALLOWED = [rule for rule in RULES if rule.allowed_by & REMEMBERED]
+ASKED = [rule for rule in RULES if "arrival" in rule.allowed_by]
+
+
+def breach_of(rule: Rule) -> Conduct:
+    """A step that breaks ``rule``, and that further messages may have allowed."""
+    if rule.id == "COMMIT-CURRENT-TERM":  # had the last entry been acknowledged, too
+        leader = server(2, 1, LEADER, (A, C))
+        return step(leader, success(1, term=2), replace(leader, commit_index=1))
+    return next(conduct for rule_id, conduct in BREACHES if rule_id == rule.id)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_after_a_message_that_cannot_be_read_a_breach_may_be_none(rule: Rule) -> None:
+def test_after_messages_that_cannot_be_read_a_breach_may_be_none(rule: Rule) -> None:
     """Only where a message may have allowed it; what is obeyed stays obeyed."""
-    breach = next(conduct for rule_id, conduct in BREACHES if rule_id == rule.id)
-    unread = replace(breach.after.evidence, unread=frozenset({"Ballot"}))
-    blind = replace(breach, after=replace(breach.after, evidence=unread))
-    verdict = rule.judge(blind)
-    assert verdict == NotDecidable(("Ballot",)) if rule.allowed_by else isinstance(verdict, Broken)
+    breach = breach_of(rule)
+    blind = having_read(breach, Unread(None, "Ballot"))
+    undecided = NotDecidable(("Ballot",))
+    assert (
+        rule.judge(blind) == undecided if rule in ALLOWED else isinstance(rule.judge(blind), Broken)
+    )
     quiet = step(server(), HeartbeatTimeout(), server())
-    assert rule.judge(replace(quiet, after=replace(quiet.after, evidence=unread))) is None
+    assert rule.judge(having_read(quiet, Unread(None, "Ballot"))) is None
+
+
+@pytest.mark.parametrize("rule", ASKED, ids=lambda rule: rule.id)
+def test_only_the_message_that_arrives_may_allow_what_one_that_arrives_allows(rule: Rule) -> None:
+    breach = replace(breach_of(rule), event=HeartbeatTimeout())
+    assert isinstance(rule.judge(having_read(breach, BALLOT)), Broken)
+    assert rule.judge(replace(breach, event=BALLOT)) == NotDecidable(("Ballot",))
 
 
 def test_messages_that_cannot_be_read_are_remembered_as_long_as_the_term() -> None:
     shadow = Shadow(1, frozenset({1, 2, 3}), server())
-    conduct = watch(shadow, Unread("Ballot"), server(), ())
-    assert conduct.after.evidence == Evidence(unread=frozenset({"Ballot"}))
+    conduct = watch(shadow, BALLOT, server(), ())
+    assert conduct.after.evidence == Evidence(unread=frozenset({BALLOT}))
     later = watch(
         conduct.after, ElectionTimeout(), server(2, 1, role=Candidate(frozenset({1}))), ()
     )
     assert later.after.evidence == Evidence()
+
+
+def test_what_makes_a_candidate_brings_no_vote_of_its_term() -> None:
+    """A vote of the new term is given when the candidate asks for it, not before."""
+    before = Shadow(1, frozenset({1, 2, 3}), server(1))
+    assert watch(before, BALLOT, server(2, 1, CANDIDATE), ()).after.evidence == Evidence()
+    follower = watch(before, BALLOT, server(2), ())
+    assert follower.after.evidence == Evidence(unread=frozenset({BALLOT}))
+
+
+FIVE = frozenset({1, 2, 3, 4, 5})
+
+
+def elected(*unread: Unread, grants: frozenset[int] = frozenset()) -> Conduct:
+    """A candidate of five comes to lead by its own timer, with these votes of others."""
+    shadow = Shadow(1, FIVE, server(1, 1, CANDIDATE), Evidence(grants, unread=frozenset(unread)))
+    return watch(shadow, HeartbeatTimeout(), server(1, 1, Leader(IndexMap(), IndexMap())), ())
+
+
+@pytest.mark.parametrize(
+    ("conduct", "is_decided"),
+    [
+        (elected(BALLOT), True),
+        (elected(BALLOT, Unread(2, "Slip")), True),
+        (elected(BALLOT, Unread(3, "Ballot")), False),
+        (elected(BALLOT, grants=frozenset({3})), False),
+        (elected(BALLOT, grants=frozenset({2})), True),
+        (elected(BALLOT, Unread(9, "Ballot")), True),
+        (elected(Unread(None, "Ballot")), False),
+        (elected(Unread(2, "AppendEntries"), Unread(3, "AppendEntriesReply")), True),
+    ],
+)
+def test_each_sender_can_have_given_one_vote(conduct: Conduct, is_decided: bool) -> None:
+    verdict = RULES_BY_ID["ELECT-QUORUM"].judge(conduct)
+    assert isinstance(verdict, Broken if is_decided else NotDecidable)
+
+
+def test_an_acknowledgement_reaches_no_further_than_the_log() -> None:
+    leader = server(1, 1, Leader(IndexMap(), IndexMap()), log=(A, A))
+    shadow = Shadow(1, FIVE, leader, Evidence(unread=frozenset({BALLOT, Unread(3, "Ballot")})))
+    rule = RULES_BY_ID["COMMIT-QUORUM"]
+    conduct = watch(shadow, HeartbeatTimeout(), replace(leader, commit_index=2), ())
+    assert isinstance(rule.judge(conduct), NotDecidable)
+    alone = having_read(conduct, BALLOT)
+    assert isinstance(rule.judge(alone), Broken)
+    assert isinstance(rule.judge(conduct, read=frozenset({"AppendEntriesReply"})), Broken)
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "kind"),
+    [
+        ("ELECT-QUORUM", "RequestVoteReply"),
+        ("COMMIT-QUORUM", "AppendEntriesReply"),
+        ("COMMIT-CURRENT-TERM", "AppendEntriesReply"),
+    ],
+)
+def test_what_is_reported_by_its_kind_comes_in_no_other(rule_id: str, kind: str) -> None:
+    rule = RULES_BY_ID[rule_id]
+    everybody = [Unread(source, "Ballot") for source in (1, 2, 3)]
+    blind = having_read(breach_of(rule), *everybody)
+    others = {"RequestVote", "RequestVoteReply", "AppendEntries", "AppendEntriesReply"} - {kind}
+    assert isinstance(rule.judge(blind, read=frozenset({kind})), Broken)
+    assert isinstance(rule.judge(blind, read=frozenset(others)), NotDecidable)
+    itself = having_read(blind, *everybody, *(Unread(source, kind) for source in (1, 2, 3)))
+    assert isinstance(rule.judge(itself, read=frozenset({kind})), NotDecidable)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_votes_are_known_to_be_reported_once_one_was(granted: bool) -> None:
+    """In the run: S1 leads after messages that cannot be read, with nobody's vote."""
+    candidate = server(1, 1, CANDIDATE)
+    docket = Docket((candidate, server(1), server(1)))
+    reply = Send(vote(source=2, granted=granted))
+    list(docket.hear(Step(2, server(1), HeartbeatTimeout(), server(1, 1), (reply,))))
+    for source in (2, 3):
+        ballot = Unread(source, "Ballot")
+        assert not list(docket.hear(Step(1, candidate, ballot, candidate, ())))
+    leader = server(1, 1, Leader(IndexMap(), IndexMap()))
+    broken = [
+        rule.id for rule, _ in docket.hear(Step(1, candidate, HeartbeatTimeout(), leader, ()))
+    ]
+    assert broken == (["ELECT-QUORUM"] if granted else [])
+    assert docket.undecided.get("ELECT-QUORUM") == (None if granted else ("Ballot",))
+
+
+def test_what_could_not_be_read_is_renamed_with_its_sender() -> None:
+    evidence = Evidence(unread=frozenset({BALLOT, Unread(None, "Ballot")}))
+    renamed = rename_evidence(evidence, Renaming((3, 1, 2)))
+    assert renamed.unread == {Unread(1, "Ballot"), Unread(None, "Ballot")}
 
 
 # --- several steps at once -----------------------------------------------------------------------

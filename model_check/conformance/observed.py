@@ -219,7 +219,9 @@ def witnessed(event: ForeignEvent) -> Witnessed:
     if not isinstance(event, Arrival):
         return event
     message = understood(event.message)
-    return Unread(event.message.kind) if message is None else Receive(message)
+    if message is None:
+        return Unread(event.message.source, event.message.kind)
+    return Receive(message)
 
 
 def as_core_output(output: ForeignOutput) -> Output | None:

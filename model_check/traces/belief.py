@@ -25,12 +25,14 @@ from raft_ref import (
     Term,
 )
 from spec.chain import Chain, Chains, SharedLog
-from spec.shadow import NO_EVIDENCE, Evidence
+from spec.shadow import NO_EVIDENCE, Evidence, Unread
 
 X = TypeVar("X")
 
 BEFORE_THE_TRACE = "what came before the trace"
 """In place of the kind of a message that cannot be read."""
+
+_UNREAD_BEFORE = frozenset({Unread(None, BEFORE_THE_TRACE)})
 
 _ROLES: dict[RoleName, Role] = {
     "follower": Follower(),
@@ -79,7 +81,7 @@ def first_beliefs(happening: Happening, chains: Chains) -> tuple[Belief, ...]:
             voted_for=_given(seen.voted_for, None),
             role=_given(seen.role, "follower"),
             commit_index=_given(seen.commit_index, 0),
-            evidence=Evidence(unread=frozenset({BEFORE_THE_TRACE} if has_a_past else ())),
+            evidence=Evidence(unread=_UNREAD_BEFORE if has_a_past else frozenset()),
         ),
     )
 

@@ -141,7 +141,7 @@ class _Hearing:
         if message is not None:
             return Receive(message)
         kind = cause.told.kind if isinstance(cause.told, Unreadable) else "AppendEntries"
-        return Unread(kind)
+        return Unread(from_whom(cause.told), kind)
 
     def _taken(self, happening: Happening, told: Told) -> Message | None:
         """A message of which the entries were counted, if the log shows what was taken from it."""
