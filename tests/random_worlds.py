@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeAlias, cast
@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from hypothesis import strategies as st
 
 from model_check.network import Fifo, Once, Replayable
-from model_check.system import Network, Node, Outcome, System
+from model_check.system import Network, Node, Outcome, System, T
 from model_check.watch import Memory, PropertyWatch
 from spec.forms import (
     AtMost,
@@ -21,6 +21,7 @@ from spec.forms import (
     Milestone,
     PairProperty,
     Property,
+    Renaming,
     Step,
     StepProperty,
 )
@@ -87,6 +88,12 @@ class Correspondents(Node[Level, LetterEvent, Label, Letter]):
     failures: int
     """How many percent of all steps fail."""
     has_restarts: bool
+    """Whether an event is a restart; then letters of kind 0 are one, too."""
+    to_self: bool = False
+    """Whether nodes write to themselves."""
+    most_outcomes: int = 1
+    """There are up to so many, and sometimes none; some differ in their label alone, or not at
+    all."""
 
     @property
     def count(self) -> int:
@@ -100,24 +107,49 @@ class Correspondents(Node[Level, LetterEvent, Label, Letter]):
             if self.dice.says(60, "event", node, state, event):
                 yield event
 
-    def step(self, node: int, state: Level, event: LetterEvent) -> Outcome[Level, Label, Letter]:
-        case = node, state, event
+    def outcomes(
+        self, node: int, state: Level, event: LetterEvent
+    ) -> tuple[Outcome[Level, Label, Letter], ...]:
+        case = self.case(node, state, event)
         if self.dice.says(self.failures, "failure", case):
             raise RuntimeError(f"cannot do {event} at {state}")
-        others = [other for other in range(1, self.nodes + 1) if other != node]
-        letters = self.dice.roll(self.most_letters + 1, "letters", case) if others else 0
-        return Outcome(
-            self.dice.roll(self.levels, "after", case),
-            (self.dice.roll(LABELS, "label", case),),
-            tuple(
-                Letter(
-                    node,
-                    others[self.dice.roll(len(others), "destination", case, letter)],
-                    self.dice.roll(self.kinds, "kind", case, letter),
-                )
-                for letter in range(letters)
-            ),
+        if self.most_outcomes == 1:
+            return (self.outcome(node, event, case, 0, 0),)
+        return tuple(
+            self.outcome(
+                node,
+                event,
+                case,
+                self.dice.roll(2, "variant", case, choice),
+                self.dice.roll(2, "label's", case, choice),
+            )
+            for choice in range(self.dice.roll(self.most_outcomes + 1, "outcomes", case))
         )
+
+    def case(self, node: int, state: Level, event: LetterEvent) -> Hashable:
+        """All that the dice are asked about a step."""
+        return node, state, event
+
+    def outcome(
+        self, node: int, event: LetterEvent, case: Hashable, variant: int, label: int
+    ) -> Outcome[Level, Label, Letter]:
+        """One outcome of a step."""
+        return Outcome(
+            self.dice.roll(self.levels, "after", case, variant),
+            (self.dice.roll(LABELS, "label", case, label),),
+            tuple(self.letters(node, event, case, variant)),
+        )
+
+    def letters(
+        self, node: int, event: LetterEvent, case: Hashable, variant: int
+    ) -> Iterator[Letter]:
+        """The letters that such an outcome sends."""
+        others = [other for other in range(1, self.nodes + 1) if self.to_self or other != node]
+        letters = self.dice.roll(self.most_letters + 1, "letters", case, variant) if others else 0
+        for letter in range(letters):
+            question = case, variant, letter
+            destination = others[self.dice.roll(len(others), "destination", question)]
+            yield Letter(node, destination, self.dice.roll(self.kinds, "kind", question))
 
     def arrival(self, message: Letter) -> tuple[int, Letter]:
         return message.destination, message
@@ -126,7 +158,57 @@ class Correspondents(Node[Level, LetterEvent, Label, Letter]):
         return message.source
 
     def is_restart(self, event: LetterEvent) -> bool:
-        return self.has_restarts and event == 0
+        return self.has_restarts and (event.kind if isinstance(event, Letter) else event) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Peers(Correspondents):
+    """Nodes that all do the same: what they do is said to everyone else, or to who asked."""
+
+    def initial(self, node: int) -> Level:
+        return 0
+
+    def events(self, node: int, state: Level) -> Iterator[int]:
+        return Correspondents.events(self, 0, state)
+
+    def case(self, node: int, state: Level, event: LetterEvent) -> Hashable:
+        if not isinstance(event, Letter):
+            return state, event
+        return state, event.kind, event.source == node
+
+    def letters(
+        self, node: int, event: LetterEvent, case: Hashable, variant: int
+    ) -> Iterator[Letter]:
+        others = [other for other in range(1, self.nodes + 1) if self.to_self or other != node]
+        if isinstance(event, Letter) and self.dice.says(50, "only who asked", case, variant):
+            others = [event.source]
+        for letter in range(self.dice.roll(self.most_letters + 1, "letters", case, variant)):
+            kind = self.dice.roll(self.kinds, "kind", case, variant, letter)
+            yield from (Letter(node, other, kind) for other in others)
+
+    def renamings(self) -> Iterable[Renaming]:
+        return Renaming.all_of(self.nodes)
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        if not isinstance(value, Letter):
+            return value
+        source, destination = renaming.node(value.source), renaming.node(value.destination)
+        return cast(T, Letter(source, destination, value.kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Retirees(Peers):
+    """Peers that do nothing any more once they are at the highest level, and say so."""
+
+    def outcomes(
+        self, node: int, state: Level, event: LetterEvent
+    ) -> tuple[Outcome[Level, Label, Letter], ...]:
+        if state < self.levels - 1:
+            return Correspondents.outcomes(self, node, state, event)
+        return (Outcome(state, (0,)),) if self.dice.says(70, "at all", self.levels) else ()
+
+    def is_outdated(self, state: Level, message: Letter) -> bool:
+        return state == self.levels - 1
 
 
 class Suspicious:
@@ -178,6 +260,32 @@ class NoSuchHistory(Suspicious, HistoryProperty[Level, LetterEvent, Label, Label
         return f"the automaton is in {memory}" if self.forbids(memory) else None
 
 
+class NobodyMarked(Suspicious, HistoryProperty[Level, LetterEvent, Label, int, frozenset[int]]):
+    """Not so many nodes have put out 1 more often than not, or fewer."""
+
+    def initial(self) -> frozenset[int]:
+        return frozenset()
+
+    def fact(self, step: LetterStep) -> int | None:
+        """Who put out 1, or whom its letter was from, if that put out 2."""
+        match step.outputs, step.event:
+            case (1,), _:
+                return step.node
+            case (2,), Letter(source=source):
+                return source
+            case _:
+                return None
+
+    def remember(self, memory: frozenset[int], fact: int) -> frozenset[int]:
+        return memory ^ {fact}
+
+    def violation(self, memory: frozenset[int]) -> str | None:
+        return f"marked: {sorted(memory)}" if self.forbids(len(memory)) else None
+
+    def rename(self, memory: frozenset[int], renaming: Renaming) -> frozenset[int]:
+        return frozenset(map(renaming.node, memory))
+
+
 class NotAllAt(Suspicious, GlobalProperty[Level]):
     """The levels of all nodes are no forbidden ones."""
 
@@ -185,7 +293,9 @@ class NotAllAt(Suspicious, GlobalProperty[Level]):
         return f"the levels are {states}" if self.forbids(*states) else None
 
 
-FORMS = (NoSuchStep, NotTogether, NoSuchHistory, NotAllAt)
+SYMMETRIC_FORMS: tuple[type[Suspicious], ...]
+SYMMETRIC_FORMS = (NoSuchStep, NotTogether, NoSuchHistory, NobodyMarked)
+FORMS = (*SYMMETRIC_FORMS, NotAllAt)
 
 
 def rises_above(level: Level) -> Milestone[Level, LetterEvent, Label]:
@@ -222,18 +332,25 @@ class World:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, networks: tuple[str, ...] = tuple(NETWORKS)) -> World:
-    node = Correspondents(
+def worlds(
+    draw: st.DrawFn,
+    networks: tuple[str, ...] = tuple(NETWORKS),
+    of: type[Correspondents] = Correspondents,
+) -> World:
+    node = of(
         Dice(draw(st.integers(0, 2**32))),
         nodes=draw(st.integers(1, 3)),
         levels=draw(st.integers(2, 5)),
         events_at_once=draw(st.integers(1, 2)),
         kinds=draw(st.integers(1, 2)),
         most_letters=draw(st.integers(0, 2)),
-        failures=draw(st.sampled_from([0, 0, 1])),
+        failures=0 if issubclass(of, Peers) else draw(st.sampled_from([0, 0, 1])),
         has_restarts=draw(st.booleans()),
+        to_self=draw(st.booleans()),
+        most_outcomes=draw(st.sampled_from([1, 1, 3])),
     )
-    forms = draw(st.lists(st.sampled_from(FORMS), unique=True))
+    possible = SYMMETRIC_FORMS if issubclass(of, Peers) else FORMS
+    forms = draw(st.lists(st.sampled_from(possible), unique=True))
     return World(
         node,
         draw(st.sampled_from(networks)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,81 +11,27 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from model_check.engine.explorer import Options, explore
-from model_check.explore import UNLIMITED, Budget
-from model_check.system import Outcome, T
-from spec.forms import Renaming
+from model_check.explore import UNLIMITED, Beam, Budget
+from model_check.network import Fifo, Once, Replayable
+from model_check.system import Network, System
+from model_check.watch import Memory, PropertyWatch
+from spec.forms import Property
 from tests.engines import assert_replays, by_reference, compiled, summary
 from tests.random_worlds import (
-    LABELS,
     Correspondents,
     Dice,
-    Label,
-    Letter,
-    LetterEvent,
-    Level,
     NoSuchHistory,
     NoSuchStep,
     NotAllAt,
     NotTogether,
+    Peers,
+    Retirees,
     World,
     worlds,
 )
+from tests.toys import Absentminded, NeverAtTen, NeverAtThree, Reminder
 
 SMALL_ENOUGH = Budget(max_states=3000)
-
-
-class Peers(Correspondents):
-    """Nodes that all do the same: what they do is said to everyone else, or to who asked."""
-
-    def initial(self, node: int) -> Level:
-        return 0
-
-    def events(self, node: int, state: Level) -> Iterator[int]:
-        return super().events(0, state)
-
-    def step(self, node: int, state: Level, event: LetterEvent) -> Outcome[Level, Label, Letter]:
-        asked_by = event.source if isinstance(event, Letter) else None
-        case = state, event.kind if isinstance(event, Letter) else event, asked_by is None
-        others = [other for other in range(1, self.nodes + 1) if other != node]
-        if asked_by is not None and self.dice.says(50, "only who asked", case):
-            others = [asked_by]
-        kinds = range(self.dice.roll(self.most_letters + 1, "letters", case))
-        return Outcome(
-            self.dice.roll(self.levels, "after", case),
-            (self.dice.roll(LABELS, "label", case),),
-            tuple(
-                Letter(node, other, self.dice.roll(self.kinds, "kind", case, kind))
-                for other in others
-                for kind in kinds
-            ),
-        )
-
-    def renamings(self) -> Iterator[Renaming]:
-        return Renaming.all_of(self.nodes)
-
-    def rename(self, value: T, renaming: Renaming) -> T:
-        if not isinstance(value, Letter):
-            return value
-        source, destination = renaming.node(value.source), renaming.node(value.destination)
-        return cast(T, Letter(source, destination, value.kind))
-
-
-@st.composite
-def peer_worlds(draw: st.DrawFn) -> World:
-    world = draw(worlds())
-    fields = world.node
-    node = Peers(
-        fields.dice,
-        fields.nodes,
-        fields.levels,
-        fields.events_at_once,
-        fields.kinds,
-        fields.most_letters,
-        0,
-        fields.has_restarts,
-    )
-    forms = draw(st.lists(st.sampled_from([NoSuchStep, NotTogether, NoSuchHistory]), unique=True))
-    return World(node, world.network, tuple(forms), world.suspicion, world.limits)
 
 
 LARGE_AT_ONCE = World(
@@ -120,7 +67,7 @@ def test_both_explorers_find_the_same_in_any_world(world: World, workers: int) -
 
 
 @pytest.mark.slow
-@given(peer_worlds(), st.integers(1, 2))
+@given(worlds(of=Peers), st.integers(1, 2))
 @settings(max_examples=150)
 def test_symmetry_changes_nothing_in_any_world_of_peers(world: World, workers: int) -> None:
     system = world.system()
@@ -135,10 +82,81 @@ def test_symmetry_changes_nothing_in_any_world_of_peers(world: World, workers: i
 
 
 @pytest.mark.slow
-@given(worlds(networks=("replayable",)) | peer_worlds())
+@given(worlds(networks=("replayable",), of=Retirees), st.booleans())
+@settings(max_examples=150)
+def test_forgetting_what_is_outdated_changes_no_verdict_in_any_world(
+    world: World, eager: bool
+) -> None:
+    # A limit, or a property of steps, may care for a step that does nothing.
+    forms = tuple(form for form in world.forms if form is not NoSuchStep)
+    system = replace(world, forms=forms, limits=()).system()
+    expected = by_reference(system, SMALL_ENOUGH)
+    assume(expected.verdict != "inconclusive")
+    found = explore(system, UNLIMITED, Options(workers=1, eager=eager, forget=True))
+    assert not found.notes
+    assert found.verdict == expected.verdict
+    assert found.states <= expected.states or found.violation is not None
+    if found.violation is None:
+        assert found.reached.keys() == expected.reached.keys()
+    else:
+        assert_replays(system, found)
+
+
+# --- messages to oneself -----------------------------------------------------------------------
+
+SELF_NETWORKS: dict[str, Network[Reminder, Hashable]] = {
+    name: cast("Network[Reminder, Hashable]", network)
+    for name, network in {
+        "replayable": Replayable(),
+        "once": Once(),
+        "fifo": Fifo(capacity=2),
+        "fifo without loss": Fifo(capacity=2, loss=False),
+    }.items()
+}
+
+
+def reminded(
+    nodes: int, network: str, *properties: Property
+) -> System[int, str | Reminder, str, Reminder, Hashable, Memory]:
+    watch: PropertyWatch[int, str | Reminder, str, Reminder] = PropertyWatch(properties)
+    return System(Absentminded(nodes), SELF_NETWORKS[network], watch)
+
+
+@pytest.mark.parametrize("properties", [(), (NeverAtTen(),), (NeverAtThree(),)], ids=str)
+@pytest.mark.parametrize("network", SELF_NETWORKS)
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+def test_messages_to_oneself_are_explored_right(
+    nodes: int, network: str, properties: tuple[Property, ...]
+) -> None:
+    system = reminded(nodes, network, *properties)
+    expected = by_reference(system)
+    for workers, symmetry in ((1, False), (2, nodes > 1)):
+        found = compiled(system, workers=workers, symmetry=symmetry)
+        assert summary(found) == summary(expected)
+        if found.violation is not None:
+            assert_replays(system, found)
+    wide = explore(system, UNLIMITED, Options(workers=2, symmetry=False, beam=Beam(width=10**6)))
+    assert summary(wide) == summary(expected)
+    if network == "replayable":
+        for eager, forget in ((True, False), (False, True), (True, True)):
+            reduced = explore(system, UNLIMITED, Options(workers=1, eager=eager, forget=forget))
+            assert reduced.verdict == expected.verdict
+
+
+def test_a_message_to_oneself_that_arrives_third_is_seen() -> None:
+    """The figures of the reference explorer, which are those of the definition."""
+    found = compiled(reminded(2, "fifo without loss", NeverAtTen()))
+    assert summary(found)[:4] == ("violated", 8, 12, 3)
+    whole = compiled(reminded(2, "fifo without loss"))
+    assert summary(whole)[:4] == ("holds", 16, 24, 6)
+    alone = compiled(reminded(1, "replayable"))
+    assert summary(alone)[:4] == ("holds", 7, 13, 4)
+
+
+@pytest.mark.slow
+@given(worlds(networks=("replayable",)) | worlds(networks=("replayable",), of=Peers))
 @settings(max_examples=150)
 def test_eager_sends_change_no_verdict_in_any_world(world: World) -> None:
-    assume(world.network == "replayable")
     system = world.system()
     expected = by_reference(system, SMALL_ENOUGH)
     assume(expected.verdict != "inconclusive")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from model_check.network import Replayable
-from model_check.system import Network, Node, Outcome, System
+from model_check.system import Network, Node, Outcome, System, T
 from model_check.watch import Memory, PropertyWatch
 from spec.forms import (
     GlobalProperty,
@@ -14,6 +15,7 @@ from spec.forms import (
     Milestone,
     PairProperty,
     Property,
+    Renaming,
     Step,
     StepProperty,
 )
@@ -130,3 +132,73 @@ def counters(
 ) -> System[int, str | Ping, str, Ping, tuple[Ping, ...], Memory]:
     watch: PropertyWatch[int, str | Ping, str, Ping] = PropertyWatch(properties, [COUNTED])
     return System(node, network or Replayable(), watch)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """From a node to itself, in the simplest case."""
+
+    source: int
+    destination: int
+    kind: int
+
+
+class Absentminded(Node[int, str | Reminder, str, Reminder]):
+    """Nodes that remind themselves: by a reminder of kind 1 to count on to 3, then by one of kind 2
+    to add 10.
+
+    Over a queue they arrive in that order, otherwise perhaps not.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def initial(self, node: int) -> int:
+        return 0
+
+    def events(self, node: int, state: int) -> Iterator[str]:
+        if state == 0:
+            yield "go"
+
+    def step(self, node: int, state: int, event: str | Reminder) -> Outcome[int, str, Reminder]:
+        if isinstance(event, str):
+            return Outcome(1, (), (Reminder(node, node, 1), Reminder(node, node, 2)))
+        if event.kind == 1:
+            return Outcome(min(state + 1, 3))
+        return Outcome(state + 10 if state < 10 else state)
+
+    def arrival(self, message: Reminder) -> tuple[int, Reminder]:
+        return message.destination, message
+
+    def sender(self, message: Reminder) -> int:
+        return message.source
+
+    def is_restart(self, event: str | Reminder) -> bool:
+        return False
+
+    def renamings(self) -> Iterator[Renaming]:
+        return Renaming.all_of(self._count)
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        if isinstance(value, Reminder):
+            source, destination = renaming.node(value.source), renaming.node(value.destination)
+            return cast(T, Reminder(source, destination, value.kind))
+        return value
+
+
+class NeverAtTen(StepProperty[int, str | Reminder, str]):
+    """No node comes to 10 or beyond."""
+
+    def violation(self, step: Step[int, str | Reminder, str]) -> str | None:
+        return f"node {step.node} is at {step.after}" if step.after >= 10 else None
+
+
+class NeverAtThree(StepProperty[int, str | Reminder, str]):
+    """No node comes to 3."""
+
+    def violation(self, step: Step[int, str | Reminder, str]) -> str | None:
+        return f"node {step.node} is at 3" if step.after == 3 else None

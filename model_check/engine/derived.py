@@ -151,6 +151,47 @@ def end_list(
 
 
 @inlined
+def derive_step(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    effect: int,
+    box: int,
+    place: int,
+    is_kept: bool,
+    first: int,
+    needs: Int64s,
+    noted: int,
+) -> tuple[int, int]:
+    """Add a step of a component to the list that begins at ``first``.
+
+    ``box`` is what the step leaves of what the node had in flight, but for a restart. Unless it
+    ``is_kept``, a step that changes nothing is not added. Returns how many notes there are, and a
+    bit for each milestone that the list must count.
+    """
+    # As in `System._combine`: the message is taken out, then the restart breaks the connections,
+    # then the node sends.
+    cuts = base.effects[effect, 4] != 0
+    if cuts:
+        node = wide(base.local_node[derived.local[component]])
+        kept = find(base.restarted_keys, base.restarted_values, box, way_of(node, node))
+        if kept == UNKNOWN:
+            return note(needs, noted, NEED_RESTARTED, box, way_of(node, node)), ZERO
+        box = kept
+        place |= RESTART
+    target, noted = land(base, derived, effect, box, needs, noted)
+    if base.effects[effect, 6] != 0:
+        add_limited(base, derived, effect, target, place)
+        return noted, ZERO
+    fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
+    if is_kept or cuts or target != component or fact != 0 or rank != NO_VIOLATION:
+        if base.effects[effect, 7] != 0:
+            place |= EAGER
+        add_entry(derived, first, target, fact, rank, place)
+    return noted, wide(base.effects[effect, 5])
+
+
+@inlined
 def derive_received(
     base: BaseTables,
     derived: DerivedTables,
@@ -160,31 +201,38 @@ def derive_received(
     needs: Int64s,
     noted: int,
 ) -> int:
-    """List what the deliveries of an inbox do to a component. Returns how many notes there are."""
+    """List what the deliveries of another node's inbox do to a component. Returns how many notes
+    there are."""
     local, box = wide(derived.local[component]), wide(derived.box[component])
     first, noted_before, reached = wide(derived.counts[ENTRIES]), noted, ZERO
     start, length = base.inboxes[inbox, 0], base.inboxes[inbox, 1]
     transitions = ZERO
-    for place in range(length):
-        message = wide(base.inbox_messages[start + place])
+    for at in range(length):
+        message = wide(base.inbox_messages[start + at])
         choice = find(base.effect_keys, base.effect_values, local, message)
         if choice == UNKNOWN:
             noted = note(needs, noted, NEED_EFFECT, local, message)
             continue
         transitions += base.choices[choice, 1]
-        for at in range(base.choices[choice, 0], base.choices[choice, 0] + base.choices[choice, 1]):
-            effect = wide(base.choice_effects[at])
-            target, noted = land(base, derived, effect, box, needs, noted)
-            if base.effects[effect, 6] != 0:
-                add_limited(base, derived, effect, target, place)
-                continue
-            fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
-            reached |= base.effects[effect, 5]
-            if not keeps_delivered:
-                add_entry(derived, first, target, fact, rank, place)
-            elif target != component or fact != 0 or rank != NO_VIOLATION:
-                mark = EAGER if base.effects[effect, 7] != 0 else ZERO
-                add_entry(derived, first, target, fact, rank, mark)
+        # The position says what is left of the sender's component, which changes unless messages
+        # stay in flight. Where they do, deliveries with the same effect share one entry.
+        place = ZERO if keeps_delivered else wide(at)
+        chosen = base.choices[choice, 0]
+        for each in range(chosen, chosen + base.choices[choice, 1]):
+            effect = wide(base.choice_effects[each])
+            noted, bits = derive_step(
+                base,
+                derived,
+                component,
+                effect,
+                box,
+                place,
+                not keeps_delivered,
+                first,
+                needs,
+                noted,
+            )
+            reached |= bits
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
@@ -196,38 +244,82 @@ def derive_received(
 
 
 @inlined
+def derive_to_self(
+    base: BaseTables,
+    derived: DerivedTables,
+    component: int,
+    first: int,
+    needs: Int64s,
+    noted: int,
+) -> tuple[int, int, int]:
+    """Add what a node's messages to itself do to a component to the list that begins at ``first``.
+
+    Receiver and sender are one component, so such a delivery is something that happens to it by
+    itself: `internal`, never `received`. Returns how many notes there are, how many transitions
+    these are, and a bit for each milestone reached.
+    """
+    local, box = wide(derived.local[component]), wide(derived.box[component])
+    node = wide(base.local_node[local])
+    inbox, left = base.box_inboxes[box, node], base.box_left[box, node]
+    start, length = base.inboxes[inbox, 0], base.inboxes[inbox, 1]
+    transitions, reached = ZERO, ZERO
+    for at in range(length):
+        message = wide(base.inbox_messages[start + at])
+        choice = find(base.effect_keys, base.effect_values, local, message)
+        if choice == UNKNOWN:
+            noted = note(needs, noted, NEED_EFFECT, local, message)
+            continue
+        transitions += base.choices[choice, 1]
+        remaining = wide(base.left_boxes[left + at])
+        chosen = base.choices[choice, 0]
+        for each in range(chosen, chosen + base.choices[choice, 1]):
+            effect = wide(base.choice_effects[each])
+            noted, bits = derive_step(
+                base,
+                derived,
+                component,
+                effect,
+                remaining,
+                ZERO,
+                False,
+                first,
+                needs,
+                noted,
+            )
+            reached |= bits
+    return noted, transitions, reached
+
+
+@inlined
 def derive_internal(
     base: BaseTables,
     derived: DerivedTables,
     component: int,
-    breaks_on_restart: bool,
     needs: Int64s,
     noted: int,
 ) -> int:
-    """List what may happen to a component by itself: events at the node, and losses."""
+    """List what may happen to a component by itself: events at the node, messages that it sent to
+    itself, and losses."""
     local, box = wide(derived.local[component]), wide(derived.box[component])
-    first, noted_before, reached = wide(derived.counts[ENTRIES]), noted, ZERO
-    node = wide(base.local_node[local])
+    first, noted_before = wide(derived.counts[ENTRIES]), noted
     if base.own[local, 0] == UNKNOWN:
         return note(needs, noted, NEED_OWN, local, ZERO)
+    noted, transitions, reached = derive_to_self(base, derived, component, first, needs, noted)
     for at in range(base.own[local, 0], base.own[local, 0] + base.own[local, 1]):
         effect = wide(base.own_effects[at])
-        cuts = breaks_on_restart and base.effects[effect, 4] != 0
-        kept = box
-        if cuts:
-            kept = find(base.restarted_keys, base.restarted_values, box, way_of(node, node))
-            if kept == UNKNOWN:
-                noted = note(needs, noted, NEED_RESTARTED, box, way_of(node, node))
-                continue
-        target, noted = land(base, derived, effect, kept, needs, noted)
-        if base.effects[effect, 6] != 0:
-            add_limited(base, derived, effect, target, RESTART if cuts else ZERO)
-            continue
-        fact, rank = wide(base.effects[effect, 2]), wide(base.effects[effect, 3])
-        reached |= base.effects[effect, 5]
-        if target != component or fact != 0 or rank != NO_VIOLATION or cuts:
-            place = RESTART if cuts else EAGER if base.effects[effect, 7] != 0 else ZERO
-            add_entry(derived, first, target, fact, rank, place)
+        noted, bits = derive_step(
+            base,
+            derived,
+            component,
+            effect,
+            box,
+            ZERO,
+            False,
+            first,
+            needs,
+            noted,
+        )
+        reached |= bits
     losses = base.box_losses[box, 1]
     for at in range(base.box_losses[box, 0], base.box_losses[box, 0] + losses):
         target = component_of(base, derived, local, wide(base.loss_boxes[at]))
@@ -238,7 +330,7 @@ def derive_internal(
     if noted > noted_before:
         derived.counts[ENTRIES] = first
         return noted
-    transitions = wide(base.own[local, 1]) + losses
+    transitions += wide(base.own[local, 1]) + losses
     end_list(derived, derived.internal[component], 0, first, transitions, reached)
     return noted
 
@@ -352,7 +444,6 @@ def derive(
     start: int,
     slack: int,
     keeps_delivered: bool,
-    breaks_on_restart: bool,
     needs: Int64s,
     unmet: Int64s,
 ) -> tuple[int, int, int]:
@@ -380,7 +471,7 @@ def derive(
         if kind == MISSING_RECEIVED:
             noted = derive_received(base, derived, high, low, keeps_delivered, needs, noted)
         elif kind == MISSING_INTERNAL:
-            noted = derive_internal(base, derived, high, breaks_on_restart, needs, noted)
+            noted = derive_internal(base, derived, high, needs, noted)
         elif kind == MISSING_LEFT:
             noted = derive_left(base, derived, high, low, needs, noted)
         elif kind == MISSING_CUT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic
 
-from model_check.engine.values import Number, Values
+from model_check.engine.values import Alike, Number, Values
 from model_check.explore import AsymmetryError
 from model_check.system import M, Q
 from spec.forms import E, H, O, S
@@ -21,22 +21,27 @@ class Judgements(Generic[S, E, O, M, Q, H]):
         self._values = values
         self._watch = values.system.watch
 
-    def remembered(self, memory: Number, fact: Number) -> Number:
-        """The memory that a memory and a fact make."""
-        after = self._remember(memory, fact)
+    def remembered(self, memory: Number, marked_fact: Number) -> Number:
+        """The memory that a memory and one of `Values.marked_facts` make."""
+        fact, alike = self._values.marked_facts[marked_fact]
         if self._values.is_symmetric:
-            images = zip(
-                self._values.memory_images[memory].tolist(),
-                self._values.fact_images[fact].tolist(),
-                strict=True,
-            )
-            expected = self._values.memory_images[after].tolist()
-            if [self._remember(*image) for image in images] != expected:
-                raise AsymmetryError(
-                    f"the properties remember {self._values.facts[fact]} otherwise under other "
-                    "names"
-                )
-        return after
+            self._require_same_memories(memory, alike)
+        return self._remember(memory, fact)
+
+    def _require_same_memories(self, memory: Number, alike: Alike) -> None:
+        """Refuse facts that, all together, lead to other memories under other names."""
+        values = self._values
+        after = [values.memory_images[self._remember(memory, fact)] for fact in alike]
+        images = zip(
+            values.memory_images[memory].tolist(),
+            values.alike_images[values.alike.number(alike)].tolist(),
+            strict=True,
+        )
+        for renaming, (image, facts) in enumerate(images):
+            remembered = sorted(self._remember(image, fact) for fact in values.alike[facts])
+            if remembered != sorted(int(row[renaming]) for row in after):
+                named = " or ".join(str(values.facts[fact]) for fact in alike)
+                raise AsymmetryError(f"the properties remember {named} otherwise under other names")
 
     def compared(self, view: Number, other: Number) -> int:
         """The rank of what two views break together."""

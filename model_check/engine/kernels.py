@@ -150,6 +150,10 @@ def gather(
     for node in range(nodes):
         component = row[node]
         for sender in range(-1, nodes):
+            # What a node sent to itself is in `internal`. So there are at most n lists for each of
+            # n nodes, which is the room that `buffers.ways` and `buffers.missing` have.
+            if sender == node:
+                continue
             if sender < 0:
                 first = tables.internal[component, 0]
                 size, bits = tables.internal[component, 1], tables.internal[component, 2]
@@ -185,7 +189,7 @@ def forget(tables: KernelTables, row: Int32s, node: int, after: Int32s) -> tuple
 
     With or without them, the same can happen: the two states are bisimilar, and properties see
     nothing of what is in flight. ``row`` has no such messages, so that only those to ``node`` and
-    those from it are looked at.
+    those from it are looked at; where ``other`` is ``node``, they are the same.
 
     Returns zeros, or what is missing.
     """
@@ -193,8 +197,6 @@ def forget(tables: KernelTables, row: Int32s, node: int, after: Int32s) -> tuple
     moved = tables.local[own] != tables.local[row[node]]
     sent = tables.box[own] != tables.box[row[node]]
     for other in range(row.shape[0] - 1):
-        if other == node:
-            continue
         if moved and tables.inbox[after[other], node] != 0:
             local = wide(tables.local[own])
             left = find(tables.forgotten_keys, tables.forgotten_values, after[other], local)
@@ -221,8 +223,8 @@ def successor(
     sender: int,
     after: Int32s,
 ) -> tuple[int, int, int, int]:
-    """Write to ``after`` where an entry leads from ``row``; ``sender`` is negative where nothing is
-    delivered.
+    """Write to ``after`` where an entry leads from ``row``; ``sender`` is another node than
+    ``node``, or negative where nothing is delivered, but perhaps to the sender itself.
 
     Returns the rank of what is broken there, or `BEYOND`; or `UNKNOWN` and a note of what is
     missing.

@@ -55,9 +55,11 @@ class KernelTables(NamedTuple):
     inbox: Int32s
     """By component and receiver: what may be delivered; 0 for nothing."""
     internal: Int64s
-    """By component, what may happen to it by itself: a list, which is its first entry, then its
-    length and the transitions it stands for in one number, then a bit for each milestone that
-    these reach."""
+    """By component, what may happen to it by itself, deliveries of its own messages to itself
+    included: a list, which is its first entry, then its length and the transitions it stands for in
+    one number, then a bit for each milestone that these reach.
+
+    Steps with the same effect share an entry, so there may be more transitions than entries."""
     views: Int32s
     """By component: what pair properties see of it."""
     left: Int32s
@@ -70,7 +72,9 @@ class KernelTables(NamedTuple):
     entry_reached: Int64s
     """By entry that is `LIMITED`: a bit for each milestone that it reaches."""
     received: Int64s
-    """What deliveries do: component and inbox, then a list as above; an open-addressing table."""
+    """What deliveries from other nodes do: component and inbox, then a list as above; an
+    open-addressing table. Never from the node itself: entries say what becomes of the receiver's
+    component and, by their position, of the sender's, which must be two."""
     forgotten_keys: UInt64s
     """Component, and the local state of another node: the component without what can never again
     do anything to that node."""
@@ -110,7 +114,8 @@ class Buffers(NamedTuple):
     worst: Int64s
     """The lowest rank of a violation, and the row whose step led there."""
     ways: Int64s
-    """Scratch: lists, each by its first entry and its end, the node and the sender."""
+    """Scratch: lists, each by its first entry and its end, the node and the sender. One row for
+    each node and sender, and for each node by itself: as many as there are pairs of nodes."""
     scratch: Int32s
     """Scratch: two rows."""
     before: Int64s
@@ -139,9 +144,9 @@ class BaseTables(NamedTuple):
     """By local state: the range of `own_effects` that the environment can cause."""
     own_effects: Int32s
     effects: Int64s
-    """By effect: the local state after it, what was sent, the fact, the rank, whether it is a
-    restart, a bit for each milestone reached, whether it may happen so and so often only, whether
-    it is eager."""
+    """By effect: the local state after it, what was sent, the fact, the rank, whether it breaks
+    connections, a bit for each milestone reached, whether it may happen so and so often only,
+    whether it is eager."""
     choices: Int32s
     """By choice of a node: the range of `choice_effects` that it chooses from."""
     choice_effects: Int32s

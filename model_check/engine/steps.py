@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeAlias
 
 from model_check.engine.layout import NO_VIOLATION
-from model_check.engine.values import Number, Values
+from model_check.engine.values import Alike, Number, Values
 from model_check.explore import AsymmetryError, MistakenClaim
 from model_check.interned import Memo
 from model_check.system import LocalStep, M, Q
 from spec.forms import E, H, NodeNumber, O, S
+
+SOME_FACT = -1
+"""Stands in an effect for a fact, whichever it is."""
 
 
 class Effect(NamedTuple):
@@ -24,10 +27,11 @@ class Effect(NamedTuple):
     """The local state it leads to."""
     sent: Number
     fact: Number
-    """`Values.no_fact` for none."""
+    """Of `Values.marked_facts`; `Values.no_fact` for none."""
     rank: int
     """Of what it breaks by itself."""
-    is_restart: bool
+    breaks: bool
+    """Whether it is a restart, on a network that breaks then."""
     reached: int
     """A bit for each milestone."""
     is_limited: bool
@@ -37,7 +41,8 @@ class Effect(NamedTuple):
 
 
 Effects: TypeAlias = tuple[Effect, ...]
-"""One for each choice of the node, in ascending order, since names must not decide on it."""
+"""One for each choice of the node, equal ones included, since each is a transition of its own; in
+ascending order, since names must not decide on it."""
 
 
 class Steps(Generic[S, E, O, M, Q, H]):
@@ -62,22 +67,42 @@ class Steps(Generic[S, E, O, M, Q, H]):
     def _steps(self, node: NodeNumber, state: S, event: E) -> Effects:
         self.calls += 1
         local_steps = self._values.system.local_steps(node, state, event)
-        return tuple(sorted({self._effect(node, state, step) for step in local_steps}))
+        effects = [self._effect(node, state, step) for step in local_steps]
+        facts = [self._values.facts.number(step.fact) for step in local_steps]
+        alike: dict[Effect, list[Number]] = {}
+        for effect, fact in zip(effects, facts, strict=True):
+            alike.setdefault(effect, []).append(fact)
+        return tuple(
+            sorted(
+                self._marked(effect, fact, alike[effect])
+                for effect, fact in zip(effects, facts, strict=True)
+            )
+        )
+
+    def _marked(self, effect: Effect, fact: Number, alike: list[Number]) -> Effect:
+        """``effect`` with its fact, which is one of those that it may have."""
+        values = self._values
+        if effect.fact == values.no_fact:
+            return effect
+        company = tuple(sorted(alike)) if values.is_symmetric else ()
+        return effect._replace(fact=values.marked_fact(fact, company))
 
     def _effect(self, node: NodeNumber, before: S, local: LocalStep[S, M]) -> Effect:
+        """The effect of a step, whose fact is as yet `SOME_FACT`, if there is one."""
         values = self._values
+        breaks = local.is_restart and values.network.breaks_on_restart
         is_eager = (
             local.fact is None
             and local.violation is None
-            and not local.is_restart
+            and not breaks
             and self._node.simulates(local.state, before)
         )
         return Effect(
             values.local(node, local.state),
             values.messages_sent(local.messages),
-            values.no_fact if local.fact is None else values.facts.number(local.fact),
+            values.no_fact if local.fact is None else SOME_FACT,
             values.rank(local.violation),
-            local.is_restart,
+            breaks,
             values.milestones_reached(local.reached),
             local.fact is not None and values.system.watch.is_limited(local.fact),
             is_eager,
@@ -111,16 +136,15 @@ class Steps(Generic[S, E, O, M, Q, H]):
             for image in images:
                 if image not in self.own:
                     self.own[image] = self._occur(image)
-            if any(len(self.own[image]) != len(effects) for image in images):
-                _, state = self._values.locals[local]
-                raise AsymmetryError(f"under other names, other events can happen to {state}")
-            for event in effects:
-                renamed = (
-                    self._node.rename(event, names) for names in self._values.group.renamings
-                )
+            names = {event: self._values.event_images(event) for event in effects}
+            for renaming, image in enumerate(images):
+                # As sets: two events that are renamed to one would hide another.
+                if {name[renaming] for name in names.values()} != self.own[image].keys():
+                    _, state = self._values.locals[local]
+                    raise AsymmetryError(f"under other names, other events can happen to {state}")
+            for event, renamed in names.items():
                 others = [
-                    self.own[image].get(name, ())
-                    for image, name in zip(images, renamed, strict=True)
+                    self.own[image][name] for image, name in zip(images, renamed, strict=True)
                 ]
                 self._require_same(local, event, others)
         return effects
@@ -134,32 +158,44 @@ class Steps(Generic[S, E, O, M, Q, H]):
 
     def _require_same(self, local: Number, what: object, others: Sequence[Effects]) -> None:
         """Refuse a step whose effects, in ``others`` by renaming, are not the same by any names."""
-        (effects, *_) = others
         values = self._values
-        for effect in effects:
-            afters = values.local_images[effect.after].tolist()
-            facts = []
-            for number, renamed in enumerate(others):
-                image = effect._replace(
-                    after=afters[number], sent=values.sent_image(effect.sent, number), fact=0
+        own, *_ = kinds = [self._by_kind(effects) for effects in others]
+        images: dict[Effect, list[Number]] = {kind: [] for kind in own}
+        for number, renamed in enumerate(kinds):
+            is_same = len(renamed) == len(own)
+            for kind, company in own.items():
+                after = int(values.local_images[kind.after][number])
+                sent = values.sent_image(kind.sent, number)
+                image = renamed.get(kind._replace(after=after, sent=sent), ())
+                is_same &= len(image) == len(company)
+                images[kind].append(values.alike.number(image))
+            if not is_same:
+                node, state = values.locals[local]
+                raise AsymmetryError(
+                    f"node {node} in {state} does not do the same on {what} if the nodes are "
+                    f"called {values.group[number].nodes}"
                 )
-                found = [each.fact for each in renamed if each._replace(fact=0) == image]
-                # What a fact is under other names is not known but from the step that leaves it.
-                if len(renamed) != len(effects) or len(found) != 1:
-                    node, state = values.locals[local]
-                    raise AsymmetryError(
-                        f"node {node} in {state} does not do the same on {what} if the nodes are "
-                        f"called {values.group[number].nodes}"
-                    )
-                facts += found
-            values.fact_images.enter(facts)
+        for kind, facts in images.items():
+            if kind.fact != values.no_fact:
+                values.alike_images.enter(facts)
+
+    def _by_kind(self, effects: Effects) -> dict[Effect, Alike]:
+        """Effects that differ in nothing but their facts: which facts these are."""
+        kinds: dict[Effect, list[Number]] = {}
+        for effect in effects:
+            fact, _ = self._values.marked_facts[effect.fact]
+            is_some = effect.fact != self._values.no_fact
+            kind = effect._replace(fact=SOME_FACT) if is_some else effect
+            kinds.setdefault(kind, []).append(fact)
+        return {kind: tuple(sorted(facts)) for kind, facts in kinds.items()}
 
     # --- what is outdated --------------------------------------------------------------------
 
     def _compute_outdated(self, key: tuple[Number, Number]) -> bool:
         claimed = self._claims(*key)
         does = {effect._replace(reached=0) for effect in self.delivered[key]} if claimed else set()
-        if claimed and does != {self._nothing(key[0])}:
+        # Not to happen at all is to do nothing, too.
+        if claimed and not does <= {self._nothing(key[0])}:
             raise MistakenClaim(
                 f"{self._described(*key)} is said to be outdated, and does something all the same"
             )
@@ -204,7 +240,7 @@ class Steps(Generic[S, E, O, M, Q, H]):
             sent,
             fact,
             NO_VIOLATION,
-            is_restart=False,
+            breaks=False,
             reached=0,
             is_limited=False,
             is_eager=True,

@@ -25,7 +25,8 @@ class Group:
     """Renamings of a system that form a group, the one that changes nothing first.
 
     Raises:
-        AsymmetryError: if they are no group: without identity, or not closed under composition.
+        AsymmetryError: if they are no group: without identity, not closed under composition, not
+            bijective, or one is given twice.
     """
 
     def __init__(self, nodes: int, renamings: Iterable[Renaming] = ()) -> None:
@@ -33,7 +34,12 @@ class Group:
         self.renamings = tuple(renamings) or (identity,)
         if any(old != new for old, new in _names(self.renamings[0])):
             raise AsymmetryError("the first renaming must be the one that changes nothing")
+        for renaming in self.renamings:
+            if not _is_bijective(renaming, nodes):
+                raise AsymmetryError(f"{renaming} gives two the same name, or one none")
         numbers = {renaming: number for number, renaming in enumerate(self.renamings)}
+        if len(numbers) < len(self.renamings):
+            raise AsymmetryError("no renaming may be given twice")
         try:
             self.compositions = np.array(
                 [
@@ -68,7 +74,10 @@ class Images(dict[int, Int32s]):
         self._rename = rename
 
     def __missing__(self, value: int) -> Int32s:
-        self.enter([self._rename(value, renaming) for renaming in range(len(self._group))])
+        images = [self._rename(value, renaming) for renaming in range(len(self._group))]
+        if images[0] != value:
+            raise AsymmetryError("the renaming that changes nothing changes a value")
+        self.enter(images)
         return self[value]
 
     def enter(self, images: list[int]) -> None:
@@ -77,6 +86,8 @@ class Images(dict[int, Int32s]):
         Raises:
             AsymmetryError: if that contradicts what was learnt before.
         """
+        # The group then acts on numbers by these rows alone, so that it is of no account whether
+        # the images of an image are renamed as they should.
         rows = np.array(images, np.int32)[self._group.compositions]
         for image, row in zip(images, rows, strict=True):
             if not np.array_equal(self.setdefault(image, row), row):
@@ -90,6 +101,16 @@ def _compose(first: Renaming, then: Renaming) -> Renaming:
     return Renaming(
         tuple(then.node(node) for node in first.nodes),
         tuple((old, then.value(new)) for old, new in first.values),
+    )
+
+
+def _is_bijective(renaming: Renaming, nodes: int) -> bool:
+    """Whether it gives every node, and every value that it renames, the name of just one."""
+    old, new = ({pair[side] for pair in renaming.values} for side in (0, 1))
+    return (
+        sorted(renaming.nodes) == list(range(1, nodes + 1))
+        and old == new
+        and len(old) == len(renaming.values)
     )
 
 

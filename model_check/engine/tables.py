@@ -68,7 +68,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         self._box_losses, self._loss_boxes = numbers(2), numbers()
         self._sent, self._restarted, self._forgotten = Lookup(), Lookup(), Lookup()
         self._local_images, self._box_images = numbers(renamings), numbers(renamings)
-        self._most_own = self._longest_inbox = 0
+        self._most_own = self._longest_inbox = self._most_losses = 0
         self._most_choices = 1
         self._inbox(())
 
@@ -197,7 +197,6 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 0,
                 self._slack,
                 network.keeps_delivered,
-                network.breaks_on_restart,
                 needs,
                 unmet,
             )
@@ -223,9 +222,13 @@ class Tables(Generic[S, E, O, M, Q, H]):
 
     @property
     def _slack(self) -> int:
-        """Rows that one request may add to a table, at most; notes that it may make."""
+        """Rows that one request may add to a table, at most; notes that it may make.
+
+        Kernels write without looking whether there is room: this must be an upper bound of what
+        each ``derive_...`` adds, and known before it is called.
+        """
         received = self._longest_inbox * self._most_choices
-        return len(self._group) + received + self._most_own + 2
+        return len(self._group) + received + self._most_own + self._most_losses + 2
 
     def _meet(self, kind: int, high: int, low: int) -> None:
         """Find out what a derivation noted that the base lacks."""
@@ -361,7 +364,9 @@ class Tables(Generic[S, E, O, M, Q, H]):
             column.pad(len(self._values.boxes))
         self._box_inboxes.array[box] = [self._inbox(tuple(each)) for each in messages]
         self._box_left.array[box] = starts
-        self._box_losses.array[box] = (first, len(self._loss_boxes) - first)
+        losses = len(self._loss_boxes) - first
+        self._box_losses.array[box] = (first, losses)
+        self._most_losses = max(self._most_losses, losses)
 
     def _without_outdated(self, key: tuple[Number, Number]) -> Number:
         """A box without what is outdated to a receiver in some local state."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import product
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ def first_uses(search: Search[S, E, O, M, Q, H]) -> Iterator[Use[S, M]]:
         numbers, places = np.unique(locals_[:, node - 1], return_index=True)
         for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
             yield Use(place, node, tables.local_state(number), None)
-    for node, sender in permutations(range(1, rows.shape[1] + 1), 2):
+    for node, sender in product(range(1, rows.shape[1] + 1), repeat=2):
         inboxes = known.inbox[rows[:, sender - 1], node - 1].astype(np.int64)
         pairs = locals_[:, node - 1].astype(np.int64) << 32 | inboxes
         numbers, places = np.unique(pairs, return_index=True)

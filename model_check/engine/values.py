@@ -15,10 +15,18 @@ from model_check.engine.layout import NO_VIOLATION
 from model_check.engine.symmetry import Group
 from model_check.explore import AsymmetryError
 from model_check.interned import Memo, Numbering
-from model_check.system import Addressed, M, Network, Q, System, Violation
-from spec.forms import E, H, NodeNumber, O, S
+from model_check.system import Addressed, M, Network, NotTheNode, Q, System, T, Violation
+from spec.forms import E, H, NodeNumber, O, Renaming, S
 
 Number: TypeAlias = int
+
+Alike: TypeAlias = tuple[Number, ...]
+"""The facts of all outcomes of an event that differ in nothing else, in ascending order.
+
+A property does not say what its facts are under other names: that is learnt from the step that
+leaves them. Where a step is one of several that differ in their facts alone, nothing says which of
+them it is under other names; but all together they must lead to the same memories.
+"""
 
 MOST_MILESTONES = 62
 """What was reached is kept as the bits of one number."""
@@ -37,12 +45,16 @@ class Values(Generic[S, E, O, M, Q, H]):
         self.messages: Numbering[M] = Numbering()
         self.sent: Numbering[tuple[Addressed[int], ...]] = Numbering()
         self.facts: Numbering[Hashable] = Numbering()
+        self.marked_facts: Numbering[tuple[Number, Alike]] = Numbering()
+        """A fact in the company in which a step leaves it: what tables call a fact. Where nothing
+        is symmetric, company does not matter, and none is noted."""
+        self.alike: Numbering[Alike] = Numbering()
         self.memories: Numbering[H] = Numbering()
         self.views: Numbering[tuple[NodeNumber, Hashable]] = Numbering()
         self.boxes: Numbering[Hashable] = Numbering()
         self._milestones: Numbering[str] = Numbering()
         self.nothing_sent = self.sent.number(())
-        self.no_fact = self.facts.number(None)
+        self.no_fact = self.marked_fact(self.facts.number(None), ())
         self.local_node, self.local_view = numbers(), numbers()
         """By local state: whose it is, from 0, and the view of it."""
         self.memory_rank = numbers()
@@ -56,7 +68,7 @@ class Values(Generic[S, E, O, M, Q, H]):
         self.message_images = group.images(self._rename_message)
         self.box_images = group.images(self._rename_box)
         self.memory_images = group.images(self._rename_memory)
-        self.fact_images = group.images(_unknown_fact)
+        self.alike_images = group.images(_unknown_facts)
         self.view_images = group.images(self._rename_view)
 
     # --- numbers -----------------------------------------------------------------------------
@@ -80,6 +92,10 @@ class Values(Generic[S, E, O, M, Q, H]):
         """The number of what a step sends."""
         addressed = ((receiver, self.messages.number(message)) for receiver, message in messages)
         return self._sent(addressed)
+
+    def marked_fact(self, fact: Number, alike: Alike) -> Number:
+        """The number of a fact among those that the same event may leave in its place."""
+        return self.marked_facts.number((fact, alike))
 
     def memory(self, memory: H) -> Number:
         """The number of what the properties remember."""
@@ -140,18 +156,36 @@ class Values(Generic[S, E, O, M, Q, H]):
             for receiver, message in self.sent[sent]
         )
 
+    def event_images(self, event: E) -> tuple[E, ...]:
+        """An event of the environment, under every name."""
+        return tuple(self._renamed(event, names) for names in self.group.renamings)
+
+    def _renamed(self, value: T, names: Renaming) -> T:
+        """A state, event or message under other names, if the node can say.
+
+        Raises:
+            AsymmetryError: if it cannot, whatever it raises: it has claimed that it can.
+        """
+        try:
+            return self.system.node.rename(value, names)
+        except NotTheNode:
+            raise
+        except Exception as error:
+            raise AsymmetryError(
+                f"{value} cannot be renamed: {type(error).__name__}: {error}"
+            ) from error
+
     def _rename_local(self, local: Number, renaming: int) -> Number:
         node, state = self.locals[local]
         names = self.group[renaming]
-        return self.local(names.node(node), self.system.node.rename(state, names))
+        return self.local(names.node(node), self._renamed(state, names))
 
     def _rename_view(self, view: Number, renaming: int) -> Number:
         """A view under other names: that of a local state that looks like it."""
         return self.local_views[int(self.local_images[self._seen_as[view]][renaming])]
 
     def _rename_message(self, message: Number, renaming: int) -> Number:
-        renamed = self.system.node.rename(self.messages[message], self.group[renaming])
-        return self.messages.number(renamed)
+        return self.messages.number(self._renamed(self.messages[message], self.group[renaming]))
 
     def _rename_box(self, box: Number, renaming: int) -> Number:
         return self.boxes.number(
@@ -170,5 +204,5 @@ class Values(Generic[S, E, O, M, Q, H]):
         return renamed
 
 
-def _unknown_fact(fact: Number, renaming: int) -> Number:
-    raise AssertionError(f"fact {fact} is of no step, under renaming {renaming}")
+def _unknown_facts(alike: Number, renaming: int) -> Number:
+    raise AssertionError(f"the facts {alike} are of no step, under renaming {renaming}")
