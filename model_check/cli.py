@@ -11,6 +11,8 @@ Exit codes, the same for every command:
 3      adapter-failed: an adapter does not keep to the protocol, or cannot be had
 4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end; or
        unknown: a solver found no proof
+70     internal error: a defect of raft-ref, which says nothing of what was checked; a traceback,
+       and what to report (see `raft_ref_entry.cli`)
 =====  ============================================================================
 """
 
@@ -51,7 +53,7 @@ def cli(context: click.Context) -> None:
     """The Raft you check your Raft against.
 
     Exit codes: 0 holds or conforms, 1 violated, 2 usage or malformed input, 3 an adapter failed,
-    4 inconclusive.
+    4 inconclusive, 70 an internal error of raft-ref, which says nothing of what was checked.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

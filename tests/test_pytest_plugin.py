@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,13 +13,17 @@ from pathlib import Path
 import pytest
 
 from model_check.cli import run
+from model_check.mutants.runs import recorded_runs
 
 TOY = f"{sys.executable} {Path(__file__).parent / 'peers/toy/adapter.py'}"
 
 
-def pytest_in(directory: Path, *arguments: str) -> tuple[int, str]:
+def pytest_in(directory: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-q", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603
+    env = {**os.environ, **environment}
+    done = subprocess.run(  # noqa: S603
+        command, cwd=directory, capture_output=True, text=True, check=False, env=env
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -89,7 +94,9 @@ def test_a_trace_that_shows_a_bug_fails(suite: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--raft-adapter", "nobody"], "the adapter failed: cannot start nobody"),
+        (["--raft-adapter", "nobody"], "adapter-failed: cannot start nobody"),
+        (["--raft-adapter", "'"], "--raft-adapter: No closing quotation: '"),
+        (["--raft-adapter", " "], "--raft-adapter: no command"),
         (["--raft-adapter", TOY, "--raft-profile", "x"], "--raft-profile: no 'x', but paper"),
         (["--raft-adapter", TOY, "--raft-option", "x"], "--raft-option looks like NAME=VALUE"),
         (["--raft-adapter", TOY, "--raft-servers", "0"], "servers must be at least 1"),
@@ -110,3 +117,58 @@ def test_without_an_adapter_it_does_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text("def test_own() -> None:\n    pass\n")
     code, out = pytest_in(tmp_path)
     assert (code, out.splitlines()[-1].split(" in ")[0]) == (0, "1 passed")
+
+
+def test_a_dead_adapter_fails_once_and_the_rest_is_not_played(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_own() -> None:\n    pass\n")
+    junit = tmp_path / "junit.xml"
+    some = ["--raft-adapter", "false", "--raft-schedules", "mutants", "--junitxml", str(junit)]
+    code, out = pytest_in(tmp_path, *some, "-rs")
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (1, "1 failed, 1 passed, 62 skipped")
+    assert "adapter-failed: the process ended with exit code 1, at init" in out
+    (skipped,) = (line for line in out.splitlines() if line.startswith("SKIPPED"))
+    first = next(iter(recorded_runs()))
+    assert skipped.endswith(f"not played, since the adapter failed in mutants[{first}]")
+    found = [each.attrib for each in ElementTree.parse(junit).iter("property")]  # noqa: S314
+    assert found == [{"name": "raft_ref_verdict", "value": "adapter-failed"}]
+
+
+@pytest.mark.parametrize("cache", ["none", "not to be written"])
+def test_a_finding_is_not_lost_without_a_cache(cache: str, tmp_path: Path) -> None:
+    buggy = ["--raft-adapter", TOY, "--raft-option", "bug=forgets-vote", "-x"]
+    without = ["-p", "no:cacheprovider"] if cache == "none" else []
+    (tmp_path / ".pytest_cache").write_text("a file where a directory should be")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    some = [*buggy, "--raft-schedules", "mutants", *without, "-W", "ignore"]
+    code, out = pytest_in(tmp_path, *some, TMPDIR=str(temporary))
+    assert code == 1
+    assert "RESTART-VOTE" in out
+    (schedule,) = temporary.glob("raft-ref-*/mutants-*.json")
+    assert f"to do it again: raft-ref conform --replay {schedule} -- " in out
+
+
+BREAKS = """
+import sys
+
+if "raft_ref_entry.judge" in " ".join(sys.orig_argv):
+    {statement}
+"""
+DEFECT = "from model_check.conformance.play import Player; del Player.play"
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        (DEFECT, "AttributeError: 'Player' object has no attribute 'play'"),
+        ("import os; os._exit(9)", "the process that judges ended with exit code 9"),
+    ],
+)
+def test_a_defect_of_ours_is_no_verdict(statement: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BREAKS.format(statement=statement))
+    some = ["--raft-adapter", TOY, "--raft-schedules", "random", "--raft-walks", "3"]
+    code, out = pytest_in(tmp_path, *some, PYTHONPATH=str(tmp_path))
+    assert code == 70
+    assert complaint in out
+    assert "internal error: a defect of raft-ref" in out
+    assert statement != DEFECT or "1 failed, 2 skipped" in out

@@ -184,4 +184,9 @@ def account_of_failure(setup: ForeignSetup, failed: AdapterFailed) -> Account:
 
 def show_failure(account: Account, *, err: bool) -> None:
     """What the adapter did wrong, and what was said last."""
-    click.echo("\n".join([account.headline, *as_rows(account.rows)]), err=err)
+    click.echo(describe_failure(account), err=err)
+
+
+def describe_failure(account: Account) -> str:
+    """What the adapter did wrong, and what was said last."""
+    return "\n".join([account.headline, *as_rows(account.rows)])

@@ -1,0 +1,40 @@
+"""The ways in: the command line, and the pytest plugin.
+
+A project under test may have a package ``spec`` or ``model_check`` of its own. Its directory comes
+first on the import path of ``python -m``, and wherever ``PYTHONPATH`` names it. So a process of
+ours calls `find_ours_first` before it imports anything else of ours; and a process of others, such
+as their pytest, imports nothing of ours but this package.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+OURS = ("raft_ref", "spec", "model_check")
+"""The packages that must be found where this one is."""
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The directory they are in."""
+
+
+def find_ours_first() -> None:
+    """Move directories that have a package of the same name behind the directory of ours.
+
+    The import path is changed, rather than the import system, since other processes that
+    `multiprocessing` spawns get the same path.
+    """
+    hiding = [entry for entry in sys.path if _has_one(entry) and not _is_home(entry)]
+    others = [entry for entry in sys.path if entry not in hiding]
+    sys.path[:] = others + ([] if any(map(_is_home, others)) else [HOME]) + hiding
+
+
+def _is_home(entry: str) -> bool:
+    return os.path.realpath(entry) == os.path.realpath(HOME)
+
+
+def _has_one(entry: str) -> bool:
+    return any(
+        os.path.exists(os.path.join(entry, name))
+        for package in OURS
+        for name in (package, f"{package}.py")
+    )
