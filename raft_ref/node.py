@@ -78,7 +78,7 @@ def step(config: Config, state: NodeState, event: Event) -> Transition:
         case ClientRequest():
             return replication.handle_client_request(config, state, event)
         case Receive(message):
-            check_message(config, message)
+            check_message(message, receiver=config.id, known=config.servers)
             adopted = election.adopt_term(state, message.term)
             received = receive(config, adopted.state, message)
             return Transition(received.state, adopted.outputs + received.outputs)

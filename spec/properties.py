@@ -1,4 +1,4 @@
-"""What Raft guarantees: the five properties of Figure 3, and three that they rest on.
+"""The guarantees of Raft: the five properties of Figure 3, and three that they rest on.
 
 Each is one class; its docstring is the paper's sentence. They judge states, events and outputs
 only, never how the core came to them.
@@ -13,6 +13,7 @@ from raft_ref.events import Apply, Event, Output, Restart
 from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
 from spec.conduct import differences
 from spec.forms import HistoryProperty, PairProperty, Property, Renaming, Step, StepProperty
+from spec.words import entry_text, servers_text
 
 RaftStep: TypeAlias = Step[NodeState, Event, Output]
 
@@ -43,7 +44,7 @@ class ElectionSafety(
         for term in sorted({term for term, _ in memory}):
             leaders = sorted(leader for led, leader in memory if led == term)
             if len(leaders) > 1:
-                return f"term {term} has had the leaders {_names(leaders)}"
+                return f"term {term} has had more than one leader: {servers_text(leaders)}"
         return None
 
     def rename(self, memory: frozenset[Leadership], renaming: Renaming) -> frozenset[Leadership]:
@@ -65,8 +66,8 @@ class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
         if index is None:
             return None
         return (
-            f"S{step.node}, leader of term {after.current_term}, had {_entry(before.log, index)} "
-            f"in its log, and now has {_entry(after.log, index)}"
+            f"S{step.node}, the leader of term {after.current_term}, had "
+            f"{_entry(before.log, index)} in its log, and now has {_entry(after.log, index)}"
         )
 
 
@@ -91,8 +92,8 @@ class LogMatching(PairProperty[NodeState, Log]):
         for earlier in range(first, index + 1):
             if log.entry_at(earlier) != other_log.entry_at(earlier):
                 return (
-                    f"the logs of S{node} and S{other} agree that index {index} is of term "
-                    f"{log.term_at(index)}, but S{node} has {_entry(log, earlier)} "
+                    f"S{node} and S{other} both have an entry of term {log.term_at(index)} at "
+                    f"index {index}, but S{node} has {_entry(log, earlier)} "
                     f"and S{other} has {_entry(other_log, earlier)}"
                 )
         return None
@@ -208,7 +209,8 @@ class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Appl
         for index, entry in sorted(memory):
             if applied.setdefault(index, entry) != entry:
                 return (
-                    f"both {_shown(index, applied[index])} and {_shown(index, entry)} were applied"
+                    f"two different entries were applied at index {index}: "
+                    f"{entry_text(applied[index])} and {entry_text(entry)}"
                 )
         return None
 
@@ -226,7 +228,8 @@ class MonotonicTerm(StepProperty[NodeState, Event, Output]):
         if step.after.current_term >= step.before.current_term:
             return None
         return (
-            f"S{step.node} went from term {step.before.current_term} to {step.after.current_term}"
+            f"the term of S{step.node} fell from {step.before.current_term} "
+            f"to {step.after.current_term}"
         )
 
 
@@ -247,9 +250,9 @@ class VoteOncePerTerm(StepProperty[NodeState, Event, Output]):
         if not same_term or before.voted_for in (None, after.voted_for):
             return None
         now = (
-            "has forgotten it, so that it would vote again"
+            "has no record of that vote"
             if after.voted_for is None
-            else f"votes for S{after.voted_for}"
+            else f"has voted for S{after.voted_for}"
         )
         return (
             f"S{step.node} had voted for S{before.voted_for} in term {before.current_term}, "
@@ -258,8 +261,8 @@ class VoteOncePerTerm(StepProperty[NodeState, Event, Output]):
 
 
 class CommitStability(StepProperty[NodeState, Event, Output]):
-    """Committed entries never change, and a server's commit index never falls but in a restart,
-    where it is volatile (§5.3, Figure 2)."""
+    """Committed entries never change, and a server's commit index never decreases, except in a
+    restart, since it is volatile (§5.3, Figure 2)."""
 
     exercised_by = frozenset({"commit"})
     observes = frozenset({"log", "commit_index"})
@@ -340,8 +343,4 @@ def _entry(log: Log, index: Index) -> str:
 def _shown(index: Index, entry: Entry | None) -> str:
     if entry is None:
         return f"nothing at index {index}"
-    return f"{entry.command!r} of term {entry.term} at index {index}"
-
-
-def _names(nodes: list[NodeId]) -> str:
-    return " and ".join(f"S{node}" for node in nodes)
+    return f"{entry_text(entry)} at index {index}"

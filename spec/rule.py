@@ -26,14 +26,14 @@ Function: TypeAlias = Callable[..., object]
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule is broken: which part of it, what it asks for, and what was seen instead."""
+    """A rule is broken: which part of it, what it allows, and what was observed instead."""
 
     conjunct: str
     expected: str
     seen: str
 
     def __str__(self) -> str:
-        return f"{self.conjunct}: expected {self.expected}, seen {self.seen}"
+        return f"{self.conjunct}: expected {self.expected}, observed {self.seen}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,20 @@ from __future__ import annotations
 from raft_ref import commit, election, node, replication, wellformed
 from raft_ref.events import Apply, ElectionTimeout, Receive, Send
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
-from raft_ref.types import Candidate, Config, Index, Leader, Log, NodeState
-from raft_ref.wellformed import MalformedEvent, check_message
+from raft_ref.types import Candidate, Index, Leader, Log, NodeId, NodeState
+from raft_ref.wellformed import MalformedEvent, check_contents
 from spec.conduct import Conduct, additions, differences, first_conflict
 from spec.rule import Broken, Rule, rule
+from spec.shadow import Shadow
+from spec.words import (
+    base_text,
+    entry_at,
+    entry_text,
+    position_text,
+    role_text,
+    servers_text,
+    term_text,
+)
 
 # --- term ----------------------------------------------------------------------------------------
 
@@ -28,7 +38,7 @@ from spec.rule import Broken, Rule, rule
     implemented_by=election.adopt_term,
 )
 def term_monotonic(step: Conduct) -> Broken | None:
-    """A server's term never falls. (For restarts, see RESTART-TERM.)"""
+    """A server's term never decreases. (For restarts, see RESTART-TERM.)"""
     before, after = step.before.state.current_term, step.after.state.current_term
     if after >= before or step.is_restart:
         return None
@@ -44,14 +54,18 @@ def term_monotonic(step: Conduct) -> Broken | None:
     implemented_by=election.adopt_term,
 )
 def term_adopt(step: Conduct) -> Broken | None:
-    """A server's term rises by its own candidacy, or to that of the message it just received."""
+    """A server's term rises only when it starts an election, or to the term of the message that it
+    has just received."""
     before, after = step.before.state.current_term, step.after.state.current_term
     if after <= before or isinstance(step.event, ElectionTimeout):
         return None
     if isinstance(step.event, Receive):
         term = step.event.message.term
-        return None if term == after else Broken("the term", f"the message's, {term}", str(after))
-    return Broken("the term", f"still {before}, since nothing was received", str(after))
+        if term == after:
+            return None
+        allowed = f"at most {before}, or {term} as in the message received"
+        return Broken("the term", allowed, str(after))
+    return Broken("the term", f"at most {before}, since no message was received", str(after))
 
 
 @rule(
@@ -62,14 +76,14 @@ def term_adopt(step: Conduct) -> Broken | None:
     implemented_by=election.adopt_term,
 )
 def term_step_down(step: Conduct) -> Broken | None:
-    """A server whose term has changed does not lead, unless it is a majority by itself."""
+    """A server whose term has changed is no leader, unless it is a majority by itself."""
     after = step.after.state
     if step.keeps_term or not isinstance(after.role, Leader):
         return None
     if step.after.is_majority(frozenset({step.after.id})):
         return None
     return Broken(
-        f"the role in term {after.current_term}, which has just begun", "not a leader", "a leader"
+        f"the role on entering term {after.current_term}", "follower or candidate", "leader"
     )
 
 
@@ -84,8 +98,8 @@ def term_step_down(step: Conduct) -> Broken | None:
     implemented_by=election.may_grant_vote,
 )
 def vote_once(step: Conduct) -> Broken | None:
-    """A vote once given in a term stays as it is for the rest of the term. (For restarts, see
-    RESTART-VOTE.)"""
+    """A server votes at most once in a term, and keeps that vote to the end of the term. (For
+    restarts, see RESTART-VOTE.)"""
     before, after = step.before.state, step.after.state
     if step.is_restart or not step.keeps_term or before.voted_for in (None, after.voted_for):
         return None
@@ -100,11 +114,15 @@ def vote_once(step: Conduct) -> Broken | None:
     implemented_by=election.start_election,
 )
 def vote_self(step: Conduct) -> Broken | None:
-    """A candidate has voted for itself."""
+    """A candidate has a vote, and has given it to itself."""
     after = step.after.state
-    if not isinstance(after.role, Candidate) or after.voted_for == step.after.id:
+    if not isinstance(after.role, Candidate):
         return None
-    return Broken("a candidate's vote", f"for S{step.after.id}", _vote(after))
+    if step.after.id not in step.after.servers:
+        return _not_a_voter("candidate", step.after)
+    if after.voted_for == step.after.id:
+        return None
+    return Broken("the candidate's vote", f"for S{step.after.id}, itself", _vote(after))
 
 
 @rule(
@@ -116,20 +134,22 @@ def vote_self(step: Conduct) -> Broken | None:
     implemented_by=election.handle_request_vote,
 )
 def vote_requested(step: Conduct) -> Broken | None:
-    """A vote is given to another server only when its request of that term has just arrived."""
+    """A server votes for another only on a RequestVote of its current term that has just arrived
+    from that server."""
     if not step.votes_for_another:
         return None
     request = step.received(RequestVote)
     after = step.after.state
     if request is None:
-        return Broken("a new vote", "in answer to a RequestVote", f"{_vote(after)}, unasked")
+        return Broken("the new vote", "none, since no RequestVote was received", _vote(after))
     if request.source != after.voted_for:
-        return Broken("a new vote", f"for S{request.source}, who asks", _vote(after))
+        asked = f"for S{request.source}, which asked for it"
+        return Broken("the new vote", asked, _vote(after))
     if request.term != after.current_term:
         return Broken(
-            "a new vote",
-            f"in term {request.term}, for which it was asked",
-            f"in term {after.current_term}",
+            "the term of the new vote",
+            f"{request.term}, as in the RequestVote",
+            str(after.current_term),
         )
     return None
 
@@ -142,7 +162,7 @@ def vote_requested(step: Conduct) -> Broken | None:
     implemented_by=election.is_up_to_date,
 )
 def vote_up_to_date(step: Conduct) -> Broken | None:
-    """A vote is given to another only if its log is at least as up-to-date as the own one."""
+    """A server votes for another only if the other's log is at least as up-to-date as its own."""
     request = step.received(RequestVote)
     if not step.votes_for_another or request is None:
         return None
@@ -150,7 +170,9 @@ def vote_up_to_date(step: Conduct) -> Broken | None:
     theirs = request.last_log_term, request.last_log_index
     if theirs >= own:
         return None
-    return Broken("the candidate's last entry", f"at least {_last(*own)}", _last(*theirs))
+    return Broken(
+        "the candidate's last entry", f"at least {position_text(*own)}", position_text(*theirs)
+    )
 
 
 @rule(
@@ -161,11 +183,12 @@ def vote_up_to_date(step: Conduct) -> Broken | None:
     implemented_by=election.handle_request_vote,
 )
 def vote_truthful(step: Conduct) -> Broken | None:
-    """A vote that is granted is recorded."""
+    """A vote that is granted is the one that is recorded as votedFor."""
     after = step.after.state
     for reply in step.sent(RequestVoteReply):
         if reply.vote_granted and reply.destination != after.voted_for:
-            return Broken("the vote granted", _vote(after), f"for S{reply.destination}")
+            recorded = f"{_vote(after)}, as recorded"
+            return Broken("the vote granted", recorded, f"for S{reply.destination}")
     return None
 
 
@@ -177,11 +200,11 @@ def vote_truthful(step: Conduct) -> Broken | None:
     implemented_by=election.handle_request_vote,
 )
 def vote_grant_term(step: Conduct) -> Broken | None:
-    """A vote is granted in the own term, neither in one that is over nor in one yet to come."""
+    """A vote is granted in the voter's current term, not in an earlier or a later one."""
     after = step.after.state
     for reply in step.sent(RequestVoteReply):
         if reply.vote_granted and reply.term != after.current_term:
-            return Broken("the term of a vote granted", str(after.current_term), str(reply.term))
+            return Broken("the term of the vote granted", _current(after), str(reply.term))
     return None
 
 
@@ -193,15 +216,19 @@ def vote_grant_term(step: Conduct) -> Broken | None:
     implemented_by=election.start_election,
 )
 def vote_request_truthful(step: Conduct) -> Broken | None:
-    """Who asks for votes does so in its own term, and does not overstate its log."""
+    """A RequestVote carries its sender's current term, and does not overstate its sender's log."""
     after = step.after.state
     own = after.log.last_term, after.log.last_index
     for request in step.sent(RequestVote):
         if request.term != after.current_term:
-            return Broken("the request's term", str(after.current_term), str(request.term))
+            return Broken("the term of the RequestVote", _current(after), str(request.term))
         theirs = request.last_log_term, request.last_log_index
         if theirs > own:
-            return Broken("the last entry it claims", f"at most {_last(*own)}", _last(*theirs))
+            return Broken(
+                "the last entry in the RequestVote",
+                f"at most {position_text(*own)}",
+                position_text(*theirs),
+            )
     return None
 
 
@@ -217,15 +244,17 @@ def vote_request_truthful(step: Conduct) -> Broken | None:
     implemented_by=election.count_votes,
 )
 def elect_quorum(step: Conduct) -> Broken | None:
-    """A server becomes leader only with votes of a majority, its own among them, the others granted
-    in its term."""
+    """A server becomes leader only with the votes of a majority: its own, and others granted to it
+    in its current term."""
     if not step.comes_to_power:
         return None
     after = step.after
+    if after.id not in after.servers:
+        return _not_a_voter("new leader", after)
     votes = after.evidence.grants | {after.id}
     if after.is_majority(votes):
         return None
-    return Broken("a new leader's votes", "those of a majority", _servers(votes))
+    return Broken("the votes for the new leader", _a_majority(after), _counted(after, votes))
 
 
 @rule(
@@ -236,14 +265,17 @@ def elect_quorum(step: Conduct) -> Broken | None:
     implemented_by=election.handle_request_vote_reply,
 )
 def elect_candidate(step: Conduct) -> Broken | None:
-    """Only a candidate of the term becomes its leader, unless it is a majority by itself."""
+    """Only a candidate of a term becomes its leader, unless it is a majority by itself."""
     before, after = step.before.state, step.after.state
     was_candidate = isinstance(before.role, Candidate) and step.keeps_term
     is_alone = step.after.is_majority(frozenset({step.after.id}))
     if not step.comes_to_power or was_candidate or is_alone:
         return None
-    was = f"a {type(before.role).__name__.lower()} of term {before.current_term}"
-    return Broken("what the new leader was", f"a candidate of term {after.current_term}", was)
+    return Broken(
+        "the role from which it became leader",
+        f"candidate in term {after.current_term}",
+        f"{role_text(before.role)} in term {before.current_term}",
+    )
 
 
 # --- logs ----------------------------------------------------------------------------------------
@@ -273,14 +305,14 @@ def leader_append_only(step: Conduct) -> Broken | None:
     implemented_by=replication.handle_client_request,
 )
 def leader_entry_term(step: Conduct) -> Broken | None:
-    """Entries that a leader appends are of its own term."""
+    """Entries that a leader appends are of its current term."""
     before, after = step.before.state.log, step.after.state
     if not step.leads:
         return None
     for index in range(before.last_index + 1, after.log.last_index + 1):
         term = after.log.term_at(index)
         if term != after.current_term:
-            return Broken(f"the term of entry {index}", str(after.current_term), str(term))
+            return Broken(f"the term of new entry {index}", _current(after), term_text(term))
     return None
 
 
@@ -293,12 +325,11 @@ def leader_entry_term(step: Conduct) -> Broken | None:
     implemented_by=node.receive,
 )
 def log_source(step: Conduct) -> Broken | None:
-    """Who does not lead changes its log only by an AppendEntries that it has just received."""
+    """A non-leader changes its log only on an AppendEntries that it has just received."""
     before, after = step.before.state.log, step.after.state.log
     if not step.changes_log or step.received(AppendEntries) is not None:
         return None
-    index = next(differences(before, after), before.last_index + 1)
-    return _other_entry(before, after, index)
+    return _other_log(before, after)
 
 
 @rule(
@@ -309,11 +340,12 @@ def log_source(step: Conduct) -> Broken | None:
     implemented_by=replication.handle_append_entries,
 )
 def follower_current_term(step: Conduct) -> Broken | None:
-    """Only an AppendEntries of the receiver's own term changes a log, neither old nor ahead."""
+    """A non-leader changes its log only on an AppendEntries of its current term, not of an earlier
+    or a later one."""
     request, after = step.appended_by, step.after.state
     if request is None or request.term == after.current_term:
         return None
-    return Broken("the request's term", str(after.current_term), str(request.term))
+    return Broken("the term of the AppendEntries", _current(after), str(request.term))
 
 
 @rule(
@@ -324,7 +356,7 @@ def follower_current_term(step: Conduct) -> Broken | None:
     implemented_by=replication.is_consistent,
 )
 def follower_prev_match(step: Conduct) -> Broken | None:
-    """Entries are added only where the log has the one that is said to come before them."""
+    """A non-leader adds entries only if its log holds the one that precedes them in the request."""
     request, before, after = step.appended_by, step.before.state.log, step.after.state.log
     if request is None or not any(additions(before, after)):
         return None
@@ -332,7 +364,11 @@ def follower_prev_match(step: Conduct) -> Broken | None:
     own = before.term_at(index)
     if index < before.snapshot_index or own == request.prev_log_term:
         return None
-    return Broken(f"the term of entry {index}", str(request.prev_log_term), _term(own))
+    return Broken(
+        f"the term of entry {index}, which precedes the new ones",
+        f"{request.prev_log_term}, as in the request",
+        term_text(own),
+    )
 
 
 @rule(
@@ -343,7 +379,7 @@ def follower_prev_match(step: Conduct) -> Broken | None:
     implemented_by=replication.merge,
 )
 def follower_splice_source(step: Conduct) -> Broken | None:
-    """Every new entry in a log is one of the request, at its index."""
+    """Every entry that a non-leader adds to its log is in the request, at the same index."""
     request, before, after = step.appended_by, step.before.state.log, step.after.state.log
     if request is None:
         return None
@@ -351,8 +387,11 @@ def follower_splice_source(step: Conduct) -> Broken | None:
         place = index - request.prev_log_index - 1
         sent = request.entries[place] if 0 <= place < len(request.entries) else None
         if after.entry_at(index) != sent:
-            seen = _entry(after, index)
-            return Broken(f"entry {index}", "none" if sent is None else str(sent), seen)
+            return Broken(
+                f"new entry {index}",
+                f"{entry_text(sent)}, as in the request",
+                entry_at(after, index),
+            )
     return None
 
 
@@ -364,26 +403,30 @@ def follower_splice_source(step: Conduct) -> Broken | None:
     implemented_by=replication.merge,
 )
 def follower_splice_conflict(step: Conduct) -> Broken | None:
-    """Entries are removed only from the first on that conflicts with one of the request, and all
-    that follow it; and a log that changes keeps none that conflicts."""
+    """A non-leader removes the first entry that conflicts with the request and all that follow it,
+    and no others; a log that changes keeps no entry that conflicts."""
     request, before, after = step.appended_by, step.before.state.log, step.after.state.log
     if request is None:
         return None
     removed = next(differences(before, after, until=before.last_index), None)
     conflict = first_conflict(before, request)
     if removed is not None and removed != conflict:
-        where = "none" if conflict is None else f"from {conflict} on, where they conflict"
-        return Broken("entries removed", where, f"from {removed} on")
+        where = "none, since none conflicts"
+        if conflict is not None:
+            where = f"those from index {conflict} on, where the first conflict is"
+        return Broken("the entries removed", where, f"those from index {removed} on")
     end = request.prev_log_index + len(request.entries)
     if removed is not None and after.last_index > end:
-        return Broken("what follows the request's entries", "removed", _entry(after, end + 1))
+        return Broken(f"entry {end + 1}, after a conflict", "removed", entry_at(after, end + 1))
     kept = first_conflict(after, request)
     if kept is not None:
-        return Broken(f"entry {kept}, which conflicts", "removed", _entry(after, kept))
+        return Broken(
+            f"entry {kept}, which conflicts with the request", "removed", entry_at(after, kept)
+        )
     return None
 
 
-# --- what is said of logs ------------------------------------------------------------------------
+# --- what messages say of logs -------------------------------------------------------------------
 
 
 @rule(
@@ -394,14 +437,14 @@ def follower_splice_conflict(step: Conduct) -> Broken | None:
     implemented_by=replication.append_entries_for,
 )
 def append_leader(step: Conduct) -> Broken | None:
-    """AppendEntries is sent by the leader of its term alone."""
+    """An AppendEntries is sent only by the leader of its term."""
     after = step.after.state
     for request in step.sent(AppendEntries):
         if not isinstance(after.role, Leader):
-            role = type(after.role).__name__.lower()
-            return Broken("who sends AppendEntries", "a leader", f"a {role}")
+            role = role_text(after.role)
+            return Broken("the role of the server that sends AppendEntries", "leader", role)
         if request.term != after.current_term:
-            return Broken("the request's term", str(after.current_term), str(request.term))
+            return Broken("the term of the AppendEntries", _current(after), str(request.term))
     return None
 
 
@@ -413,16 +456,23 @@ def append_leader(step: Conduct) -> Broken | None:
     implemented_by=replication.append_entries_for,
 )
 def append_truthful(step: Conduct) -> Broken | None:
-    """The entries of an AppendEntries, and the one before them, are those of the sender's log."""
+    """The entries in an AppendEntries, and the one that precedes them, are in its sender's log."""
     log = step.after.state.log
     for request in step.sent(AppendEntries):
         first = request.prev_log_index
         if log.term_at(first) != request.prev_log_term:
-            own = _term(log.term_at(first))
-            return Broken(f"the term of entry {first}", own, str(request.prev_log_term))
+            return Broken(
+                f"the term of entry {first}, as prevLogTerm in the AppendEntries",
+                f"{term_text(log.term_at(first))}, as in the sender's log",
+                str(request.prev_log_term),
+            )
         for index, entry in enumerate(request.entries, start=first + 1):
             if log.entry_at(index) != entry:
-                return Broken(f"entry {index}", _entry(log, index), str(entry))
+                return Broken(
+                    f"entry {index} in the AppendEntries",
+                    f"{entry_at(log, index)}, as in the sender's log",
+                    entry_text(entry),
+                )
     return None
 
 
@@ -434,11 +484,12 @@ def append_truthful(step: Conduct) -> Broken | None:
     implemented_by=replication.append_entries_for,
 )
 def append_commit(step: Conduct) -> Broken | None:
-    """An AppendEntries claims no more to be committed than its sender has committed."""
+    """The leaderCommit in an AppendEntries is no higher than its sender's commit index."""
     own = step.after.state.commit_index
     for request in step.sent(AppendEntries):
         if request.leader_commit > own:
-            return Broken("leaderCommit", f"at most {own}", str(request.leader_commit))
+            most = f"at most {own}, the sender's commit index"
+            return Broken("leaderCommit in the AppendEntries", most, str(request.leader_commit))
     return None
 
 
@@ -450,11 +501,11 @@ def append_commit(step: Conduct) -> Broken | None:
     implemented_by=replication.reply_to,
 )
 def ack_term(step: Conduct) -> Broken | None:
-    """An acknowledgement is of the sender's own term."""
+    """An acknowledgement carries its sender's current term."""
     after = step.after.state
     for reply in step.sent(AppendEntriesReply):
         if reply.success and reply.term != after.current_term:
-            return Broken("the term acknowledged", str(after.current_term), str(reply.term))
+            return Broken("the term of the acknowledgement", _current(after), str(reply.term))
     return None
 
 
@@ -467,12 +518,13 @@ def ack_term(step: Conduct) -> Broken | None:
     implemented_by=replication.reply_to,
 )
 def ack_confirmed(step: Conduct) -> Broken | None:
-    """An acknowledgement reaches as far as requests of the term have confirmed the log, not as far
-    as the log does."""
+    """An acknowledgement reaches no further than AppendEntries of the current term have confirmed
+    the log, even if the log is longer."""
     confirmed = step.after.evidence.confirmed
     for reply in step.sent(AppendEntriesReply):
         if reply.success and reply.match_index > confirmed:
-            return Broken("the index acknowledged", f"at most {confirmed}", str(reply.match_index))
+            most = f"at most {confirmed}, the last index confirmed in this term"
+            return Broken("the index acknowledged", most, str(reply.match_index))
     return None
 
 
@@ -487,7 +539,7 @@ def ack_confirmed(step: Conduct) -> Broken | None:
     implemented_by=commit.follower_commit_index,
 )
 def commit_monotonic(step: Conduct) -> Broken | None:
-    """A commit index never falls, but in a restart."""
+    """A server's commit index never decreases, except in a restart."""
     before, after = step.before.state.commit_index, step.after.state.commit_index
     if after >= before or step.is_restart:
         return None
@@ -503,17 +555,16 @@ def commit_monotonic(step: Conduct) -> Broken | None:
     implemented_by=commit.has_majority,
 )
 def commit_quorum(step: Conduct) -> Broken | None:
-    """A leader commits only what a majority has acknowledged in its term."""
-    after = step.after.state
-    if not step.commits_as_leader:
+    """A leader commits only what a majority, itself included, has acknowledged in its term."""
+    index, last = step.after.state.commit_index, step.after.state.log.last_index
+    if not step.commits_as_leader or step.counted:
         return None
-    if step.counted:
-        return None
-    return Broken(
-        f"who has acknowledged entry {after.commit_index}",
-        "a majority",
-        _servers(step.holders(after.commit_index)),
-    )
+    if index > last:
+        return Broken(
+            "the leader's commit index", f"at most {last}, the end of its log", str(index)
+        )
+    holders = _counted(step.after, step.holders(index))
+    return Broken(f"the servers known to hold entry {index}", _a_majority(step.after), holders)
 
 
 @rule(
@@ -525,7 +576,7 @@ def commit_quorum(step: Conduct) -> Broken | None:
     implemented_by=commit.may_commit_by_counting,
 )
 def commit_current_term(step: Conduct) -> Broken | None:
-    """A leader commits entries of older terms only along with one of its own term."""
+    """A leader commits entries of earlier terms only together with one of its current term."""
     if not step.commits_as_leader or not step.counted:
         return None
     after = step.after.state
@@ -533,7 +584,9 @@ def commit_current_term(step: Conduct) -> Broken | None:
     if after.current_term in terms:
         return None
     return Broken(
-        "the term of an entry counted", str(after.current_term), ", ".join(map(str, terms))
+        "the terms of the entries that a majority holds",
+        f"the current term {after.current_term} among them",
+        ", ".join(dict.fromkeys(map(term_text, terms))),
     )
 
 
@@ -546,12 +599,13 @@ def commit_current_term(step: Conduct) -> Broken | None:
     implemented_by=commit.follower_commit_index,
 )
 def commit_confirmed(step: Conduct) -> Broken | None:
-    """Who does not lead commits only what requests of the term have confirmed of its log."""
+    """A non-leader commits only entries that AppendEntries of the current term have confirmed."""
     confirmed = step.after.evidence.confirmed
     if not step.commits_as_follower or step.after.state.commit_index <= confirmed:
         return None
     seen = step.after.state.commit_index
-    return Broken("the commit index", f"at most {confirmed}, which is confirmed", str(seen))
+    most = f"at most {confirmed}, the last index confirmed in this term"
+    return Broken("the commit index", most, str(seen))
 
 
 @rule(
@@ -563,12 +617,13 @@ def commit_confirmed(step: Conduct) -> Broken | None:
     implemented_by=commit.follower_commit_index,
 )
 def commit_claimed(step: Conduct) -> Broken | None:
-    """Who does not lead commits only what the leader of the term says is committed."""
+    """A non-leader commits only entries that the leader of the current term says are committed."""
     claimed = step.after.evidence.claimed
     if not step.commits_as_follower or step.after.state.commit_index <= claimed:
         return None
     seen = step.after.state.commit_index
-    return Broken("the commit index", f"at most {claimed}, as the leader says", str(seen))
+    most = f"at most {claimed}, the highest leaderCommit received in this term"
+    return Broken("the commit index", most, str(seen))
 
 
 @rule(
@@ -579,7 +634,7 @@ def commit_claimed(step: Conduct) -> Broken | None:
     implemented_by=replication.merge,
 )
 def commit_stable(step: Conduct) -> Broken | None:
-    """Committed entries never change. This follows from the others, of all servers together."""
+    """A committed entry never changes. (This follows if all servers obey the other rules.)"""
     before, after = step.before.state, step.after.state
     if step.is_restart:
         return None
@@ -595,16 +650,17 @@ def commit_stable(step: Conduct) -> Broken | None:
     implemented_by=commit.apply_committed,
 )
 def apply_committed(step: Conduct) -> Broken | None:
-    """What is applied is committed, and the entry of the own log."""
+    """An entry that is applied is committed, and is the one in the server's log at that index."""
     after = step.after.state
     for output in step.outputs:
         if not isinstance(output, Apply):
             continue
         if output.index > after.commit_index:
-            return Broken("the index applied", f"at most {after.commit_index}", str(output.index))
+            most = f"at most {after.commit_index}, the commit index"
+            return Broken("the index applied", most, str(output.index))
         if after.log.entry_at(output.index) != output.entry:
-            own = _entry(after.log, output.index)
-            return Broken(f"entry {output.index}, applied", own, str(output.entry))
+            own = f"{entry_at(after.log, output.index)}, as in the log"
+            return Broken(f"the entry applied at {output.index}", own, entry_text(output.entry))
     return None
 
 
@@ -653,8 +709,7 @@ def restart_log(step: Conduct) -> Broken | None:
     before, after = step.before.state.log, step.after.state.log
     if not step.is_restart or before == after:
         return None
-    index = next(differences(before, after), before.last_index + 1)
-    return _other_entry(before, after, index)
+    return _other_log(before, after)
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -668,48 +723,62 @@ def restart_log(step: Conduct) -> Broken | None:
     implemented_by=wellformed.check_message,
 )
 def message_well_formed(step: Conduct) -> Broken | None:
-    """A message is from its sender, to another server, and does not contradict itself."""
+    """A message names its sender as its source, goes to another server, which need not have a vote,
+    and does not contradict itself."""
+    own = step.after.id
     for output in step.outputs:
         if not isinstance(output, Send):
             continue
         message = output.message
-        if message.source != step.after.id:
-            return Broken("a message's source", f"S{step.after.id}", f"S{message.source}")
-        if message.destination not in step.after.servers:
-            return Broken("a message's destination", "a server", f"S{message.destination}")
+        if message.source != own:
+            return Broken("the source of the message", f"S{own}", f"S{message.source}")
+        if message.destination == own:
+            return Broken("the destination of the message", "another server", f"S{own} itself")
         try:
-            check_message(Config(id=message.destination, servers=step.after.servers), message)
+            check_contents(message)
         except MalformedEvent as error:
-            return Broken("a message", "well-formed", str(error))
+            kind = type(message).__name__
+            return Broken(f"{error.field} in the {kind}", error.allowed, error.found)
     return None
 
 
-# --- in words ---------------------------------------------------------------------------------
+# --- in words ------------------------------------------------------------------------------------
 
 
 def _other_entry(before: Log, after: Log, index: Index) -> Broken:
-    return Broken(f"entry {index}", _entry(before, index), _entry(after, index))
+    return Broken(f"entry {index}", entry_at(before, index), entry_at(after, index))
 
 
-def _entry(log: Log, index: Index) -> str:
-    entry = log.entry_at(index)
-    return "none" if entry is None else str(entry)
-
-
-def _term(term: int | None) -> str:
-    return "none" if term is None else str(term)
-
-
-def _last(term: int, index: Index) -> str:
-    return f"{index} of term {term}" if index else "none"
+def _other_log(before: Log, after: Log) -> Broken:
+    """How two logs differ: in an entry, otherwise in what a snapshot has replaced."""
+    index = next(differences(before, after), None)
+    if index is not None:
+        return _other_entry(before, after, index)
+    return Broken("the snapshot that begins the log", base_text(before), base_text(after))
 
 
 def _vote(state: NodeState) -> str:
-    return "for nobody" if state.voted_for is None else f"for S{state.voted_for}"
+    return "none" if state.voted_for is None else f"for S{state.voted_for}"
 
 
-def _servers(servers: frozenset[int]) -> str:
-    return ", ".join(f"S{server}" for server in sorted(servers)) or "nobody's"
+def _current(state: NodeState) -> str:
+    return f"{state.current_term}, the server's current term"
+
+
+def _a_majority(shadow: Shadow) -> str:
+    return f"a majority of {servers_text(shadow.servers)}"
+
+
+def _counted(shadow: Shadow, servers: frozenset[NodeId]) -> str:
+    """Those of ``servers`` that count; the others, which have no vote, are named apart."""
+    others = servers - shadow.servers
+    aside = f" ({servers_text(others)} not counted: no vote)" if others else ""
+    return servers_text(servers & shadow.servers) + aside
+
+
+def _not_a_voter(role: str, shadow: Shadow) -> Broken:
+    voters = f"one of the voters {servers_text(shadow.servers)}"
+    return Broken(f"the {role}", voters, f"S{shadow.id}, which has no vote")
 
 
 RULES: tuple[Rule, ...] = tuple(

@@ -212,6 +212,6 @@ BREACHES: list[tuple[str, Conduct]] = [
     ("MESSAGE-WELL-FORMED", step(LED, HeartbeatTimeout(), LED, append(C, source=1))),
     (
         "MESSAGE-WELL-FORMED",
-        step(server(), HeartbeatTimeout(), server(), replace(vote(source=1), destination=9)),
+        step(server(), HeartbeatTimeout(), server(), replace(vote(source=1), destination=1)),
     ),
 ]

@@ -242,7 +242,10 @@ def test_a_counterexample_is_shown_as_a_diagram(capsys: pytest.CaptureFixture[st
         "<br/>current_term: 0 → 1<br/>voted_for: none → S1",
     ]
     assert "    S1->>S2: RequestVote(term=1, last_log_index=0, last_log_term=0)" in diagram
-    assert "Note over S1,S3: ElectionSafety is violated: term 1 has had the leaders" in diagram
+    assert (
+        "Note over S1,S3: ElectionSafety is violated: term 1 has had more than one leader"
+        in diagram
+    )
 
 
 def run_pasted(test: str) -> None:

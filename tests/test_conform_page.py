@@ -125,7 +125,7 @@ def test_a_finding_with_its_run_and_its_diagnosis(how: str, request: pytest.Fixt
     assert (breach["rule"], breach["conjunct"]) == (rule.id, "the candidate's last entry")
     assert f"{rule.statement} ({rule.citation})" in page.words
     broken = f"was {rule.id}, by S{breach['node']} in action {breach['action']}."
-    seen = f"expected {breach['expected']} seen {breach['seen']}"
+    seen = f"expected {breach['expected']} observed {breach['seen']}"
     assert all(text in page.words for text in (broken, seen))
     deliveries = [each for each in actions if each["action"] == "deliver"]
     assert page.having("line", "arrow") == len(deliveries) > 3

@@ -314,7 +314,7 @@ def test_necessary_shows_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 0
     out = capsys.readouterr().out
     assert "Without ELECT-CANDIDATE" in out
-    assert "ElectionSafety: term 2 has had the leaders S1 and S2" in out
+    assert "ElectionSafety: term 2 has had more than one leader: S1, S2" in out
     assert run([*arguments, "--json", "-"]) == 0
     (row,) = validated(capsys.readouterr().out)["rules"]
     assert (row["need"], row["property"], len(row["run"]["actions"])) == (

@@ -92,7 +92,7 @@ def test_one_leader_a_term_is_safe() -> None:
 def test_two_leaders_of_a_term_are_not_though_the_first_has_crashed() -> None:
     crashed = step(1, state(1, role=LEADER), state(1), event=Restart())
     seen = history(ElectionSafety(), elected(1, 1), crashed, elected(3, 1))
-    assert seen == "term 1 has had the leaders S1 and S3"
+    assert seen == "term 1 has had more than one leader: S1, S3"
 
 
 # --- Leader Append-Only ----------------------------------------------------------------------
@@ -136,11 +136,15 @@ def test_who_is_no_leader_any_more_may_truncate(before: NodeState, after: NodeSt
         ([X1, X2], [X1, X2, Y2], None),
         ([X1], [Entry(2, "x")], None),
         ([X1, X1], [X1, Y2], None),
-        ([X1], [Y1], "agree that index 1 is of term 1, but S1 has 'x' of term 1 at index 1 and S2"),
+        (
+            [X1],
+            [Y1],
+            "both have an entry of term 1 at index 1, but S1 has 'x' of term 1 at index 1 and S2",
+        ),
         (
             [X1, Entry(3, "x")],
             [X2, Entry(3, "x")],
-            "agree that index 2 is of term 3, but S1 has 'x'",
+            "both have an entry of term 3 at index 2, but S1 has 'x'",
         ),
     ],
 )
@@ -218,7 +222,7 @@ def test_servers_may_apply_the_same_entries() -> None:
 def test_no_server_may_apply_another_entry_at_an_index(server: int, other: Entry) -> None:
     seen = history(StateMachineSafety(), applied(1, 1, X1), applied(server, 1, other))
     assert seen is not None
-    assert "both 'x' of term 1 at index 1 and" in seen
+    assert "applied at index 1: 'x' of term 1 and" in seen
 
 
 # --- what they rest on -----------------------------------------------------------------------
@@ -228,7 +232,7 @@ def test_terms_do_not_fall() -> None:
     assert MonotonicTerm().violation(step(1, state(1), state(1))) is None
     assert MonotonicTerm().violation(step(1, state(1), state(3))) is None
     fallen = step(1, state(2), state(1), event=Restart())
-    assert MonotonicTerm().violation(fallen) == "S1 went from term 2 to 1"
+    assert MonotonicTerm().violation(fallen) == "the term of S1 fell from 2 to 1"
 
 
 @pytest.mark.parametrize(
@@ -238,8 +242,8 @@ def test_terms_do_not_fall() -> None:
         (state(1, voted_for=2), state(1, voted_for=2), None),
         (state(1, voted_for=2), state(2), None),
         (state(1, voted_for=2), state(2, voted_for=3), None),
-        (state(1, voted_for=2), state(1, voted_for=3), "and now votes for S3"),
-        (state(1, voted_for=2), state(1), "and now has forgotten it, so that it would vote again"),
+        (state(1, voted_for=2), state(1, voted_for=3), "and now has voted for S3"),
+        (state(1, voted_for=2), state(1), "and now has no record of that vote"),
     ],
 )
 def test_a_vote_stays_for_the_term(

@@ -60,7 +60,7 @@ def test_a_breach_is_told_with_what_was_expected_and_seen(rule_id: str, conduct:
     assert isinstance(broken, Broken)
     assert broken.expected != broken.seen
     assert all((broken.conjunct, broken.expected, broken.seen))
-    assert str(broken) == f"{broken.conjunct}: expected {broken.expected}, seen {broken.seen}"
+    assert str(broken) == f"{broken.conjunct}: expected {broken.expected}, observed {broken.seen}"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -230,5 +230,5 @@ def test_check_names_the_first_rule_that_a_mutant_breaks(
     assert report["violation"]["property"] == "FOLLOWER-SPLICE-CONFLICT"
     assert run(arguments) == 1
     out = capsys.readouterr().out
-    assert "rule         Entries are removed only from the first on that conflicts" in out
+    assert "rule         A non-leader removes the first entry that conflicts" in out
     assert f"rules        all {len(RULES)}" in out

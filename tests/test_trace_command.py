@@ -64,7 +64,7 @@ def test_what_violates(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["trace", path]) == 1
     out = capsys.readouterr().out
     assert "violates: RESTART-VOTE at line 15" in out
-    assert "expected for S2, seen for nobody" in out
+    assert "expected for S2, observed none" in out
     assert "Raft would allow, compared to before:" in out
     code, report = report_on(capsys, path)
     offence = report["offence"]

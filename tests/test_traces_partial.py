@@ -356,7 +356,9 @@ def test_entries_from_before_the_trace_may_be_applied() -> None:
     assert verdict_on_leader_of_unknown_log(applies).verdict == "conforms"
     early = verdict_on_leader_of_unknown_log(applies | {"index": 4}).offence
     assert early is not None
-    assert early.explanation == "the index applied: expected at most 3, seen 4"
+    assert (
+        early.explanation == "the index applied: expected at most 3, the commit index, observed 4"
+    )
 
 
 @pytest.mark.parametrize(

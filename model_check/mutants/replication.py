@@ -127,7 +127,7 @@ def _step_without_adopting(config: Config, state: NodeState, event: Event) -> Tr
     """The core's step, but that an AppendEntries of a higher term does not raise the own one."""
     match event:
         case Receive(AppendEntries() as message):
-            check_message(config, message)
+            check_message(message, receiver=config.id, known=config.servers)
             return node.receive(config, state, message)
     return _STEP(config, state, event)
 

@@ -37,7 +37,6 @@ NOBODY = Undefined(server=1, entry=OLD, message=SENT[0], number=0)
 
 RIGID: dict[str, object] = {
     **messages(NOBODY),
-    "is_server": lambda node: node in SERVERS,
     "is_alone": lambda node: False,
     "is_member": lambda node, majority: node in majority,
     "common": lambda one, other: min(one & other),

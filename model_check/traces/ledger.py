@@ -15,6 +15,7 @@ from model_check.traces.belief import Belief
 from raft_ref import Entry, Index, NodeId, Term
 from spec.chain import Chain
 from spec.properties import ElectionSafety, LeaderCompleteness, LogMatching, StateMachineSafety
+from spec.words import entry_text, servers_text
 
 
 class Violated(NamedTuple):
@@ -77,8 +78,8 @@ class Ledger:
             return None
         return Violated(
             StateMachineSafety().name,
-            f"S{server} takes {entry} at index {index} for committed, and {first} was taken for "
-            "that before",
+            f"S{server} considers {entry_text(entry)} committed at index {index}, where "
+            f"{entry_text(first)} was considered committed before",
         )
 
     def _matching(self, server: NodeId, before: Chain | None, after: Chain) -> Iterator[Violated]:
@@ -92,8 +93,8 @@ class Ledger:
             if problem := _differ(first, standing):
                 yield Violated(
                     LogMatching().name,
-                    f"the logs of S{server} and another agree that index {log.last_index} is of "
-                    f"term {entry.term}, but {problem}",
+                    f"S{server} and another server both have an entry of term {entry.term} at "
+                    f"index {log.last_index}, but {problem}",
                 )
                 return
 
@@ -142,7 +143,8 @@ class Ledger:
         first = self._leaders.setdefault(term, server)
         if first != server:
             yield Violated(
-                ElectionSafety().name, f"term {term} has had the leaders S{first} and S{server}"
+                ElectionSafety().name,
+                f"term {term} has had more than one leader: {servers_text({first, server})}",
             )
         elected = Elected(term, leader.log)
         insort(self._elected, elected, key=lambda each: each.term)
@@ -188,6 +190,6 @@ def _incomplete(index: Index, committed: Committed, elected: Elected) -> Violate
     own = elected.log.entry_at(index)
     return Violated(
         LeaderCompleteness().name,
-        f"{committed.entry} at index {index} was committed in term {committed.term}, but the "
-        f"leader of term {elected.term} was elected with {'nothing' if own is None else own} there",
+        f"{entry_text(committed.entry)} at index {index} was committed in term {committed.term}, "
+        f"but the leader of term {elected.term} was elected with {entry_text(own)} there",
     )

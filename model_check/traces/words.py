@@ -19,6 +19,7 @@ from model_check.traces.happening import (
     Told,
     Unreadable,
 )
+from spec.words import entry_text
 
 
 def describe_told(told: Told) -> str:
@@ -74,5 +75,5 @@ def describe_sent(happening: Happening) -> Iterator[str]:
     for sending in happening.sent:
         yield f"sends {describe_told(sending.told)}"
     for applying in happening.applied:
-        entry = "" if isinstance(applying.entry, UnsetType) else f", {applying.entry}"
+        entry = "" if isinstance(applying.entry, UnsetType) else f", {entry_text(applying.entry)}"
         yield f"applies index {applying.index}{entry}"

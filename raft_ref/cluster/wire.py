@@ -126,7 +126,7 @@ def _decode(content: bytes) -> _Wire:
 def _message(content: bytes, config: Config, source: NodeId) -> Message:
     try:
         message = codec.decode_message(codec.parse(content.decode()))
-        check_message(config, message)
+        check_message(message, receiver=config.id, known=config.servers)
     except (codec.CodecError, MalformedEvent) as error:
         raise Malformed(str(error)) from None
     if message.source != source:

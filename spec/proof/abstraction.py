@@ -130,7 +130,6 @@ def _meaning(conduct: Conduct, undefined: Undefined) -> dict[str, object]:
     removed = next(
         differences(before.log, after.log, until=before.log.last_index), before.log.last_index + 1
     )
-    servers = conduct.after.servers
     return {
         **_moment("before", before, undefined),
         **_moment("after", after, undefined),
@@ -145,7 +144,6 @@ def _meaning(conduct: Conduct, undefined: Undefined) -> dict[str, object]:
         "known_claimed": evidence.claimed,
         "first_removed": removed,
         "log_is_kept": before.log == after.log,
-        "is_server": lambda server: server in servers,
         "is_alone": lambda server: conduct.after.is_majority(frozenset({server})),
         "is_member": lambda server, majority: server in majority,
         "entry_term": lambda entry: entry.term,

@@ -44,8 +44,6 @@ entry_term = Function("entry_term", "Int", 1)
 kind = Function("kind", "Int", 1)
 source = Function("source", "Node", 1)
 destination = Function("destination", "Node", 1)
-is_server = Function("is_server", "Bool", 1)
-"""Whether a node is a server of the cluster; in the proof, there are no others."""
 message_term = Function("message_term", "Int", 1)
 last_log_index = Function("last_log_index", "Int", 1)
 last_log_term = Function("last_log_term", "Int", 1)

@@ -1,7 +1,9 @@
 """The rules as formulas: by id, a guard says that a step does not break the rule of that id.
 
 They follow `spec.rules` line by line, so that they can be read beside it. That they say the same is
-found by comparison (`tests/test_proof_guards.py`), on every step within bounds.
+found by comparison (`tests/test_proof_guards.py`), on every step within bounds of a server with a
+vote. That a server without one neither stands for election nor leads is left out of the formulas,
+since the proof does not need it.
 """
 
 from __future__ import annotations

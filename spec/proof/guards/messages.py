@@ -13,7 +13,6 @@ from spec.proof.vocabulary import (
     destination,
     entry_term,
     is_acknowledgement,
-    is_server,
     kind,
     last_log_index,
     last_log_term,
@@ -65,7 +64,6 @@ def message_well_formed(step: StepTerms) -> Term:
     message = step.output.message
     is_routed = both(
         equal(source(message), step.server),
-        is_server(destination(message)),
         differ(destination(message), step.server),
         term_of(1) <= message_term(message),
     )
