@@ -114,8 +114,18 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
     return answer | {"messages": sent} | seen
 
 
+PRINTED = {
+    "prints": "server 1 becomes candidate",
+    "prints-a-number": "42",
+    "logs-json": '{"level": "info", "msg": "becomes candidate"}',
+}
+"""Debug output, by the fault."""
+
+
 def spoil(text: str) -> str:
     """A line as it should not be."""
+    if FAULT in PRINTED:
+        return f"{PRINTED[FAULT]}\n{text}"
     match FAULT:
         case "not-json":
             return "Segmentation fault"

@@ -194,6 +194,41 @@ def test_an_adapter_that_ends_on_a_reset_is_at_fault() -> None:
     assert json.loads(failed.value.request)["type"] == "reset"
 
 
+@pytest.mark.parametrize("fault", ["prints", "prints-a-number", "logs-json", "not-json"])
+def test_an_adapter_that_prints_is_told_where_that_belongs(fault: str) -> None:
+    with pytest.raises(AdapterFailed) as failed:
+        misbehave(fault)
+    assert "standard output is the protocol" in failed.value.reason
+    assert "debug output, belongs on standard error" in failed.value.reason
+
+
+@pytest.mark.parametrize("fault", ["lacks-a-field", "wrong-type", "twice", "another-type"])
+def test_one_that_replies_badly_is_told_that_alone(fault: str) -> None:
+    with pytest.raises(AdapterFailed) as failed:
+        misbehave(fault)
+    assert "standard output" not in failed.value.reason
+
+
+def test_quotes_around_the_whole_command_are_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = command(["conform", "--", "python3 adapter.py --fast"], capsys)
+    assert code == 3
+    assert out.startswith("adapter-failed: cannot start python3 adapter.py --fast: No such file")
+    assert "write -- python3 adapter.py --fast, without quotes" in out
+    code, out, _ = command(["conform", "--", "adapter.py"], capsys)
+    assert (code, "the quotes make" in out) == (3, False)
+    # A file may have a space in its name, and even then lack permission, or an interpreter.
+    spaced = tmp_path / "my adapter"
+    spaced.write_text("")
+    code, out, _ = command(["conform", "--", str(spaced)], capsys)
+    assert (code, "Permission denied" in out, "the quotes make" in out) == (3, True, False)
+    spaced.write_text("#!/nowhere/python\n")
+    spaced.chmod(0o755)
+    code, out, _ = command(["conform", "--", str(spaced)], capsys)
+    assert (code, "the quotes make" in out) == (3, False)
+
+
 STATE = ObservedState(
     PersistentState(log=Log((Entry(1, "v1"), Entry(1, "v2")))), fingerprint="x" * 100
 )

@@ -19,6 +19,7 @@ from model_check.conformance.protocol import (
     Reply,
     decode_reply,
     encode_request,
+    looks_like_reply,
 )
 from model_check.system import NotTheNode
 
@@ -30,6 +31,11 @@ LONGEST_SHOWN = 2000
 """Characters of a line that are shown when something went wrong."""
 STDERR_LINES = 20
 """Lines of standard error that are shown when something went wrong."""
+
+STDOUT_IS_THE_PROTOCOL = (
+    "standard output is the protocol, a reply a line and nothing else: whatever else is printed, "
+    "such as debug output, belongs on standard error"
+)
 
 _CHUNK = 1 << 16
 
@@ -90,7 +96,7 @@ class AdapterProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise AdapterFailed(f"cannot start {command[0]}: {error.strerror}") from None
+            raise AdapterFailed(_cannot_start(command, error)) from None
         self._stdin, self._stdout, self._stderr = (
             _non_blocking(pipe)
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
@@ -122,7 +128,8 @@ class AdapterProcess:
             try:
                 replies.append(decode_reply(line, request))
             except ProtocolError as error:
-                raise self._failed(str(error), text, line) from None
+                hint = "" if looks_like_reply(line) else f"; {STDOUT_IS_THE_PROTOCOL}"
+                raise self._failed(f"{error}{hint}", text, line) from None
         return replies
 
     def failed(self, reason: str, reply: Reply) -> AdapterFailed:
@@ -216,6 +223,18 @@ class AdapterProcess:
 
     def _failed(self, reason: str, request: bytes, reply: bytes) -> AdapterFailed:
         return AdapterFailed(reason, _shown(request), _shown(reply), self._last_lines())
+
+
+def _cannot_start(command: Sequence[str], error: OSError) -> str:
+    said = f"cannot start {command[0]}: {error.strerror}"
+    words = command[0].split()
+    is_missing = isinstance(error, FileNotFoundError) and not os.path.exists(command[0])
+    if len(command) == 1 < len(words) and is_missing:
+        said += (
+            f"; the quotes make one name of the command and its arguments: write -- {command[0]}, "
+            f"without quotes around all of it"
+        )
+    return said
 
 
 def _shown(line: bytes) -> str:

@@ -277,6 +277,14 @@ def decode_reply(line: bytes, request: AnyRequest) -> AnyReply:
     return reply
 
 
+def looks_like_reply(line: bytes) -> bool:
+    """Whether ``line`` is meant as a reply, if not a good one: a JSON object of some type."""
+    try:
+        return "type" in msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
 def decode_strictly(text: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
     """What ``text`` is as the type of ``decoder``.
 
