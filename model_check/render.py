@@ -1,7 +1,6 @@
-"""A run of Raft for people: as a table, as a Mermaid sequence diagram, as a test to paste.
+"""A run of Raft for people: as a table, or as a Mermaid sequence diagram.
 
-Runs of foreign implementations are shown as those of our own core are, but that a test of them does
-a schedule again.
+Runs of foreign implementations are shown as those of our own core are.
 """
 
 from __future__ import annotations
@@ -9,15 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from textwrap import fill
 from typing import NamedTuple, TypeAlias
 
 from rich.table import Table
 from rich.text import Text
 
-import raft_ref
-from model_check.check import RaftReplay, Setup
+from model_check.check import RaftReplay
 from model_check.conformance.observed import (
     Arrival,
     ForeignEvent,
@@ -286,112 +282,3 @@ def _way(message: AnyMessage, arrow: str) -> str:
 def _in_diagram(text: str) -> str:
     """``text`` without the characters that end or escape a Mermaid statement."""
     return re.sub("[#;]", lambda match: f"#{ord(match[0])};", text)
-
-
-# --- a test ----------------------------------------------------------------------------------
-
-
-def as_pytest(setup: Setup, run: RaftReplay) -> str:
-    """A pytest function that replays the run on the core as it is, and fails while it violates."""
-    assert run.violation is not None
-    words = re.findall("[A-Z][a-z]*", run.violation.property)
-    actions = [moment.action for moment in run.moments]
-    kinds = {type(action).__name__ for action in actions}
-    return _TEST.format(
-        system_names=", ".join(sorted(kinds)),
-        core_names=", ".join(sorted(_core_names(actions))),
-        test="_".join(words).lower(),
-        property=run.violation.property,
-        explanation=_wrapped(run.violation.explanation, 4),
-        setup=_wrapped(f"setup = {_setup_code(setup)}", 4),
-        actions="\n".join(_wrapped(f"{action!r},", 8) for action in actions),
-    )
-
-
-_TEST = '''\
-from model_check.check import Setup
-from model_check.counterexample import replay
-from model_check.raft import Bounds
-from model_check.system import {system_names}
-from raft_ref import {core_names}
-
-
-def test_{test}() -> None:
-    """This run broke {property}:
-
-{explanation}
-    """
-{setup}
-    actions = [
-{actions}
-    ]
-    assert replay(setup.system(), actions).violation is None
-'''
-
-
-def as_foreign_pytest(run: AnyReplay, schedule: str, command: tuple[str, ...]) -> str:
-    """A pytest function that does the run again on an adapter, and fails while it violates."""
-    assert run.violation is not None
-    words = re.findall("[A-Z][a-z]*", run.violation.property)
-    return _FOREIGN_TEST.format(
-        test="_".join(words).lower(),
-        property=run.violation.property,
-        explanation=_wrapped(run.violation.explanation, 4),
-        command=list(command),
-        schedule=schedule.rstrip("\n"),
-    )
-
-
-_FOREIGN_TEST = '''\
-import subprocess
-from pathlib import Path
-
-ADAPTER = {command!r}
-SCHEDULE = r"""
-{schedule}
-"""
-
-
-def test_{test}(tmp_path: Path) -> None:
-    """This run broke {property}:
-
-{explanation}
-    """
-    file = tmp_path / "schedule.json"
-    file.write_text(SCHEDULE)
-    done = subprocess.run(["raft-ref", "conform", "--replay", file, "--", *ADAPTER])
-    assert done.returncode == 0
-'''
-
-
-def _setup_code(setup: Setup) -> str:
-    """An expression for ``setup``, without what is as it would be anyway."""
-    plain = Setup(bounds=setup.bounds)
-    given = [
-        f"{field.name}={getattr(setup, field.name)!r}"
-        for field in fields(Setup)
-        if field.name == "bounds" or getattr(setup, field.name) != getattr(plain, field.name)
-    ]
-    return f"Setup({', '.join(given)})"
-
-
-def _wrapped(text: str, indentation: int) -> str:
-    margin = " " * indentation
-    return fill(
-        text,
-        100,
-        initial_indent=margin,
-        subsequent_indent=margin + "    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _core_names(value: object) -> set[str]:
-    """The names to import from `raft_ref` for the `repr` of ``value``."""
-    if isinstance(value, list | tuple):
-        return {name for item in value for name in _core_names(item)}
-    if not is_dataclass(value):
-        return set()
-    own = {type(value).__name__} if hasattr(raft_ref, type(value).__name__) else set()
-    return own.union(*(_core_names(getattr(value, field.name)) for field in fields(value)))

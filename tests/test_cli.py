@@ -231,8 +231,9 @@ def test_a_counterexample_is_shown_as_a_table(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("broken")
 def test_a_counterexample_is_shown_as_a_diagram(capsys: pytest.CaptureFixture[str]) -> None:
-    out = Outcome([*LARGER, "--property", "ElectionSafety", "--show", "mermaid"], capsys).out
-    _, diagram = out.split("\n\n")
+    shown = Outcome([*LARGER, "--property", "ElectionSafety", "--show", "mermaid"], capsys)
+    assert shown.err.startswith("violated: ElectionSafety after")
+    diagram = shown.out
     assert diagram.splitlines()[:5] == [
         "sequenceDiagram",
         "    participant S1",
@@ -260,11 +261,45 @@ def test_a_counterexample_can_be_pasted_as_a_test(capsys: pytest.CaptureFixture[
     with pytest.MonkeyPatch.context() as patch:
         broken_cores.forget_vote_in_restart(patch)
         arguments = [*LARGER, "--property", "ElectionSafety", "--show", "pytest"]
-        _, test = Outcome(arguments, capsys).out.split("\n\n", 1)
+        test = Outcome(arguments, capsys).out
         assert "def test_election_safety() -> None:" in test
         with pytest.raises(AssertionError):
             run_pasted(test)
     run_pasted(test)
+
+
+def test_a_test_that_is_written_to_a_file_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = ["--property", "ElectionSafety", "--mutant", "vote-not-persisted", "--restarts"]
+    file = tmp_path / "test_it.py"
+    file.write_text(Outcome(["check", *some, "--show", "pytest"], capsys).out)
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "1 failed" in done.stdout) == (1, True)
+    assert "is None" in done.stdout
+
+
+@pytest.mark.parametrize("show", ["mermaid", "pytest"])
+def test_where_nothing_is_found_standard_output_is_empty(
+    show: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = Outcome([*SMALL, "--show", show], capsys)
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith("holds: ")
+
+
+def test_two_cannot_have_standard_output_for_themselves(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = Outcome([*SMALL, "--show", "pytest", "--json", "-"], capsys)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--json - does not go with --show pytest: write the report to a file" in outcome.err
 
 
 def test_a_step_that_fails_is_a_counterexample(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -26,6 +26,8 @@ from model_check.conformance.process import AdapterFailed
 from model_check.conformance.report import conform_report
 from model_check.conformance.table import LearntStep, TableError
 from model_check.raft import Bounds
+from model_check.render_pytest import Redoing, as_foreign_pytest
+from model_check.system import Violation
 from raft_ref import Entry, IndexMap, Leader, Log, PersistentState
 
 HERE = Path(__file__).parent
@@ -387,9 +389,11 @@ def test_the_command_conforms(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_command_shows_what_it_found(
     show: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = command([*BUGGY, "--show", show, "--", *TOY], capsys)
+    code, out, err = command([*BUGGY, "--show", show, "--", *TOY], capsys)
     assert code == 1
-    assert out.startswith("violates: VoteOncePerTerm after 4 actions")
+    verdict = out if show == "table" else err
+    assert verdict.startswith("violates: VoteOncePerTerm after 4 actions")
+    assert show == "table" or "VoteOncePerTerm after" not in out
     for word in shown.split():
         assert word.strip("S123") in out
 
@@ -410,15 +414,49 @@ def test_a_schedule_is_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (code, out) == (0, "not reproduced: all 4 actions, and nothing is violated\n")
 
 
-def test_the_pytest_it_shows_fails_as_it_should(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def tested(text: str, directory: Path, scripts: Path) -> tuple[int, str]:
+    """What pytest makes of a file with ``text``."""
+    (directory / "test_it.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
+        cwd=directory,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_the_pytest_it_shows_is_a_file_that_fails_as_it_should(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, out, _ = command([*BUGGY, "--show", "pytest", "--", *TOY], capsys)
-    names: dict[str, Any] = {}
-    exec(out[out.index("import subprocess") :], names)  # noqa: S102 - what it shows is code
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    with pytest.raises(AssertionError):
-        names["test_vote_once_per_term"](tmp_path)
+    _, test, _ = command([*BUGGY, "--show", "pytest", "--", *TOY], capsys)
+    code, out = tested(test, tmp_path, Path(sys.executable).parent)
+    assert (code, "1 failed" in out) == (1, True)
+    assert "violates: VoteOncePerTerm" in out
+
+
+STAND_IN = """#!/bin/sh
+[ "$1 $2 $4 $5 $6" = "conform --replay --profile etcd --" ] || exit 9
+exit "$(cat "$3")"
+"""
+"""For raft-ref: a schedule is the exit code."""
+
+
+def test_several_runs_are_one_file_of_several_tests(tmp_path: Path) -> None:
+    stand_in = tmp_path / "raft-ref"
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    died = 'the process ended:\n  """\\N{no name} \0 \x1b[31mpanic"""'
+    runs = [
+        Redoing(Violation("VOTE-ONCE", "S1: two votes"), "0", "etcd"),
+        Redoing(Violation("VoteOnce", died), "1", "etcd"),
+        Redoing(Violation("Totality", died), "0", "etcd"),
+    ]
+    code, out = tested(as_foreign_pytest(runs, ("an", "adapter")), tmp_path, tmp_path)
+    assert (code, "1 failed, 2 passed" in out) == (1, True)
+    assert "test_vote_once_2" in out
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 
 from model_check.check import NetworkName, Setup
 from model_check.cli import run
+from model_check.commands.account import show_account
+from model_check.commands.trial import account_of_trial
 from model_check.conformance.explore import ForeignSetup
 from model_check.conformance.learner import Adapter
 from model_check.conformance.likeness import closest
@@ -269,6 +271,18 @@ def test_every_bug_of_the_toy_is_found(bug: str, found: tuple[str, str | None]) 
     first = trial.findings[0]
     assert (first.violation.property, first.breach and first.breach.rule.id) == found
     assert len(first.run.moments) <= 12
+
+
+def test_one_diagram_is_all_that_standard_output_has(capsys: pytest.CaptureFixture[str]) -> None:
+    trial = attempt(TOY, "mutants", bug="ignores-logs")
+    assert len(trial.findings) == 2
+    show_account(account_of_trial(trial), "mermaid")
+    shown = capsys.readouterr()
+    assert shown.out.startswith("sequenceDiagram\n")
+    assert shown.err.startswith("violates: LeaderCompleteness")
+    assert (shown.out.count("sequenceDiagram"), shown.err.count("sequenceDiagram")) == (1, 1)
+    assert "LeaderCompleteness is violated" in shown.out
+    assert "VOTE-UP-TO-DATE is violated" in shown.err
 
 
 def test_what_is_found_does_not_depend_on_the_workers() -> None:

@@ -13,12 +13,12 @@ from model_check.commands.output import console
 from model_check.commands.summary import as_rows, describe_unreproduced, describe_violation
 from model_check.conformance.explore import ForeignSetup, schedule_of
 from model_check.conformance.finding import Finding
-from model_check.conformance.node import ForeignReplay
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import StateField
 from model_check.conformance.redo import Redone
 from model_check.conformance.schedule import write_schedule
-from model_check.render import as_foreign_pytest, as_mermaid, as_table, server_name
+from model_check.render import as_mermaid, as_table, server_name
+from model_check.render_pytest import Redoing, as_foreign_pytest
 from spec.rules import RULES
 
 
@@ -57,15 +57,39 @@ def show_account(account: Account, rendering: Rendering) -> None:
         for name, lacking in account.unjudged.items()
     ]
     lines = [account.headline, *as_rows(account.rows), *unjudged, *account.notes]
-    click.echo("\n".join(lines))
+    click.echo("\n".join(lines), err=rendering != "table")
     show_findings(account, rendering)
 
 
 def show_findings(account: Account, rendering: Rendering) -> None:
     """All runs; what the first one leads to has been said already."""
-    for number, finding in enumerate(account.findings):
-        click.echo("" if number == 0 else f"\n{describe_finding(finding)}")
-        _show_run(account.setup, finding.run, rendering)
+    match rendering:
+        case "table":
+            for number, finding in enumerate(account.findings):
+                click.echo("" if number == 0 else f"\n{describe_finding(finding)}")
+                console().print(as_table(finding.run))
+        case "mermaid":
+            # A file holds one diagram: the others are beside it.
+            for number, finding in enumerate(account.findings):
+                is_first = number == 0
+                if not is_first:
+                    click.echo(f"\n{describe_finding(finding)}", err=True)
+                click.echo(as_mermaid(finding.run), nl=False, err=not is_first)
+        case "pytest":
+            for finding in account.findings[1:]:
+                click.echo(f"\n{describe_finding(finding)}", err=True)
+            if account.findings:
+                click.echo(_as_pytest(account.setup, account.findings), nl=False)
+
+
+def _as_pytest(setup: ForeignSetup, findings: Sequence[Finding]) -> str:
+    runs = [
+        Redoing(
+            finding.violation, write_schedule(schedule_of(setup, finding.run)), setup.profile.name
+        )
+        for finding in findings
+    ]
+    return as_foreign_pytest(runs, setup.adapter.command)
 
 
 def describe_finding(finding: Finding) -> str:
@@ -117,17 +141,6 @@ def describe_rules(
     return f"{which}{where}; profile {setup.profile.name}"
 
 
-def _show_run(setup: ForeignSetup, run: ForeignReplay, rendering: Rendering) -> None:
-    match rendering:
-        case "table":
-            console().print(as_table(run))
-        case "mermaid":
-            click.echo(as_mermaid(run), nl=False)
-        case "pytest":
-            schedule = write_schedule(schedule_of(setup, run))
-            click.echo(as_foreign_pytest(run, schedule, setup.adapter.command), nl=False)
-
-
 # --- what comes of a schedule that was done again ------------------------------------------------
 
 
@@ -157,7 +170,7 @@ def account_of_replay(redone: Redone) -> Account:
 
 def show_replay(account: Account, rendering: Rendering) -> None:
     """What became of it, without what stands in the schedule."""
-    click.echo(account.headline)
+    click.echo(account.headline, err=rendering != "table")
     show_findings(account, rendering)
 
 

@@ -22,6 +22,7 @@ from model_check.commands.options import (
     means_from,
     means_options,
     refuse,
+    refuse_to_share_stdout,
     setup_from,
     show_option,
     symmetry_option,
@@ -38,7 +39,8 @@ from model_check.commands.summary import describe_unreproduced, summary
 from model_check.counterexample import replay
 from model_check.explore import AsymmetryError, MistakenClaim, Verdict
 from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
-from model_check.render import as_mermaid, as_pytest, as_table
+from model_check.render import as_mermaid, as_table
+from model_check.render_pytest import as_pytest
 from model_check.report import ReportError, parse_report, replay_report, report
 
 EXIT_CODES: dict[Verdict, int] = {"holds": 0, "violated": 1, "inconclusive": 4}
@@ -104,6 +106,7 @@ def check_command(
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
     setup = setup_from(options, context, max_entries=max_entries, mutant=mutant, rules=rules)
+    refuse_to_share_stdout(show, json_path)
     require_writable(json_path, graph_path)
     if replay_path is not None:
         others = [name for name in context.params if name not in WITH_REPLAY]
@@ -130,15 +133,15 @@ def check_command(
 
 
 def _show(result: CheckResult, rendering: Rendering) -> None:
-    click.echo(summary(result))
+    click.echo(summary(result), err=rendering != "table")
     if result.counterexample is not None:
-        click.echo()
         _show_run(result.setup, result.counterexample, rendering)
 
 
 def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
     match rendering:
         case "table":
+            click.echo()
             console().print(as_table(run))
         case "mermaid":
             click.echo(as_mermaid(run), nl=False)
@@ -178,8 +181,10 @@ def _replay(path: Path, rendering: Rendering, json_path: Path | None) -> int:
 
 
 def _show_replay(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
+    is_beside = rendering != "table"
     if run.violation is not None:
-        click.echo(f"violated: {run.violation.property}: {run.violation.explanation}\n")
+        words = f"violated: {run.violation.property}: {run.violation.explanation}"
+        click.echo(words, err=is_beside)
         _show_run(setup, run, rendering)
     else:
-        click.echo(describe_unreproduced(run))
+        click.echo(describe_unreproduced(run), err=is_beside)

@@ -29,6 +29,7 @@ from model_check.commands.options import (
     means_from,
     means_options,
     refuse,
+    refuse_to_share_stdout,
     setup_from,
     show_option,
     space_options,
@@ -219,6 +220,7 @@ def conform_command(
     server failed on a step, 2 usage or malformed input, 3 the adapter is at fault, 4 inconclusive.
     """
     _refuse_what_does_not_belong(context, explore, replay_path)
+    refuse_to_share_stdout(show, json_path)
     require_writable(json_path, schedule_path, html_path)
     space = setup_from(options, context, rules=rules)
     adapter = Adapter(
@@ -244,7 +246,7 @@ def conform_command(
     except TableError as error:
         raise click.ClickException(str(error)) from None
     if github:
-        annotate(result.findings, err=outlets.says_json)
+        annotate(result.findings, err=outlets.keeps_stdout)
     _save(setup, result.findings, schedule_path)
     return EXIT_CODES[result.verdict]
 
@@ -306,5 +308,5 @@ def _task(explore: bool, replay_path: Path | None) -> str:
 def _adapter_failed(failed: AdapterFailed, setup: ForeignSetup, task: str, outlets: Outlets) -> int:
     account = account_of_failure(setup, failed)
     outlets.report(partial(failure_report, f"conform {task}", failed), account)
-    show_failure(account, err=outlets.says_json)
+    show_failure(account, err=outlets.keeps_stdout)
     return EXIT_CODES["adapter-failed"]

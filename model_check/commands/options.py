@@ -527,5 +527,16 @@ def show_option(command: _F) -> _F:
         type=click.Choice(["table", "mermaid", "pytest"]),
         default="table",
         show_default=True,
-        help="How to show a counterexample.",
+        help="How to show a counterexample. A diagram or a test is all that standard output has "
+        "then, so that it can be written to a file; the verdict goes to standard error.",
     )(command)
+
+
+def refuse_to_share_stdout(rendering: Rendering, json_path: Path | None) -> None:
+    """Complain if both a report and a run are to be all that standard output has.
+
+    Raises:
+        click.UsageError: saying so.
+    """
+    if rendering != "table" and str(json_path) == "-":
+        refuse(["--json -"], f"does not go with --show {rendering}: write the report to a file")

@@ -39,6 +39,11 @@ class Outlets(NamedTuple):
         """Whether standard output is for the report alone."""
         return str(self.json_path) == "-"
 
+    @property
+    def keeps_stdout(self) -> bool:
+        """Whether standard output is for something that a program reads, alone."""
+        return self.says_json or self.rendering != "table"
+
     def show(self, report: Callable[[], Report], account: Account) -> None:
         """Write the files that were asked for, and say it."""
         self.report(report, account)
