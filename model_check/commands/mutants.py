@@ -11,12 +11,12 @@ from rich.table import Table
 
 from model_check.commands.options import POSITIVE, json_option, refuse
 from model_check.commands.output import (
-    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
+from model_check.commands.tables import show_table
 from model_check.explore import INTERRUPT, Budget
 from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
@@ -77,11 +77,14 @@ def mutants_command(
         given = {
             "--max-seconds": max_seconds,
             "--without": without,
-            "--json": json_path,
             "--html": html_path,
         }
         refuse([name for name, value in given.items() if value is not None], "runs the mutants")
-        console().print(_list(chosen))
+        require_writable(json_path)
+        if json_path is not None:
+            write_json(_list_report(chosen), json_path)
+        if str(json_path) != "-":
+            show_table(_list(chosen))
         return 0
     require_writable(json_path)
     if html_path is not None:
@@ -91,7 +94,7 @@ def mutants_command(
     if json_path is not None:
         write_json(_report(runs, without), json_path)
     if str(json_path) != "-":
-        console().print(_table(runs))
+        show_table(_table(runs))
         click.echo(_summary(runs))
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
@@ -198,8 +201,15 @@ def _report(runs: Iterable[MutantRun], without: str | None) -> Report:
     }
 
 
-def _row(run: MutantRun) -> dict[str, object]:
-    mutant, found, breach = run.mutant, run.result.exploration, run.first_breach
+def _list_report(chosen: Iterable[Mutant]) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "mutants --list",
+        "mutants": [_described(mutant) for mutant in chosen],
+    }
+
+
+def _described(mutant: Mutant) -> dict[str, object]:
     return {
         "id": mutant.id,
         "kind": mutant.kind,
@@ -208,8 +218,15 @@ def _row(run: MutantRun) -> dict[str, object]:
         "rule": mutant.rule,
         "seen_in": list(mutant.seen_in),
         "bounds": asdict(mutant.bounds),
-        "verdict": run.verdict,
         "expected": list(mutant.expected),
+    }
+
+
+def _row(run: MutantRun) -> dict[str, object]:
+    found, breach = run.result.exploration, run.first_breach
+    return {
+        **_described(run.mutant),
+        "verdict": run.verdict,
         "property": run.killed_by,
         "tripped": list(run.tripped),
         "length": None if found.violation is None else found.depth,

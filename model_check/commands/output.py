@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,21 +14,11 @@ from model_check.check import EngineName
 from model_check.explore import Figures
 from model_check.report import Report
 
-PIPE_WIDTH = 160
-"""Columns for tables where there is no terminal to tell."""
-
-
 STARTING: dict[EngineName, str] = {
     "compiled": "starting (the very first time, the explorer is compiled, for half a minute)",
     "reference": "starting",
 }
 """What is shown until there is something to show."""
-
-
-def console() -> Console:
-    """Standard output, for people."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
 def require_writable(*paths: Path | None) -> None:
