@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from model_check.check import EngineName, Means, Setup, check
-from model_check.explore import INTERRUPT, UNLIMITED, Budget, Figures, ignore
+from model_check.deadline import INTERRUPT
+from model_check.explore import UNLIMITED, Budget, Figures, ignore
 from model_check.raft import Bounds
 from model_check.tlc import run_tlc
 

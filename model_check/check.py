@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
 from model_check.counterexample import Replay, replay, shorten
+from model_check.deadline import Deadline
 from model_check.explore import UNLIMITED, Beam, Budget, Exploration, Figures, explore, ignore
 from model_check.interned import InternedSystem
 from model_check.judged import judged_system, obeyed_rules
@@ -163,8 +164,9 @@ def check(
         MistakenClaim: if a message that was forgotten would have done something.
         ValueError: if symmetry was asked for, and there is none.
     """
+    budget, deadline = budget.begun()
     found = explore_system(setup.system(), budget, means, on_progress)
-    run = None if found.violation is None else replayed(setup.system(), found)
+    run = None if found.violation is None else replayed(setup.system(), found, deadline)
     return CheckResult(setup, means.chosen_engine, found, run)
 
 
@@ -200,25 +202,33 @@ def explore_system(
 
 
 def replayed(
-    system: System[S, E, O, M, Hashable, Memory], found: Exploration[E, M]
+    system: System[S, E, O, M, Hashable, Memory],
+    found: Exploration[E, M],
+    deadline: Deadline | None = None,
 ) -> Replay[S, E, O, M]:
     """The run to the violation that was ``found``, taken again on ``system``.
 
-    A run that may not be the shortest is shortened, and what was found corrected accordingly.
+    A run that may not be the shortest is shortened, as far as there is time, and what was found
+    corrected accordingly.
 
     Raises:
         AssertionError: if it does not lead to that violation. The explorer is at fault.
     """
     assert found.violation is not None
-    run = replay(system, found.actions)
+    deadline = deadline or Deadline()
+    with deadline.finishing():
+        run = replay(system, found.actions)
     assert run.violation == found.violation, (
         f"the explorer found {found.violation}, but its run leads to {run.violation}"
     )
     if not found.is_shortest:
-        run = shorten(system, found.actions, found.violation.property)
+        run = shorten(system, found.actions, found.violation.property, deadline)
         found.actions = [moment.action for moment in run.moments]
         found.violation, found.depth = run.violation, len(found.actions)
         found.notes.append(
             "the run to the violation needs each of its actions, but may not be the shortest"
+            if deadline.ended is None
+            else "the run to the violation may have actions that it does not need: shortening it "
+            f"was stopped by {deadline.ended}"
         )
     return run

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
+from model_check.deadline import Deadline
 from model_check.system import (
     Action,
     Lose,
@@ -73,23 +74,32 @@ def replay(system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]]) ->
 
 
 def shorten(
-    system: System[S, E, O, M, Q, H], actions: Iterable[Action[E, M]], broken: str
+    system: System[S, E, O, M, Q, H],
+    actions: Iterable[Action[E, M]],
+    broken: str,
+    deadline: Deadline | None = None,
 ) -> Replay[S, E, O, M]:
     """A run to a violation of the property ``broken`` in which every action is needed.
 
     ``actions`` lead to such a violation. Actions are left out one by one, the last first, as long
-    as the others still do; what is left need not be the shortest run of all.
+    as the others still do; what is left need not be the shortest run of all. When the deadline
+    comes, or an interrupt, it is as short as it is by then.
     """
-    shortest = replay(system, actions)
+    shortest, deadline = replay(system, actions), deadline or Deadline()
     shortened = True
-    while shortened:
-        shortened = False
-        for position in reversed(range(len(shortest.moments))):
-            kept = [moment.action for moment in shortest.moments]
-            run = replay(system, kept[:position] + kept[position + 1 :])
-            if run.violation is not None and run.violation.property == broken:
-                shortest, shortened = run, True
-                break
+    try:
+        with deadline.phase("shortening the run"):
+            while shortened:
+                shortened = False
+                for position in reversed(range(len(shortest.moments))):
+                    deadline.check()
+                    kept = [moment.action for moment in shortest.moments]
+                    run = replay(system, kept[:position] + kept[position + 1 :])
+                    if run.violation is not None and run.violation.property == broken:
+                        shortest, shortened = run, True
+                        break
+    except KeyboardInterrupt as interrupt:
+        deadline.interrupted(interrupt)
     return shortest
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from model_check.deadline import Deadline
 from model_check.engine.explorer import Options, Search
+from model_check.engine.prepared import prepare
 from model_check.engine.symmetry import Group
 from model_check.engine.uses import Use, first_uses
-from model_check.explore import UNLIMITED, Figures, ignore
+from model_check.explore import Budget, Figures, ignore
 from model_check.interned import Memo
 from model_check.network import Replayable
 from model_check.raft import Bounds, RaftAction, RaftNode, raft_system
@@ -36,7 +38,11 @@ class Cover:
     """How many local steps there are, but for names."""
 
 
-def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Cover:
+def cover(
+    bounds: Bounds,
+    on_progress: Callable[[Figures], None] = ignore,
+    deadline: Deadline | None = None,
+) -> Cover:
     """Find such runs, on a network that repeats and reorders.
 
     Of each step a shortest run to it is taken, but for those that stand on the way to another.
@@ -44,24 +50,29 @@ def cover(bounds: Bounds, on_progress: Callable[[Figures], None] = ignore) -> Co
     Raises:
         ValueError: if ``bounds`` limit how often something happens in a run: whether a step is
             possible depends then on what came before, not on the server alone.
-        KeyboardInterrupt: if it was interrupted: some of the runs are none.
+        KeyboardInterrupt: if it was interrupted, or the deadline came: some of the runs are none.
     """
     if bounds.limits:
         raise ValueError("local steps cannot be covered where a run is limited, or scripted")
+    deadline = deadline or Deadline()
+    prepare(deadline)
     core = _Core(bounds)
-    group = Group(bounds.servers, tuple(core.node.renamings()))
+    group = Group(bounds.servers, tuple(core.node.renamings()), deadline.check)
     options = Options(workers=1, eager=True)
-    search = Search(core.system, group, 1, options, UNLIMITED, on_progress)
+    search = Search(core.system, group, options, Budget(deadline=deadline), on_progress)
     if search.run().stopped_by is not None:
+        deadline.check()
         raise KeyboardInterrupt
     places: dict[str, int] = {}
     for use in first_uses(search):
+        deadline.check()
         for step in core.steps_of(use):
             name = core.names[step]
             places[name] = min(places.get(name, use.place), use.place)
     runs: list[tuple[RaftAction, ...]] = []
     covered: set[str] = set()
     for name, place in sorted(places.items(), key=lambda item: (-item[1], item[0])):
+        deadline.check()
         if name not in covered:
             actions, state = search.run_to(place)
             run = (*actions, core.action_of(state, name))

@@ -16,9 +16,10 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeAlias
 
+from model_check.deadline import Deadline
 from model_check.system import Action, M, Q, State, Successor, System, Violation
 from spec.forms import E, H, O, S
 
@@ -42,13 +43,14 @@ class Budget:
     max_memory: int | None = None
     """How many bytes of memory may be used; what the machine can spare, if None. The reference
     explorer knows no such budget."""
-    max_seconds: float | None = None
+    deadline: Deadline | None = None
+    """Of all that is done with this budget together, in as many explorations as that takes."""
 
-    def exhausted_at(self, seconds: float) -> str | None:
-        """The name of the budget of time, if it is used up."""
-        if self.max_seconds is None or seconds < self.max_seconds:
-            return None
-        return f"the budget of {self.max_seconds:g} seconds"
+    def begun(self) -> tuple[Budget, Deadline]:
+        """The same budget with a deadline, a fresh one that never comes if there is none; and that
+        deadline."""
+        deadline = self.deadline or Deadline()
+        return replace(self, deadline=deadline), deadline
 
 
 UNLIMITED = Budget()
@@ -73,10 +75,6 @@ class Beam:
             raise ValueError(f"the width of a beam must be at least 1, not {self.width}")
         if self.seed < 0:
             raise ValueError(f"the seed must not be negative: {self.seed}")
-
-
-INTERRUPT = "an interrupt"
-"""What may stop an exploration, beside its budget: then it returns, with what it has found."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,8 +129,12 @@ Recorder: TypeAlias = Callable[["State[S, Q, H]", "Action[E, M]", "State[S, Q, H
 """Sees every transition."""
 
 
+COMPILING = "compiling the explorer (the first time alone, for half a minute)"
+"""The phase that takes long and has nothing to show."""
 TICK = 4096
-"""After so many transitions, the clock is looked at and progress reported."""
+"""After so many transitions, progress is reported."""
+GLANCE = 64
+"""After so many, the clock is looked at: a step of somebody else's may take its time."""
 
 
 def ignore(_: object) -> None:
@@ -152,6 +154,7 @@ def explore(
     the exploration as an exhausted budget does: with a truthful report.
     """
     started = time.monotonic()
+    budget, deadline = budget.begun()
     found: Exploration[E, M] = Exploration(violation=system.initial_violation())
     parents: Parents[S, Q, H] = {system.initial(): None}
     last: tuple[State[S, Q, H], Action[E, M]] | None = None
@@ -172,16 +175,18 @@ def explore(
                     record(before, action, after)
                 if violation is not None and _counts_more(system, violation, found.violation):
                     found.violation, last = violation, (before, action)
+                if found.transitions % GLANCE == 0:
+                    deadline.check()
                 if found.transitions % TICK == 0:
                     take_stock()
-                    found.stopped_by = budget.exhausted_at(found.seconds)
                     on_progress(found)
-        except KeyboardInterrupt:
-            found.stopped_by = INTERRUPT
+        except KeyboardInterrupt as interrupt:
+            found.stopped_by = deadline.interrupted(interrupt)
         take_stock()
         if last is not None:
             before, action = last
-            found.actions = [*_path(system, parents, before), action]
+            with deadline.finishing():
+                found.actions = [*_path(system, parents, before), action]
             found.depth = len(found.actions)
         parents.clear()  # before the collector would look through it
     found.verdict = verdict(found)

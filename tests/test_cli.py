@@ -115,7 +115,10 @@ def test_a_property_that_could_have_been_broken_is_not_warned_about(
         (["--max-states", "50"], "the budget of 50 states"),
         (["--max-states", "50", "--engine", "reference"], "the budget of 50 states"),
         (["--servers", "3", "--max-memory", "0.001"], "the budget of 0.001 GiB of memory"),
-        (["--servers", "3", "--max-seconds", "0.001"], "the budget of 0.001 seconds"),
+        (
+            ["--servers", "3", "--max-seconds", "1e-9"],
+            "the budget of 1e-09 seconds, while computing the renamings",
+        ),
     ],
 )
 def test_a_budget_that_runs_out_is_inconclusive(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from model_check.check import NETWORK_NAMES, NetworkName, Setup
-from model_check.explore import TICK, Budget, Exploration, explore
+from model_check.deadline import Deadline
+from model_check.explore import GLANCE, TICK, Budget, Exploration, explore
 from model_check.interned import InternedSystem
 from model_check.network import Once
 from model_check.raft import Bounds, RaftNode, RaftSystem, raft_system
@@ -121,9 +122,9 @@ def test_a_budget_of_exactly_the_states_there_are_suffices() -> None:
 
 def test_a_budget_of_seconds_ends_the_exploration() -> None:
     system = InternedSystem(Setup(bounds=Bounds()).system())
-    found = explore(system, Budget(max_seconds=1e-6))
+    found = explore(system, Budget(deadline=Deadline(1e-6)))
     assert (found.verdict, found.stopped_by) == ("inconclusive", "the budget of 1e-06 seconds")
-    assert found.transitions == TICK
+    assert found.transitions == GLANCE
 
 
 def test_an_interrupt_ends_the_exploration_with_what_was_found() -> None:

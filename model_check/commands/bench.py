@@ -23,12 +23,14 @@ from model_check.bench import (
 from model_check.commands.cluster import complaining
 from model_check.commands.options import POSITIVE, json_option
 from model_check.commands.output import (
+    STARTING,
+    console,
     live_progress,
+    prepare_explorer,
     require_writable,
     usable,
     write_json,
 )
-from model_check.commands.tables import show_table
 from model_check.report import SCHEMA_VERSION, Report
 from model_check.tlc import TlcMissing, require_tlc
 
@@ -114,16 +116,17 @@ def bench_command(
     if is_cluster:
         _bench_cluster(clients, seconds, json_path)
         return 0
-    with live_progress("starting") as on_progress:
+    prepare_explorer()
+    with live_progress(STARTING) as on_progress:
         measurements = list(measure(size, on_progress))
     with live_progress("TLC") if against_tlc else nullcontext():
         comparisons = list(compare_with_tlc(size)) if against_tlc else []
     if json_path is not None:
         write_json(_report(size, measurements, comparisons), json_path)
     if str(json_path) != "-":
-        show_table(_table(measurements))
+        console().print(_table(measurements))
         if comparisons:
-            show_table(_table_of_tlc(comparisons))
+            console().print(_table_of_tlc(comparisons))
     if plot_path is not None:
         # Imported here: it takes a second, and is an extra.
         from model_check.plot import plot
@@ -165,8 +168,8 @@ def _bench_cluster(clients: tuple[int, ...], seconds: float, json_path: Path | N
     if json_path is not None:
         write_json(cluster_report(found), json_path)
     if str(json_path) != "-":
-        show_table(cluster_table(found))
-        show_table(table_of_shares(found))
+        console().print(cluster_table(found))
+        console().print(table_of_shares(found))
         click.echo(remarks(has_pysyncobj()))
 
 

@@ -29,14 +29,15 @@ from model_check.commands.options import (
 )
 from model_check.commands.output import (
     STARTING,
+    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
 from model_check.commands.summary import describe_unreproduced, summary
-from model_check.commands.tables import show_table
 from model_check.counterexample import replay
+from model_check.deadline import enforced
 from model_check.explore import AsymmetryError, MistakenClaim, Verdict
 from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
 from model_check.render import as_mermaid, as_table
@@ -116,7 +117,7 @@ def check_command(
         means_from(options, context, symmetry=symmetry, forget=forget),
         budget_from(options),
     )
-    with live_progress(STARTING[means.chosen_engine]) as on_progress:
+    with live_progress(STARTING) as on_progress, enforced(budget.deadline):
         try:
             result = check(setup, budget, means, on_progress)
         except AsymmetryError as error:
@@ -142,7 +143,7 @@ def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
     match rendering:
         case "table":
             click.echo()
-            show_table(as_table(run))
+            console().print(as_table(run))
         case "mermaid":
             click.echo(as_mermaid(run), nl=False)
         case "pytest":

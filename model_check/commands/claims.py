@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import TypeVar
 
 from rich.table import Table
 
 from model_check.commands.output import live_progress
-from model_check.explore import INTERRUPT, Budget
+from model_check.deadline import Deadline, enforced
+from model_check.explore import Budget, Figures
 from model_check.necessity import (
     NECESSITY,
     SUFFICIENT,
@@ -22,48 +24,56 @@ from model_check.render import changes, describe_action
 from model_check.report import SCHEMA_VERSION, Report
 from spec.rule import Rule
 
+_Asked = TypeVar("_Asked")
+_Found = TypeVar("_Found")
+
 # --- finding out ---------------------------------------------------------------------------------
 
 
-def explore_sufficiency(budget: Budget) -> Iterator[Explored]:
-    """Explore the freest server wherever the rules are said to be enough."""
-    for number, search in enumerate(SUFFICIENT, start=1):
-        with live_progress(f"{number} of {len(SUFFICIENT)}: {search}") as on_progress:
-            explored = find_sufficiency(search, budget, on_progress)
-        yield explored
-        if _is_interrupted(explored):
-            return
+def explore_sufficiency(deadline: Deadline) -> list[Explored]:
+    """Explore the freest server wherever the rules are said to be enough, as far as there is
+    time."""
+    return list(_in_turn(SUFFICIENT, "{}", find_sufficiency, deadline))
 
 
-def explore_needs(chosen: Sequence[Rule], budget: Budget) -> Iterator[RuleRun]:
-    """Take away one rule at a time."""
-    for number, rule in enumerate(chosen, start=1):
-        with live_progress(f"{number} of {len(chosen)}: without {rule.id}") as on_progress:
-            run = find_need(rule, budget, on_progress)
-        yield run
-        if any(map(_is_interrupted, run.explored)):
-            return
+def explore_needs(chosen: Sequence[Rule], deadline: Deadline) -> list[RuleRun]:
+    """Take away one rule at a time, as far as there is time."""
+    return list(_in_turn(chosen, "without {.id}", find_need, deadline))
 
 
-def _is_interrupted(explored: Explored) -> bool:
-    """Then what comes after it is not explored, either."""
-    return explored.exploration.stopped_by == INTERRUPT
+def _in_turn(
+    asked: Sequence[_Asked],
+    described: str,
+    find: Callable[[_Asked, Budget, Callable[[Figures], None]], _Found],
+    deadline: Deadline,
+) -> Iterator[_Found]:
+    """What is found of each, until the deadline comes, or an interrupt."""
+    budget = Budget(deadline=deadline)
+    try:
+        for number, each in enumerate(asked, start=1):
+            if number > 1:
+                deadline.check()
+            starting = f"{number} of {len(asked)}: {described.format(each)}"
+            with live_progress(starting) as on_progress, enforced(deadline):
+                found = find(each, budget, on_progress)
+            yield found
+    except KeyboardInterrupt as interrupt:
+        deadline.interrupted(interrupt)
 
 
-def exit_code_of(explored: Iterable[Explored]) -> int:
-    """0 if all hold, 1 if one does not, 4 if a budget ran out."""
+def exit_code_of(explored: Sequence[Explored], stopped_by: str | None) -> int:
+    """0 if all hold, 1 if one does not, 4 if something came before the end."""
     verdicts = {each.exploration.verdict for each in explored}
-    return 1 if "violated" in verdicts else 4 if "inconclusive" in verdicts else 0
+    return 1 if "violated" in verdicts else 4 if stopped_by or "inconclusive" in verdicts else 0
 
 
-def exit_code_of_needs(runs: Sequence[RuleRun]) -> int:
-    """0 if all is as it is known, 1 if something is not, 4 if only for want of a budget, or if an
-    interrupt came."""
+def exit_code_of_needs(runs: Sequence[RuleRun], stopped_by: str | None) -> int:
+    """0 if all is as it is known, 1 if something is not, 4 if only since something came before the
+    end."""
     needs = {run.need for run in runs if not run.is_as_known}
-    is_cut_short = any(_is_interrupted(each) for run in runs for each in run.explored)
     if needs - {"inconclusive"}:
         return 1
-    return 4 if needs or is_cut_short else 0
+    return 4 if needs or stopped_by else 0
 
 
 # --- for people ----------------------------------------------------------------------------------
@@ -130,17 +140,22 @@ def run_lines(run: RuleRun) -> Iterator[str]:
 # --- for programs --------------------------------------------------------------------------------
 
 
-def sufficiency_report(explored: Iterable[Explored]) -> Report:
+def sufficiency_report(explored: Iterable[Explored], stopped_by: str | None) -> Report:
     """As JSON data that the schema accepts."""
-    searches = [_searched(each) for each in explored]
-    return {"schema_version": SCHEMA_VERSION, "command": "rules --sufficient", "searches": searches}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "rules --sufficient",
+        "stopped_by": stopped_by,
+        "searches": [_searched(each) for each in explored],
+    }
 
 
-def necessity_report(runs: Iterable[RuleRun]) -> Report:
+def necessity_report(runs: Iterable[RuleRun], stopped_by: str | None) -> Report:
     """As JSON data that the schema accepts."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "rules --necessary",
+        "stopped_by": stopped_by,
         "rules": [
             {
                 "id": run.rule.id,

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from model_check.commands.tables import fitted
 from raft_ref.cluster.processes import LocalCluster, Member
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
@@ -70,7 +69,7 @@ def _show(cluster: LocalCluster, end: float | None) -> None:
         return
     with Live(console=terminal, auto_refresh=False) as live:
         for infos in _looks(cluster, end):
-            live.update(fitted(table_of(cluster, infos), terminal.width), refresh=True)
+            live.update(table_of(cluster, infos), refresh=True)
 
 
 def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:

@@ -24,6 +24,7 @@ from model_check.commands.options import (
     SpaceOptions,
     budget_from,
     budget_options,
+    deadline_of,
     given,
     json_option,
     means_from,
@@ -62,6 +63,7 @@ from model_check.conformance.report import (
 from model_check.conformance.schedule import write_schedule
 from model_check.conformance.table import TableError
 from model_check.conformance.trial import Trial, try_out
+from model_check.deadline import Deadline, enforced
 from model_check.explore import Budget
 from spec.profiles import PAPER, PROFILES
 
@@ -240,7 +242,8 @@ def conform_command(
         if explore:
             result = _explore(setup, means, budget_from(options), table_path, outlets)
         else:
-            result = _try_out(setup, _plan(schedules, walks, options), outlets)
+            deadline = deadline_of(options["max_seconds"])
+            result = _try_out(setup, _plan(schedules, walks, options), deadline, outlets)
     except AdapterFailed as failed:
         return _adapter_failed(failed, setup, _task(explore, replay_path), outlets)
     except TableError as error:
@@ -268,15 +271,15 @@ def _refuse_what_does_not_belong(
 def _explore(
     setup: ForeignSetup, means: Means, budget: Budget, table_path: Path | None, outlets: Outlets
 ) -> Conformance:
-    with live_progress(STARTING[means.chosen_engine]) as on_progress:
+    with live_progress(STARTING) as on_progress, enforced(budget.deadline):
         result = conform(setup, budget, means, table_path, on_progress)
     outlets.show(partial(conform_report, result), account_of_conformance(result))
     return result
 
 
-def _try_out(setup: ForeignSetup, plan: Plan, outlets: Outlets) -> Trial:
-    with trial_progress() as on_progress:
-        result = try_out(setup, plan, on_progress)
+def _try_out(setup: ForeignSetup, plan: Plan, deadline: Deadline, outlets: Outlets) -> Trial:
+    with trial_progress() as on_progress, enforced(deadline):
+        result = try_out(setup, plan, on_progress, deadline)
     outlets.show(partial(trial_report, result), account_of_trial(result))
     return result
 
@@ -287,7 +290,6 @@ def _plan(schedules: tuple[ScheduleKind, ...], walks: int, options: ConformOptio
         walks=walks,
         seed=options["seed"],
         workers=options["workers"],
-        max_seconds=options["max_seconds"],
     )
 
 

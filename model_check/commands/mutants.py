@@ -9,15 +9,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from model_check.commands.options import POSITIVE, json_option, refuse
+from model_check.commands.options import deadline_of, json_option, max_seconds_option, refuse
 from model_check.commands.output import (
+    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
-from model_check.commands.tables import show_table
-from model_check.explore import INTERRUPT, Budget
+from model_check.deadline import Deadline, enforced
+from model_check.explore import Budget
 from model_check.judged import Breach
 from model_check.mutants import MUTANTS, Mutant
 from model_check.mutants.run import MutantRun, run_mutant
@@ -37,11 +38,7 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     "--id", "ids", multiple=True, callback=_ids, help="Only this one; may be given several times."
 )
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, without running them.")
-@click.option(
-    "--max-seconds",
-    type=POSITIVE,
-    help="Give up on an exploration after so many seconds.",
-)
+@max_seconds_option
 @click.option(
     "--without",
     type=click.Choice(PROPERTY_NAMES),
@@ -77,52 +74,54 @@ def mutants_command(
         given = {
             "--max-seconds": max_seconds,
             "--without": without,
+            "--json": json_path,
             "--html": html_path,
         }
         refuse([name for name, value in given.items() if value is not None], "runs the mutants")
-        require_writable(json_path)
-        if json_path is not None:
-            write_json(_list_report(chosen), json_path)
-        if str(json_path) != "-":
-            show_table(_list(chosen))
+        console().print(_list(chosen))
         return 0
     require_writable(json_path)
     if html_path is not None:
         with usable(html_path):
             html_path.mkdir(parents=True, exist_ok=True)
-    runs = list(_run(chosen, Budget(max_seconds=max_seconds), without))
+    deadline = deadline_of(max_seconds)
+    runs = list(_run(chosen, deadline, without))
+    stopped_by = deadline.ended
     if json_path is not None:
-        write_json(_report(runs, without), json_path)
+        write_json(_report(runs, without, stopped_by), json_path)
     if str(json_path) != "-":
-        show_table(_table(runs))
+        console().print(_table(runs))
         click.echo(_summary(runs))
+        if stopped_by is not None:
+            click.echo(f"{len(runs)} of {len(chosen)} were begun: stopped by {stopped_by}")
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
         from model_check.study.pages import write_mutants
 
         with usable(html_path):
             write_mutants(runs, html_path)
-    return _exit_code(runs)
+    return _exit_code(runs, stopped_by)
 
 
-def _run(chosen: Sequence[Mutant], budget: Budget, without: str | None) -> Iterator[MutantRun]:
-    for number, mutant in enumerate(chosen, start=1):
-        with live_progress(f"{number} of {len(chosen)}: {mutant.id}") as on_progress:
-            run = run_mutant(mutant, budget, on_progress, without=without)
-        yield run
-        if _is_cut_short([run]):
-            return
+def _run(chosen: Sequence[Mutant], deadline: Deadline, without: str | None) -> Iterator[MutantRun]:
+    """Run them, until the deadline comes, or an interrupt."""
+    budget = Budget(deadline=deadline)
+    try:
+        for number, mutant in enumerate(chosen, start=1):
+            if number > 1:
+                deadline.check()
+            starting = f"{number} of {len(chosen)}: {mutant.id}"
+            with live_progress(starting) as on_progress, enforced(deadline):
+                run = run_mutant(mutant, budget, on_progress, without=without)
+            yield run
+    except KeyboardInterrupt as interrupt:
+        deadline.interrupted(interrupt)
 
 
-def _is_cut_short(runs: Sequence[MutantRun]) -> bool:
-    """Whether an interrupt came, so that there are fewer than there should be."""
-    return any(run.result.exploration.stopped_by == INTERRUPT for run in runs)
-
-
-def _exit_code(runs: Sequence[MutantRun]) -> int:
+def _exit_code(runs: Sequence[MutantRun], stopped_by: str | None) -> int:
     verdicts = {run.verdict for run in runs if not _is_well(run)}
     if not verdicts:
-        return 4 if _is_cut_short(runs) else 0
+        return 0 if stopped_by is None else 4
     return 4 if verdicts == {"inconclusive"} else 1
 
 
@@ -192,24 +191,18 @@ def _summary(runs: Sequence[MutantRun]) -> str:
 # --- for programs --------------------------------------------------------------------------------
 
 
-def _report(runs: Iterable[MutantRun], without: str | None) -> Report:
+def _report(runs: Iterable[MutantRun], without: str | None, stopped_by: str | None) -> Report:
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "mutants",
         "without": without,
+        "stopped_by": stopped_by,
         "mutants": [_row(run) for run in runs],
     }
 
 
-def _list_report(chosen: Iterable[Mutant]) -> Report:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "command": "mutants --list",
-        "mutants": [_described(mutant) for mutant in chosen],
-    }
-
-
-def _described(mutant: Mutant) -> dict[str, object]:
+def _row(run: MutantRun) -> dict[str, object]:
+    mutant, found, breach = run.mutant, run.result.exploration, run.first_breach
     return {
         "id": mutant.id,
         "kind": mutant.kind,
@@ -218,15 +211,8 @@ def _described(mutant: Mutant) -> dict[str, object]:
         "rule": mutant.rule,
         "seen_in": list(mutant.seen_in),
         "bounds": asdict(mutant.bounds),
-        "expected": list(mutant.expected),
-    }
-
-
-def _row(run: MutantRun) -> dict[str, object]:
-    found, breach = run.result.exploration, run.first_breach
-    return {
-        **_described(run.mutant),
         "verdict": run.verdict,
+        "expected": list(mutant.expected),
         "property": run.killed_by,
         "tripped": list(run.tripped),
         "length": None if found.violation is None else found.depth,

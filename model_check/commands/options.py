@@ -20,6 +20,8 @@ from model_check.check import (
     NetworkName,
     Setup,
 )
+from model_check.commands.output import announce
+from model_check.deadline import Deadline
 from model_check.explore import Beam, Budget
 from model_check.mutants import MUTANTS
 from model_check.mutants.run import WORKERS_OF_BEAM
@@ -432,11 +434,7 @@ def budget_options(command: _F) -> _F:
     return _with_options(
         command,
         click.option("--max-states", type=click.IntRange(1), help="Stop with so many stored."),
-        click.option(
-            "--max-seconds",
-            type=POSITIVE,
-            help="Stop after so many seconds.",
-        ),
+        max_seconds_option,
         click.option(
             "--max-memory",
             type=POSITIVE,
@@ -446,12 +444,26 @@ def budget_options(command: _F) -> _F:
     )
 
 
+def max_seconds_option(command: _F) -> _F:
+    """Give ``command`` the option ``--max-seconds``, for `deadline_of`."""
+    return click.option(
+        "--max-seconds",
+        type=POSITIVE,
+        help="Stop after so many seconds, whatever is going on by then, with what was done.",
+    )(command)
+
+
+def deadline_of(max_seconds: float | None) -> Deadline:
+    """When the command must end, seen from now on."""
+    return Deadline(max_seconds, on_phase=announce)
+
+
 def budget_from(options: BudgetOptions) -> Budget:
     """When to give up."""
     memory = options["max_memory"]
     return Budget(
         max_states=options["max_states"],
-        max_seconds=options["max_seconds"],
+        deadline=deadline_of(options["max_seconds"]),
         max_memory=None if memory is None else max(1, int(memory * 2**30)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +11,28 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from model_check.check import EngineName
-from model_check.explore import Figures
+from model_check.deadline import Deadline
+from model_check.explore import COMPILING, Figures
 from model_check.report import Report
 
-STARTING: dict[EngineName, str] = {
-    "compiled": "starting (the very first time, the explorer is compiled, for half a minute)",
-    "reference": "starting",
-}
+PIPE_WIDTH = 160
+"""Columns for tables where there is no terminal to tell."""
+
+
+STARTING = "starting"
 """What is shown until there is something to show."""
+
+
+def announce(phase: str) -> None:
+    """Say on standard error, also where that is no terminal, what takes long and shows nothing."""
+    if phase == COMPILING:
+        click.echo(phase, err=True)
+
+
+def console() -> Console:
+    """Standard output, for people."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
 def require_writable(*paths: Path | None) -> None:
@@ -67,6 +81,14 @@ def usable(path: Path) -> Iterator[None]:
 
 def _cannot_write(path: Path, error: OSError) -> str:
     return f"cannot write {path}: {error.strerror}; choose another path"
+
+
+def prepare_explorer() -> None:
+    """Have the explorer compiled, and say so if it is not."""
+    # Imported here, since it takes a second, and not everyone has a use for it.
+    from model_check.engine.prepared import prepare
+
+    prepare(Deadline(on_phase=announce))
 
 
 @contextmanager

@@ -20,12 +20,11 @@ from model_check.commands.claims import (
     sufficiency_report,
     sufficiency_table,
 )
-from model_check.commands.options import POSITIVE, json_option, refuse
-from model_check.commands.output import require_writable, usable, write_json
-from model_check.commands.tables import show_table
-from model_check.explore import Budget
+from model_check.commands.options import deadline_of, json_option, max_seconds_option, refuse
+from model_check.commands.output import console, require_writable, usable, write_json
+from model_check.deadline import Deadline
 from model_check.mutants.catalogue import breaking, name_of
-from model_check.necessity import NECESSITY
+from model_check.necessity import NECESSITY, SUFFICIENT
 from model_check.report import SCHEMA_VERSION, Report
 from spec.profiles import PROFILES
 from spec.rule import Rule
@@ -58,11 +57,7 @@ def _ids(_context: object, _option: object, ids: tuple[str, ...]) -> tuple[str, 
     is_flag=True,
     help="Show instead what implementations do otherwise on purpose, and may be allowed to.",
 )
-@click.option(
-    "--max-seconds",
-    type=POSITIVE,
-    help="Give up on an exploration after so many seconds.",
-)
+@max_seconds_option
 @json_option
 @click.option(
     "--html",
@@ -103,11 +98,11 @@ def rules_command(
         _show(_profiles_table(), json_path, _profiles_report())
         return 0
     chosen = [RULES_BY_ID[each] for each in ids] or list(RULES)
-    budget = Budget(max_seconds=max_seconds)
+    deadline = deadline_of(max_seconds)
     if sufficient:
-        return _sufficient(budget, json_path)
+        return _sufficient(deadline, json_path)
     if necessary:
-        return _necessary(chosen, budget, json_path, shows_runs=bool(ids))
+        return _necessary(chosen, deadline, json_path, shows_runs=bool(ids))
     _show(_table(chosen), json_path, _report(chosen))
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
@@ -141,25 +136,34 @@ def _show(table: Table, json_path: Path | None, report: Report) -> None:
     if json_path is not None:
         write_json(report, json_path)
     if str(json_path) != "-":
-        show_table(table)
+        console().print(table)
 
 
-def _sufficient(budget: Budget, json_path: Path | None) -> int:
-    explored = list(explore_sufficiency(budget))
-    _show(sufficiency_table(explored), json_path, sufficiency_report(explored))
-    return exit_code_of(explored)
+def _sufficient(deadline: Deadline, json_path: Path | None) -> int:
+    explored = explore_sufficiency(deadline)
+    stopped_by = deadline.ended
+    _show(sufficiency_table(explored), json_path, sufficiency_report(explored, stopped_by))
+    _show_stop(stopped_by, f"{len(explored)} of {len(SUFFICIENT)}", json_path)
+    return exit_code_of(explored, stopped_by)
 
 
 def _necessary(
-    chosen: list[Rule], budget: Budget, json_path: Path | None, *, shows_runs: bool
+    chosen: list[Rule], deadline: Deadline, json_path: Path | None, *, shows_runs: bool
 ) -> int:
-    runs = list(explore_needs(chosen, budget))
-    _show(necessity_table(runs), json_path, necessity_report(runs))
+    runs = explore_needs(chosen, deadline)
+    stopped_by = deadline.ended
+    _show(necessity_table(runs), json_path, necessity_report(runs, stopped_by))
+    _show_stop(stopped_by, f"{len(runs)} of {len(chosen)}", json_path)
     if shows_runs and str(json_path) != "-":
         for run in runs:
             for line in run_lines(run):
                 click.echo(line)
-    return exit_code_of_needs(runs)
+    return exit_code_of_needs(runs, stopped_by)
+
+
+def _show_stop(stopped_by: str | None, begun: str, json_path: Path | None) -> None:
+    if stopped_by is not None and str(json_path) != "-":
+        click.echo(f"{begun} were begun: stopped by {stopped_by}")
 
 
 def _table(chosen: list[Rule]) -> Table:

@@ -15,6 +15,7 @@ from model_check.commands.options import given, json_option, refuse
 from model_check.commands.output import (
     STARTING,
     live_progress,
+    prepare_explorer,
     require_writable,
     usable,
     write_json,
@@ -161,7 +162,8 @@ def _write(directory: Path, bounds: Bounds) -> _Done:
     with usable(directory):
         directory.mkdir(parents=True, exist_ok=True)
         require_writable(directory / README)
-    with live_progress(STARTING["compiled"]) as on_progress:
+    prepare_explorer()
+    with live_progress(STARTING) as on_progress:
         suite = make_suite(bounds, on_progress)
     texts = suite.texts
     for name, text in texts.items():
@@ -179,7 +181,8 @@ def _check(directory: Path) -> _Done:
         written = read_suite(directory)
     except NoSuite as error:
         raise click.ClickException(f"{directory} holds no suite: {error}") from None
-    with live_progress(STARTING["compiled"]) as on_progress:
+    prepare_explorer()
+    with live_progress(STARTING) as on_progress:
         problems = check_suite(written, on_progress)
     sizes = {name: len(text) for name, text in written.texts.items()}
     seconds = time.monotonic() - started

@@ -29,6 +29,7 @@ from model_check.conformance.observed import (
 )
 from model_check.conformance.suspicion import JudgedForeignNode
 from model_check.conformance.witness import Explore
+from model_check.deadline import Deadline
 from model_check.judged import Bench
 from model_check.mutants import MUTANTS
 from model_check.mutants.catalogue import breaking
@@ -53,19 +54,24 @@ def consequence(
     properties: Sequence[Property],
     judge: Judge,
     explore: Explore,
+    deadline: Deadline,
 ) -> ForeignReplay | None:
     """A run that violates one of ``properties``, and breaks no rule before it breaks ``rule``.
 
     Short scripts come first, and all of them before any is explored to its end.
+
+    Raises:
+        OutOfTime: if the deadline comes, or an interrupt, before one is found.
     """
     scripts = sorted(_scripts(rule, space.bounds.servers), key=lambda bounds: len(bounds.script))
     for max_states, bounds in product((FIRST_LOOK, None), dict.fromkeys(scripts)):
         node = ForeignNode(learner, bounds)
         scripted_space = replace(space, bounds=bounds)
         obeying = cast(ForeignNode, _Obeying(node, judge, rule))
-        found = explore(foreign_system(obeying, scripted_space, properties), max_states)
+        with deadline.phase(f"looking for what comes of {rule.id}"):
+            found = explore(foreign_system(obeying, scripted_space, properties), max_states)
         if found.violation is not None:
-            return replayed(foreign_system(node, scripted_space, properties), found)
+            return replayed(foreign_system(node, scripted_space, properties), found, deadline)
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,10 +23,10 @@ from model_check.conformance.node import (
 from model_check.conformance.observed import ForeignEvent, ForeignMessage, understood
 from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import NetworkPart, Schedule
-from model_check.conformance.suspicion import Hearing, hear
+from model_check.conformance.suspicion import Hearing, Suspicion, hear
 from model_check.conformance.witness import Explore, Testimony, follow_up
 from model_check.counterexample import replay
-from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore
+from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore, verdict
 from spec.forms import Property
 from spec.judge import Judge
 from spec.profiles import PAPER, Profile
@@ -122,76 +121,148 @@ def conform(
         AdapterFailed: if the adapter is at fault.
         TableError: if ``table`` is none of this adapter.
     """
-    with Learner(setup.adapter, means.workers, table) as learner:
-        return _explore(setup, learner, budget, means, on_progress)
+    budget, deadline = budget.begun()
+    with Learner(setup.adapter, means.workers, table, deadline=deadline) as learner:
+        return _Inquiry(setup, learner, budget, means, on_progress).result()
 
 
-def _explore(
-    setup: ForeignSetup,
-    learner: Learner,
-    budget: Budget,
-    means: Means,
-    on_progress: Callable[[Figures], None],
-) -> Conformance:
-    table, space = learner.table, setup.space
-    node = ForeignNode(learner, space.bounds)
-    judged, unjudged = judgeable(space.chosen_properties, table.unobservable)
-    result = partial(
-        Conformance,
-        setup=setup,
-        engine=means.chosen_engine,
-        name=table.init.name,
-        judged=judged,
-        hidden=table.unobservable,
-    )
-    lacking = [field for field in NEEDED if field in table.unobservable]
-    if lacking:
-        stopped_by = f"{', '.join(lacking)}, which bounds the exploration and is not observable"
-        found = ForeignExploration(stopped_by=stopped_by)
-        return result(exploration=found, unjudged=unjudged, local_states=0, adapter_calls=0)
+class _Inquiry:
+    """One exploration and all that follows from it, as far as there is time."""
 
-    def explore(system: ForeignSystem, max_states: int | None = None) -> ForeignExploration:
-        most = [limit for limit in (budget.max_states, max_states) if limit is not None]
-        limited = replace(budget, max_states=min(most, default=None))
-        return explore_system(system, limited, means, on_progress)
+    def __init__(
+        self,
+        setup: ForeignSetup,
+        learner: Learner,
+        budget: Budget,
+        means: Means,
+        on_progress: Callable[[Figures], None],
+    ) -> None:
+        self._setup = setup
+        self._space = setup.space
+        self._learner = learner
+        self._table = learner.table
+        self._budget, self._deadline = budget.begun()
+        self._means = means
+        self._on_progress = on_progress
+        self._node = ForeignNode(learner, setup.space.bounds)
+        self._judge = Judge(setup.profile, self._table.unobservable)
+        self._judged, self._unjudged = judgeable(
+            setup.space.chosen_properties, self._table.unobservable
+        )
+        self._found = ForeignExploration()
+        self._hearing = Hearing()
+        self._suspicions: list[Suspicion] = []
+        self._testimonies: list[Testimony] = []
+        self._runs: list[ForeignReplay] = []
+        """To violations of properties, and to failed steps."""
 
-    system = foreign_system(node, space, judged)
-    found = explore(system)
-    runs = [] if found.violation is None else [replayed(system, found)]
-    judge = Judge(setup.profile, table.unobservable)
-    hearing = hear(node, table, judge) if space.rules else Hearing()
-    diagnosed = {breach.rule for run in runs if (breach := first_breach(run, judge))}
-    suspicions = [each for each in hearing.suspicions if each.rule not in diagnosed]
-    testimonies = [
-        follow_up(suspicion, node, space, judge, explore)
-        for suspicion in suspicions[:MOST_BREACHES]
-    ]
-    broken = [each.suspicion.rule for each in testimonies if each.run is not None]
-    if not runs:
-        runs = [
-            run
-            for rule in broken
-            if (run := consequence(rule, learner, space, judged, judge, explore)) is not None
-        ]
-    runs += [each.run for each in testimonies if each.run is not None]
-    failures = list(node.failures)
-    runs += _failures(node, space, failures[:MOST_FAILURES], explore)
-    for run in runs or _walks(foreign_system(node, space, ())):
-        confirm(setup.adapter, table, run)
-    found.notes += _notes(learner)
-    return result(
-        unjudged=unjudged | hearing.undecided,
-        exploration=found,
-        steps_judged=hearing.steps,
-        findings=tuple(
-            Finding(run, first_breach(run, judge) if space.rules else None) for run in runs
-        ),
-        unresolved=tuple(each for each in testimonies if each.stopped_by is not None),
-        suspected=tuple(each.rule.id for each in suspicions[MOST_BREACHES:]),
-        other_failures=len(failures[MOST_FAILURES:]),
-        local_states=table.states,
-        adapter_calls=learner.calls,
-    )
+    def result(self) -> Conformance:
+        """Look for all there is to find, do again what was found, and report it."""
+        lacking = [field for field in NEEDED if field in self._table.unobservable]
+        if lacking:
+            stopped_by = f"{', '.join(lacking)}, which bounds the exploration and is not observable"
+            self._found.stopped_by = stopped_by
+            return self._conformance([])
+        try:
+            self._look()
+        except KeyboardInterrupt as interrupt:
+            self._deadline.interrupted(interrupt)
+        runs = self._runs_in_order()
+        with self._deadline.finishing():
+            for run in runs:
+                confirm(self._setup.adapter, self._table, run)
+        if (ended := self._deadline.ended) is not None:
+            self._found.stopped_by = self._found.stopped_by or ended
+            self._found.verdict = verdict(self._found)
+        self._found.notes += _notes(self._learner)
+        return self._conformance(runs)
+
+    def _look(self) -> None:
+        """Look for what is wrong, the worst first.
+
+        Raises:
+            KeyboardInterrupt: if the deadline comes, or an interrupt.
+        """
+        deadline, space = self._deadline, self._space
+        system = foreign_system(self._node, space, self._judged)
+        found = self._found = self._explore(system)
+        if found.violation is not None:
+            self._runs.append(replayed(system, found, deadline))
+        if space.rules:
+            with deadline.phase("holding what was learnt against the rules"):
+                hear(self._node, self._table, self._judge, self._hearing, deadline)
+            self._follow_suspicions()
+        with deadline.phase("looking for runs to failed steps"):
+            failures = list(self._node.failures)[:MOST_FAILURES]
+            self._runs += _failures(self._node, space, failures, self._explore)
+        if not self._runs_in_order():
+            with deadline.phase("doing again what was learnt"):
+                for run in _walks(foreign_system(self._node, space, ())):
+                    deadline.check()
+                    confirm(self._setup.adapter, self._table, run)
+
+    def _follow_suspicions(self) -> None:
+        """See what there is in them, and what comes of it."""
+        deadline = self._deadline
+        diagnosed = {
+            breach.rule for run in self._runs if (breach := first_breach(run, self._judge))
+        }
+        self._suspicions = [each for each in self._hearing.suspicions if each.rule not in diagnosed]
+        for suspicion in self._suspicions[:MOST_BREACHES]:
+            with deadline.phase(f"looking for a run that breaks {suspicion.rule.id}"):
+                self._testimonies.append(
+                    follow_up(
+                        suspicion, self._node, self._space, self._judge, self._explore, deadline
+                    )
+                )
+        if self._runs:
+            return
+        for rule in [each.suspicion.rule for each in self._testimonies if each.run is not None]:
+            run = consequence(
+                rule,
+                self._learner,
+                self._space,
+                self._judged,
+                self._judge,
+                self._explore,
+                deadline,
+            )
+            if run is not None:
+                self._runs.append(run)
+
+    def _explore(self, system: ForeignSystem, max_states: int | None = None) -> ForeignExploration:
+        most = [limit for limit in (self._budget.max_states, max_states) if limit is not None]
+        limited = replace(self._budget, max_states=min(most, default=None))
+        return explore_system(system, limited, self._means, self._on_progress)
+
+    def _runs_in_order(self) -> list[ForeignReplay]:
+        """To violations of properties, then of rules, then to failed steps."""
+        of_rules = [each.run for each in self._testimonies if each.run is not None]
+        is_failure = [Finding(run, None).is_failure for run in self._runs]
+        worst = [run for run, fails in zip(self._runs, is_failure, strict=True) if not fails]
+        failed = [run for run, fails in zip(self._runs, is_failure, strict=True) if fails]
+        return [*worst, *of_rules, *failed]
+
+    def _conformance(self, runs: Sequence[ForeignReplay]) -> Conformance:
+        rules = self._space.rules
+        return Conformance(
+            setup=self._setup,
+            engine=self._means.chosen_engine,
+            name=self._table.init.name,
+            judged=self._judged,
+            hidden=self._table.unobservable,
+            unjudged=self._unjudged | self._hearing.undecided,
+            exploration=self._found,
+            steps_judged=self._hearing.steps,
+            findings=tuple(
+                Finding(run, first_breach(run, self._judge) if rules else None) for run in runs
+            ),
+            unresolved=tuple(each for each in self._testimonies if each.stopped_by is not None),
+            suspected=tuple(each.rule.id for each in self._suspicions[len(self._testimonies) :]),
+            other_failures=len(list(self._node.failures)[MOST_FAILURES:]),
+            local_states=self._table.states,
+            adapter_calls=self._learner.calls,
+        )
 
 
 def _failures(

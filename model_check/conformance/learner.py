@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -39,6 +39,7 @@ from model_check.conformance.protocol import (
     RestartRequest,
 )
 from model_check.conformance.table import LearntStep, LocalEvent, Table
+from model_check.deadline import Deadline
 from raft_ref import ClientRequest, ElectionTimeout, HeartbeatTimeout, NodeId, Restart
 
 
@@ -158,6 +159,10 @@ class Cluster:
         """End the process."""
         self._process.close()
 
+    def kill(self) -> None:
+        """End the process, which another thread may be waiting for: it gets no answer."""
+        self._process.kill()
+
     def perform(
         self, node: NodeId, events: Sequence[ForeignEvent], *, from_start: bool
     ) -> list[EventReply]:
@@ -234,10 +239,17 @@ class Learner:
     """
 
     def __init__(
-        self, adapter: Adapter, workers: int | None, table_path: Path | None = None
+        self,
+        adapter: Adapter,
+        workers: int | None,
+        table_path: Path | None = None,
+        *,
+        deadline: Deadline | None = None,
     ) -> None:
         self._adapter = adapter
-        first = _Pupil(adapter)
+        self._deadline = deadline or Deadline()
+        self._closing = Event()
+        first = _Pupil(adapter, self._closing)
         try:
             self.table = Table(first.init, adapter.identity(first.init), table_path)
         except ProtocolError as error:
@@ -249,7 +261,6 @@ class Learner:
         self._pupils = [first]
         self._workers = workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._workers)
-        self._closing = Event()
         self.calls = 0
         """Steps learnt from the adapter: those that stood in the table already are not among them.
         """
@@ -260,6 +271,8 @@ class Learner:
     def __exit__(self, *_: object) -> None:
         """End all processes, and save the table."""
         self._closing.set()
+        for pupil in self._pupils:
+            pupil.kill()  # so that nobody waits for an answer
         self._pool.shutdown(cancel_futures=True)
         for pupil in self._pupils:
             pupil.close()
@@ -275,20 +288,25 @@ class Learner:
         """Find out what the events of ``keys`` do, as far as it is not known.
 
         All start in states that are in the table.
+
+        Raises:
+            OutOfTime: if the deadline comes before that. Then nothing more can be learnt.
         """
         unknown = [key for key in dict.fromkeys(keys) if key not in self.table]
         if not unknown:
             return
+        self._deadline.check()
         # Events of the same server and state stand together: one that changes nothing leaves the
         # server where the next one needs it.
         share = -(-len(unknown) // self._workers)
         shares = [unknown[start : start + share] for start in range(0, len(unknown), share)]
         while len(self._pupils) < len(shares):
-            self._pupils.append(_Pupil(self._adapter))
+            self._pupils.append(_Pupil(self._adapter, self._closing))
         futures = [
-            self._pool.submit(pupil.learn, self.table, its, self._closing)
+            self._pool.submit(pupil.learn, self.table, its)
             for pupil, its in zip(self._pupils, shares, strict=False)
         ]
+        self._await(futures)
         for its, future in zip(shares, futures, strict=True):
             for key, learnt in zip(its, future.result(), strict=True):
                 self.calls += 1
@@ -298,12 +316,26 @@ class Learner:
                     raise AdapterFailed(str(error)) from None
         self.table.save()
 
+    def _await(self, futures: Sequence[Future[list[EventReply | str]]]) -> None:
+        """Wait until all have learnt what they should.
+
+        Raises:
+            KeyboardInterrupt: if an interrupt comes, or the deadline. They learn no more then.
+        """
+        try:
+            while wait(futures, self._deadline.left).not_done:
+                self._deadline.check()
+        except KeyboardInterrupt:
+            self._closing.set()
+            raise
+
 
 class _Pupil:
     """A cluster, and where each of its servers stands."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, closing: Event) -> None:
         self._adapter = adapter
+        self._closing = closing
         self._cluster = adapter.start()
         self._at: dict[NodeId, ObservedState] = {}
         self.init = self._cluster.init
@@ -311,19 +343,22 @@ class _Pupil:
     def close(self) -> None:
         self._cluster.close()
 
+    def kill(self) -> None:
+        self._cluster.kill()
+
     def failed_at_init(self, error: ProtocolError) -> AdapterFailed:
         return self._cluster.failed(f"at init: {error}", self.init)
 
-    def learn(
-        self, table: Table, keys: Sequence[LocalEvent], closing: Event
-    ) -> list[EventReply | str]:
+    def learn(self, table: Table, keys: Sequence[LocalEvent]) -> list[EventReply | str]:
         """What each of ``keys`` does, or how it makes the server fail; less, once closing."""
-        return [self._learn(table, key) for key in keys if not closing.is_set()]
+        return [self._learn(table, key) for key in keys if not self._closing.is_set()]
 
     def _learn(self, table: Table, key: LocalEvent) -> EventReply | str:
         try:
             return self._perform(table, key)
         except StepFailed as failed:
+            if self._closing.is_set():  # it was killed, and nobody asks any more
+                raise
             if failed.position == RESET:
                 raise failed.as_adapters_fault() from None
             first = failed

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Literal, TypeAlias, get_args
 
 from model_check.conformance.walks import BATCH, random_walks
+from model_check.deadline import Deadline
 from model_check.mutants import MUTANTS
 from model_check.mutants.runs import recorded_runs
 from model_check.raft import Bounds, RaftAction
@@ -35,7 +36,6 @@ class Plan:
     workers: int | None = None
     """Processes, each with an adapter of its own; None for as many as there are processors. What is
     found does not depend on it."""
-    max_seconds: float | None = None
 
     def cover_bounds(self, servers: int) -> Bounds:
         """The bounds within which the core's local steps are covered."""
@@ -73,8 +73,13 @@ def _betraying(servers: int) -> dict[str, tuple[RaftAction, ...]]:
     }
 
 
-def jobs(plan: Plan, servers: int) -> Iterator[Job]:
-    """All that is to be played, in portions."""
+def jobs(plan: Plan, servers: int, deadline: Deadline | None = None) -> Iterator[Job]:
+    """All that is to be played, in portions.
+
+    Raises:
+        OutOfTime: if the deadline comes while some are made.
+    """
+    deadline = deadline or Deadline()
     for kind in plan.kinds:
         match kind:
             case "mutants":
@@ -83,7 +88,9 @@ def jobs(plan: Plan, servers: int) -> Iterator[Job]:
                 # Imported here, since it takes a second, and not everyone has a use for it.
                 from model_check.cover import cover
 
-                yield from _in_jobs(kind, cover(plan.cover_bounds(servers)).runs)
+                with deadline.phase("making the covering runs"):
+                    covering = cover(plan.cover_bounds(servers), deadline=deadline)
+                yield from _in_jobs(kind, covering.runs)
             case "random":
                 for batch, first in enumerate(range(0, plan.walks, BATCH)):
                     walks = min(BATCH, plan.walks - first)

@@ -137,10 +137,14 @@ class AdapterProcess:
         msg_ids = [request.msg_id for request in self._requests]
         return self._failed(reason, *self._exchanged[msg_ids.index(reply.in_reply_to)])
 
-    def close(self) -> None:
+    def kill(self) -> None:
         """End the process, whatever it is doing, and everything it has started."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process, and be done with it."""
+        self.kill()
         self._process.wait()
         self._selector.close()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):

@@ -24,6 +24,7 @@ from model_check.conformance.observed import (
     witnessed,
 )
 from model_check.conformance.table import Table
+from model_check.deadline import Deadline
 from model_check.judged import Bench, JudgedNode, server_of
 from model_check.relaxed import Possible, relaxation
 from model_check.system import Node
@@ -66,18 +67,33 @@ def judged_node(node: ForeignNode, rules: Iterable[Rule]) -> JudgedForeignNode:
     return JudgedNode(server, witnessed, evidence)
 
 
-def hear(node: ForeignNode, table: Table, judge: Judge) -> Hearing:
-    """Hold every step in ``table`` against every rule."""
-    hearing = Hearing()
+def hear(
+    node: ForeignNode,
+    table: Table,
+    judge: Judge,
+    hearing: Hearing | None = None,
+    deadline: Deadline | None = None,
+) -> Hearing:
+    """Hold every step in ``table`` against every rule; what comes of it is noted in ``hearing``.
+
+    Raises:
+        OutOfTime: if the deadline comes before that is done.
+    """
+    hearing, deadline = hearing or Hearing(), deadline or Deadline()
     for evidence in dict.fromkeys(rule.allowed_by for rule in RULES):
         rules = tuple(rule for rule in RULES if rule.allowed_by == evidence)
-        _hear(node, table, Bench(node.count, judge), rules, hearing)
+        _hear(node, table, Bench(node.count, judge), rules, hearing, deadline)
     hearing.suspicions.sort(key=lambda suspicion: RULES.index(suspicion.rule))
     return hearing
 
 
 def _hear(
-    node: ForeignNode, table: Table, bench: Bench, rules: tuple[Rule, ...], hearing: Hearing
+    node: ForeignNode,
+    table: Table,
+    bench: Bench,
+    rules: tuple[Rule, ...],
+    hearing: Hearing,
+    deadline: Deadline,
 ) -> None:
     def is_known(possible: Possible[NodeState, ForeignEvent]) -> bool:
         number, state, event = possible
@@ -85,6 +101,7 @@ def _hear(
 
     suspected: set[Rule] = set()
     for move in relaxation(judged_node(node, rules), is_known):
+        deadline.check()
         if move.outcome.failure is not None:
             continue
         after, outputs = move.outcome.state, move.outcome.outputs

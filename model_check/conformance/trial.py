@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,11 +25,14 @@ from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import StateField
-from model_check.explore import INTERRUPT, Budget
+from model_check.deadline import Deadline
+from model_check.explore import Budget
 from model_check.raft import RaftAction
 from model_check.workers import leaving_interrupts_to_the_parent, workers
 from spec.judge import Judge
 from spec.rules import RULES_BY_ID
+
+PLAYING = "playing runs"
 
 
 @dataclass(kw_only=True)
@@ -81,21 +84,27 @@ class Trial:
 
 
 def try_out(
-    setup: ForeignSetup, plan: Plan, on_progress: Callable[[Progress], None] = lambda _: None
+    setup: ForeignSetup,
+    plan: Plan,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    deadline: Deadline | None = None,
 ) -> Trial:
     """Play everything that is planned; what is found is done again before it counts.
+
+    When the deadline comes, or an interrupt, it ends with what was done; what is found by then is
+    as short as it is.
 
     Raises:
         AdapterFailed: if the adapter is at fault.
     """
-    started = time.monotonic()
-    progress, stopped_by = Progress(), None
+    started, deadline = time.monotonic(), deadline or Deadline()
+    progress = Progress()
     accused: tuple[RaftAction, ...] | None = None
     with closing(_player(setup)) as player:
         name, hidden = player.table.init.name, player.table.unobservable
         unseen = unjudged(setup, hidden)
         try:
-            for verdict in _in_order(setup, plan, jobs(plan, setup.adapter.servers)):
+            for verdict in _in_order(setup, plan, deadline):
                 progress.runs[verdict.kind] += verdict.runs
                 progress.actions += verdict.actions
                 progress.left_out += verdict.left_out
@@ -105,12 +114,11 @@ def try_out(
                 accused = verdict.accused
                 if accused is not None:
                     break
-                if plan.max_seconds is not None and progress.seconds > plan.max_seconds:
-                    stopped_by = f"the budget of {plan.max_seconds:g} seconds"
-                    break
-        except KeyboardInterrupt:
-            stopped_by = INTERRUPT
-        findings = () if accused is None else _findings(setup, plan, player, accused)
+                with deadline.phase(PLAYING):
+                    pass
+        except KeyboardInterrupt as interrupt:
+            deadline.interrupted(interrupt)
+        findings = () if accused is None else _findings(setup, plan, player, accused, deadline)
     return Trial(
         setup=setup,
         plan=plan,
@@ -119,7 +127,7 @@ def try_out(
         unjudged=unseen,
         hidden=hidden,
         findings=findings,
-        stopped_by=stopped_by,
+        stopped_by=deadline.ended,
     )
 
 
@@ -138,22 +146,26 @@ class _JobDone:
     accused: tuple[RaftAction, ...] | None
 
 
-def _in_order(setup: ForeignSetup, plan: Plan, jobs: Iterable[Job]) -> Iterator[_JobDone]:
+def _in_order(setup: ForeignSetup, plan: Plan, deadline: Deadline) -> Iterator[_JobDone]:
     """The jobs done, each by some worker, in their order."""
     count = plan.workers or os.cpu_count() or 1
     with workers(count, partial(_set_up, setup)) as pool:
         pending: deque[Future[_JobDone | AdapterFailed]] = deque()
-        for job in jobs:
+        for job in jobs(plan, setup.adapter.servers, deadline):
             with leaving_interrupts_to_the_parent():
                 pending.append(pool.submit(_do, job))
             # The next may take long to make: what is accused by then is not kept waiting.
             while pending and (job.is_last or len(pending) > 2 * count):
-                yield _result(pending.popleft())
+                yield _result(pending.popleft(), deadline)
         while pending:
-            yield _result(pending.popleft())
+            yield _result(pending.popleft(), deadline)
 
 
-def _result(future: Future[_JobDone | AdapterFailed]) -> _JobDone:
+def _result(future: Future[_JobDone | AdapterFailed], deadline: Deadline) -> _JobDone:
+    with deadline.phase(PLAYING):
+        while not future.done():
+            wait([future], deadline.left)
+            deadline.check()
     result = future.result()
     if isinstance(result, AdapterFailed):
         raise result
@@ -198,13 +210,20 @@ def _player(setup: ForeignSetup) -> Player:
 # --- what was found ------------------------------------------------------------------------------
 
 
-def accusation(player: Player, run: Sequence[RaftAction]) -> Finding:
+def accusation(
+    player: Player, run: Sequence[RaftAction], deadline: Deadline | None = None
+) -> Finding:
     """What is wrong with ``run``, with as little of it as that takes, done again.
+
+    When the deadline comes, or an interrupt, it is as short as it is by then.
 
     Raises:
         AdapterFailed: if a fresh process does something else.
     """
-    first = player.play(run).finding
+    deadline = deadline or Deadline()
+    with deadline.finishing():
+        shortest = player.play(run)
+    first = shortest.finding
     if first is None:
         raise AdapterFailed(
             "the servers did something else when the same run was played again: nothing is "
@@ -212,10 +231,21 @@ def accusation(player: Player, run: Sequence[RaftAction]) -> Finding:
         )
 
     def is_same(rest: tuple[RaftAction, ...]) -> bool:
-        return _is_same(player.play(rest).finding, first)
+        nonlocal shortest
+        deadline.check()
+        played = player.play(rest)
+        if not _is_same(played.finding, first):
+            return False
+        shortest = played
+        return True
 
-    played = player.play(shortened(tuple(run), is_same))
-    again = player.again([moment.action for moment in played.run.moments]).finding
+    try:
+        with deadline.phase("shortening the run"):
+            shortened(tuple(run), is_same)
+    except KeyboardInterrupt as interrupt:
+        deadline.interrupted(interrupt)
+    with deadline.finishing():
+        again = player.again([moment.action for moment in shortest.run.moments]).finding
     if again is None or not _is_same(again, first):
         raise AdapterFailed(
             f"the servers did something else on a fresh process: {first.violation.property} was "
@@ -225,12 +255,21 @@ def accusation(player: Player, run: Sequence[RaftAction]) -> Finding:
 
 
 def _findings(
-    setup: ForeignSetup, plan: Plan, player: Player, accused: Sequence[RaftAction]
+    setup: ForeignSetup,
+    plan: Plan,
+    player: Player,
+    accused: Sequence[RaftAction],
+    deadline: Deadline,
 ) -> tuple[Finding, ...]:
-    """The accusation, and before it what comes of it."""
-    finding = accusation(player, accused)
-    is_rule = finding.violation.property in RULES_BY_ID
-    return (*(_consequence(setup, plan, finding) if is_rule else ()), finding)
+    """The accusation, and before it what comes of it, if there is time to find out."""
+    finding = accusation(player, accused, deadline)
+    if finding.violation.property not in RULES_BY_ID:
+        return (finding,)
+    try:
+        return (*_consequence(setup, plan, finding, deadline), finding)
+    except KeyboardInterrupt as interrupt:
+        deadline.interrupted(interrupt)
+        return (finding,)
 
 
 def _is_same(finding: Finding | None, first: Finding) -> bool:
@@ -241,23 +280,26 @@ def _is_same(finding: Finding | None, first: Finding) -> bool:
     return next(rules) == next(rules)
 
 
-def _consequence(setup: ForeignSetup, plan: Plan, finding: Finding) -> Iterator[Finding]:
+def _consequence(
+    setup: ForeignSetup, plan: Plan, finding: Finding, deadline: Deadline
+) -> Iterator[Finding]:
     """A run in which a property is violated by who breaks this rule, if a first look finds one."""
     assert finding.breach is not None
-    with Learner(setup.adapter, plan.workers) as learner:
+    with Learner(setup.adapter, plan.workers, deadline=deadline) as learner:
         hidden = learner.table.unobservable
         judge = Judge(setup.profile, hidden)
         properties, _ = judgeable(setup.space.chosen_properties, hidden)
 
         def explore(system: ForeignSystem, max_states: int | None = None) -> ForeignExploration:
-            budget = Budget(max_states=max_states or FIRST_LOOK, max_seconds=plan.max_seconds)
+            budget = Budget(max_states=max_states or FIRST_LOOK, deadline=deadline)
             eager = setup.space.network == "replayable"
             return explore_system(system, budget, Means(workers=plan.workers, eager=eager))
 
         rule = finding.breach.rule
-        run = consequence(rule, learner, setup.space, properties, judge, explore)
+        run = consequence(rule, learner, setup.space, properties, judge, explore, deadline)
         if run is not None:
-            confirm(setup.adapter, learner.table, run)
+            with deadline.finishing():
+                confirm(setup.adapter, learner.table, run)
             yield Finding(run, first_breach(run, judge))
 
 

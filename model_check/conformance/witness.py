@@ -16,6 +16,7 @@ from model_check.conformance.node import (
 from model_check.conformance.observed import ForeignEvent, ForeignMessage, witnessed
 from model_check.conformance.suspicion import Suspicion, judged_node
 from model_check.counterexample import replay
+from model_check.deadline import Deadline
 from model_check.explore import Exploration
 from model_check.judged import Bench, Obeyed
 from raft_ref import Event, NodeState, Output
@@ -45,7 +46,12 @@ class Testimony:
 
 
 def follow_up(
-    suspicion: Suspicion, node: ForeignNode, space: Setup, judge: Judge, explore: Explore
+    suspicion: Suspicion,
+    node: ForeignNode,
+    space: Setup,
+    judge: Judge,
+    explore: Explore,
+    deadline: Deadline | None = None,
 ) -> Testimony:
     """Look for a run in which the rule is really broken.
 
@@ -60,7 +66,7 @@ def follow_up(
     ):
         found = explore(system)
         if found.violation is not None:
-            actions = [moment.action for moment in replayed(system, found).moments]
+            actions = [moment.action for moment in replayed(system, found, deadline).moments]
             run = replay(foreign_system(node, space, ()), actions)
             breach = first_breach(run, judge, rule)
             if breach is not None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -27,24 +31,48 @@ ZERO = cast(int, np.int64(0))
 EMPTY_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
+FUNCTIONS: list[Any] = []
+"""All that is compiled, as numba's dispatchers."""
+
+
 def compiled(function: Function) -> Function:
     """Compile ``function`` when it is first called, and keep that on disk for later processes.
 
     What is on disk is compiled anew when the file of ``function`` changes, but not when that of a
-    function it calls does: who changes one of those deletes ``__pycache__``.
+    function it calls does: `model_check.engine.prepared` sees to that.
 
     What is compiled so allocates nothing, and holds arrays only while its caller does: so numba
     need not count references (``_nrt``), which would cost more than all the rest.
     """
-    return _njit(cache=True, nogil=True, _nrt=False)(function)
+    return _kept(function, nogil=True, _nrt=False)
 
 
 def inlined(function: Function) -> Function:
     """Compile ``function`` into every function that calls it: handing over tables costs much."""
-    return _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function)
+    return _kept(function, nogil=True, _nrt=False, forceinline=True)
 
 
 _njit = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+
+
+def _kept(function: Function, **options: bool) -> Function:
+    """Compile ``function``, and keep it beside its file, in the user's cache, or for this process
+    and its children alone, where neither can be written to."""
+    try:
+        dispatcher = _njit(cache=True, **options)(function)
+    except RuntimeError:  # there is nowhere to keep it
+        _keep_for_this_process()
+        dispatcher = _njit(cache=True, **options)(function)
+    FUNCTIONS.append(dispatcher)
+    return dispatcher
+
+
+def _keep_for_this_process() -> None:
+    # A name that can be guessed would let others put code of theirs there.
+    directory = tempfile.mkdtemp(prefix="raft-ref-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.environ["NUMBA_CACHE_DIR"] = directory  # for children; numba has read it here already
+    setattr(numba.config, "CACHE_DIR", directory)  # noqa: B010 - numba does not declare it
 
 
 @inlined

@@ -12,19 +12,21 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from model_check.deadline import Deadline
 from model_check.engine.beam import thinned
 from model_check.engine.compiled import Int64s
 from model_check.engine.kernels import expand, hash_row
 from model_check.engine.layout import GROUP, NO_VIOLATION, Buffers, KernelTables
+from model_check.engine.prepared import prepare
 from model_check.engine.storage import Partition, cores, memory_available, memory_used
 from model_check.engine.symmetry import Group
 from model_check.engine.tables import Tables
 from model_check.explore import (
-    INTERRUPT,
     UNLIMITED,
     AsymmetryError,
     Beam,
@@ -42,6 +44,12 @@ T = TypeVar("T")
 
 BATCH = 1 << 14
 """Rows that a worker expands before what it found is stored."""
+GROUP_OF_BATCH = 120
+"""With more renamings than this it is fewer, since each row takes longer: the clock is looked at
+between batches."""
+MOST_RENAMINGS = 1440
+"""Those of six nodes and two values. What is kept of each value under other names grows with their
+square: of those of seven nodes it is 100 MB."""
 ROOM = 1 << 19
 """Rows that a worker's buffer for one owner holds."""
 NOTES = 1 << 20
@@ -94,22 +102,41 @@ def explore(
     """
     if (options.eager or options.forget) and not system.network.keeps_delivered:
         raise ValueError("reductions need a network that keeps what it delivers")
-    renamings = tuple(system.node.renamings()) if options.symmetry is not False else ()
-    if options.symmetry and len(renamings) < 2:
-        raise AsymmetryError("the system gives no renamings: it claims no symmetry")
-    workers = options.workers or cores()
+    budget, deadline = budget.begun()
     try:
+        prepare(deadline)
+        try:
+            group = _group(system, options, deadline)
+            return Search(system, group, options, budget, on_progress).run()
+        except AsymmetryError as error:
+            if options.symmetry:
+                raise
+            note = f"explored without symmetry: {error}"
+        search = Search(system, Group(system.node.count), options, budget, on_progress)
+        search.found.notes.append(note)
+        return search.run()
+    except KeyboardInterrupt as interrupt:  # before there was anything to search
+        return Exploration(stopped_by=deadline.interrupted(interrupt))
+
+
+def _group(system: System[S, E, O, M, Q, H], options: Options, deadline: Deadline) -> Group:
+    """The symmetry to make use of.
+
+    Raises:
+        AsymmetryError: if there is none, or more than can be made use of.
+        OutOfTime: if it takes too long to find out.
+    """
+    if options.symmetry is False:
+        return Group(system.node.count)
+    with deadline.phase("computing the renamings"):
+        renamings = tuple(islice(system.node.renamings(), MOST_RENAMINGS + 1))
+        if options.symmetry and len(renamings) < 2:
+            raise AsymmetryError("the system gives no renamings: it claims no symmetry")
         if system.watch.has_global_properties and renamings:
             raise AsymmetryError("a property of all nodes at once may depend on their names")
-        group = Group(system.node.count, renamings)
-        return Search(system, group, workers, options, budget, on_progress).run()
-    except AsymmetryError as error:
-        if options.symmetry:
-            raise
-        group = Group(system.node.count)
-        search = Search(system, group, workers, options, budget, on_progress)
-        search.found.notes.append(f"explored without symmetry: {error}")
-        return search.run()
+        if len(renamings) > MOST_RENAMINGS:
+            raise AsymmetryError(f"there are more than {MOST_RENAMINGS:,} renamings")
+        return Group(system.node.count, renamings, deadline.check)
 
 
 class Search(Generic[S, E, O, M, Q, H]):
@@ -119,7 +146,6 @@ class Search(Generic[S, E, O, M, Q, H]):
         self,
         system: System[S, E, O, M, Q, H],
         group: Group,
-        workers: int,
         options: Options,
         budget: Budget,
         on_progress: Callable[[Figures], None],
@@ -127,10 +153,14 @@ class Search(Generic[S, E, O, M, Q, H]):
         self.found: Exploration[E, M] = Exploration(violation=system.initial_violation())
         self._started = time.monotonic()
         self._system = system
-        self.tables = Tables(system, group, forgets=options.forget)
+        self._budget, self._deadline = budget.begun()
+        self.tables = Tables(
+            system, group, forgets=options.forget, look_at_the_clock=self._deadline.check
+        )
         self._group = group
+        self._batch = BATCH * GROUP_OF_BATCH // max(len(group), GROUP_OF_BATCH)
         self._options = options
-        self._budget = budget
+        workers = options.workers or cores()
         self._on_progress = on_progress
         self._memory = budget.max_memory or int(SHARE_OF_MEMORY * memory_available())
         width = system.node.count + 1
@@ -154,28 +184,23 @@ class Search(Generic[S, E, O, M, Q, H]):
             )
 
     def run(self) -> Exploration[E, M]:
-        """Search to the end, and report.
-
-        Raises:
-            KeyboardInterrupt: if it comes before there is anything to report: then the explorer may
-                not even be compiled.
-        """
+        """Search to the end, and report."""
         found = self.found
         try:
             self._store_initial()
             self._search()
-        except KeyboardInterrupt:
-            if self._expanded == 0:
-                raise
-            found.stopped_by = INTERRUPT
+            if self._options.forget and found.stopped_by is None:
+                with self._deadline.phase("seeing that what was forgotten does nothing"):
+                    self.tables.check_outdated()
+        except KeyboardInterrupt as interrupt:
+            found.stopped_by = self._deadline.interrupted(interrupt)
         finally:
             self._pool.shutdown()
         if self._left_out and found.stopped_by is None and self._worst[0] == NO_VIOLATION:
             found.stopped_by = f"the width of the beam, which left out {self._left_out:,} states"
-        if self._options.forget:
-            self.tables.check_outdated()
         if self._worst[0] < NO_VIOLATION:
-            self._trace()
+            with self._deadline.finishing():
+                self._trace()
         self._take_stock()
         found.verdict = verdict(found)
         return found
@@ -203,10 +228,10 @@ class Search(Generic[S, E, O, M, Q, H]):
             end = [partition.stored for partition in self.partitions]
             level = self._followed(first, end)
             while any(len(rest) for rest in level):
-                self._expand([rest[:BATCH] for rest in level])
+                self._expand([rest[: self._batch] for rest in level])
                 if found.stopped_by is not None:
                     return
-                level = [rest[BATCH:] for rest in level]
+                level = [rest[self._batch :] for rest in level]
             if end == [partition.stored for partition in self.partitions]:
                 return
             first = end
@@ -260,7 +285,8 @@ class Search(Generic[S, E, O, M, Q, H]):
             if self._system.watch.has_global_properties:
                 self._survey()
             self.tables.fill(np.concatenate(notes))
-            self._check_budget()
+            self._deadline.check()
+            self._check_memory()
             self._take_stock()
             self._on_progress(self.found)
 
@@ -317,6 +343,7 @@ class Search(Generic[S, E, O, M, Q, H]):
         """Look at all new states as a whole: for properties of no other form."""
         for number, partition in enumerate(self.partitions):
             for place in range(self._surveyed[number], partition.stored):
+                self._deadline.check()
                 states = self.tables.states_of(partition.rows[place])
                 violation = self._system.watch.survey(states)
                 if violation is not None:
@@ -325,10 +352,8 @@ class Search(Generic[S, E, O, M, Q, H]):
                     self._survey_violations += 1
             self._surveyed[number] = partition.stored
 
-    def _check_budget(self) -> None:
+    def _check_memory(self) -> None:
         found = self.found
-        if found.stopped_by is None:
-            found.stopped_by = self._budget.exhausted_at(time.monotonic() - self._started)
         growth = sum(partition.bytes_to_grow for partition in self.partitions)
         if found.stopped_by is None and memory_used() + growth > self._memory:
             found.stopped_by = self._memory_budget()

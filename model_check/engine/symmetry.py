@@ -29,7 +29,13 @@ class Group:
             bijective, or one is given twice.
     """
 
-    def __init__(self, nodes: int, renamings: Iterable[Renaming] = ()) -> None:
+    def __init__(
+        self,
+        nodes: int,
+        renamings: Iterable[Renaming] = (),
+        look_at_the_clock: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``look_at_the_clock`` is called now and then, and may raise to end it."""
         identity = Renaming(tuple(range(1, nodes + 1)))
         self.renamings = tuple(renamings) or (identity,)
         if any(old != new for old, new in _names(self.renamings[0])):
@@ -40,13 +46,13 @@ class Group:
         numbers = {renaming: number for number, renaming in enumerate(self.renamings)}
         if len(numbers) < len(self.renamings):
             raise AsymmetryError("no renaming may be given twice")
+
+        def composed(first: Renaming) -> list[int]:
+            look_at_the_clock()
+            return [numbers[_compose(first, then)] for then in self.renamings]
+
         try:
-            self.compositions = np.array(
-                [
-                    [numbers[_compose(first, then)] for then in self.renamings]
-                    for first in self.renamings
-                ]
-            )
+            self.compositions = np.array([composed(first) for first in self.renamings])
         except KeyError:
             raise AsymmetryError("the renamings must contain all their compositions") from None
         self.origins: npt.NDArray[np.int64] = np.array(

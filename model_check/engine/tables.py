@@ -7,7 +7,7 @@ search needs is `KernelTables`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic
 
 import numpy as np
@@ -36,8 +36,14 @@ class Tables(Generic[S, E, O, M, Q, H]):
     """
 
     def __init__(
-        self, system: System[S, E, O, M, Q, H], group: Group, *, forgets: bool = False
+        self,
+        system: System[S, E, O, M, Q, H],
+        group: Group,
+        *,
+        forgets: bool = False,
+        look_at_the_clock: Callable[[], None] = lambda: None,
     ) -> None:
+        """``look_at_the_clock`` is called now and then, and may raise to end what is going on."""
         self._values = Values(system, group)
         self._steps = Steps(self._values)
         self._judgements = Judgements(self._values)
@@ -45,6 +51,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         self._node = system.node
         self._group = group
         self._forgets = forgets
+        self._look_at_the_clock = look_at_the_clock
         self._kept = Memo(self._without_outdated)
         self._make_columns()
         self._remembered, self._compared = Lookup(), Lookup()
@@ -172,6 +179,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
         requests = _distinct(missing)
         of_properties = np.isin(requests[:, 0], _OF_PROPERTIES)
         for kind, high, low in requests[of_properties].tolist():
+            self._look_at_the_clock()
             match kind:
                 case layout.MISSING_MEMORY:
                     self._remembered.enter(high, low, self._judgements.remembered(high, low))
@@ -203,6 +211,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
             notes = _distinct(needs[:noted]).tolist()
             self._node.foresee(self._steps_noted(notes))
             for note in notes:
+                self._look_at_the_clock()
                 self._meet(*note)
             requests = np.concatenate((unmet[:put_off], requests[position:]))
 

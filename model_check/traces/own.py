@@ -68,12 +68,11 @@ def _header(place: Place, line: bytes) -> Header:
             "and names all servers; see spec/trace_format.md"
         )
     header = _decoded(place, line, _HEADER)
-    names = [str(name) for name in (*header.servers, *header.learners)]
+    names = [str(name) for name in header.servers]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TraceError(
-            f"{place}: server {twice} is named twice among the servers and learners "
-            '(1 and "1" look alike)'
+            f'{place}: server {twice} is named twice among the servers (1 and "1" look alike)'
         )
     return header
 
@@ -117,7 +116,7 @@ class _Reader:
     _lines: int = 0
 
     def __post_init__(self) -> None:
-        self._parts = Parts([*self.header.servers, *self.header.learners])
+        self._parts = Parts(self.header.servers)
 
     def add(self, place: Place, line: AnyLine) -> None:
         """The next line."""
@@ -135,8 +134,7 @@ class _Reader:
         """All that was read."""
         numbers = self._parts.numbers
         return Trace(
-            servers=frozenset(numbers[name] for name in self.header.servers),
-            learners=frozenset(numbers[name] for name in self.header.learners),
+            servers=frozenset(numbers.values()),
             happenings=tuple(draft.happening for draft in self._done),
             lines=self._lines,
             names={number: str(name) for name, number in numbers.items()},
