@@ -29,3 +29,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # In the background of a shell, Ctrl-C is ignored, and so it would be by the processes of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pytest-xdist gives it to its processes; tables would be as wide as the terminal it was started in.
+os.environ.pop("COLUMNS", None)
