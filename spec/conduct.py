@@ -67,6 +67,12 @@ class Conduct:
         return isinstance(self.after.state.role, Leader) and not was_leader
 
     @property
+    def starts_to_lead(self) -> bool:
+        """Whether the server leads a term after it that it did not lead before: as leader of
+        another term, too, as a server that is a majority by itself may."""
+        return isinstance(self.after.state.role, Leader) and not self.leads
+
+    @property
     def changes_log(self) -> bool:
         """Whether it changes the log of a server that does not lead, otherwise than by a crash."""
         is_same = self.before.state.log == self.after.state.log

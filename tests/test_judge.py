@@ -228,6 +228,24 @@ def test_a_new_leader_may_at_once_append_an_entry_of_its_own() -> None:
     assert at_once(server(1, 1, role=leader, log=(A,)), append(C, source=1)) != []
 
 
+def led_on(servers: frozenset[int], after: NodeState) -> list[str]:
+    """The rules that are broken by a leader of term 1 whose election timer fires."""
+    leader = server(1, 1, Leader(IndexMap(), IndexMap()), log=(A,), commit=1)
+    conduct = watch(Shadow(1, servers, leader), ElectionTimeout(), after, ())
+    single = tuple(single_steps(conduct))
+    return [rule.id for rule in RULES if isinstance(Judge().judge(rule, single), Broken)]
+
+
+def test_a_server_alone_may_lead_one_term_after_the_other_and_append_at_once() -> None:
+    """A server that is a majority by itself wins any election that it begins."""
+    leads = Leader(IndexMap(), IndexMap())
+    alone, again = frozenset({1}), server(2, 1, leads, log=(A, C), commit=2)
+    assert led_on(alone, server(2, 1, leads, log=(A,), commit=1)) == []
+    assert led_on(alone, again) == []
+    assert led_on(alone, server(2, 1, leads, log=(A, B), commit=1)) == ["LEADER-ENTRY-TERM"]
+    assert "TERM-STEP-DOWN" in led_on(frozenset({1, 2, 3}), again)
+
+
 # --- profiles ------------------------------------------------------------------------------------
 
 

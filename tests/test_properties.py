@@ -95,6 +95,21 @@ def test_two_leaders_of_a_term_are_not_though_the_first_has_crashed() -> None:
     assert seen == "term 1 has had more than one leader: S1, S3"
 
 
+def test_a_leader_that_leads_another_term_at_once_has_been_elected_again() -> None:
+    """Though it never stopped to lead: a term has one leader, however one comes to lead it."""
+    goes_on = step(1, state(1, role=LEADER), state(2, role=LEADER))
+    assert history(ElectionSafety(), elected(1, 1), goes_on) is None
+    seen = history(ElectionSafety(), elected(1, 1), goes_on, elected(3, 2))
+    assert seen == "term 2 has had more than one leader: S1, S3"
+
+
+def test_a_leader_that_stays_one_is_not_elected_again() -> None:
+    """Nor are its entries those with which it was elected."""
+    leads = step(1, state(1, [X1], LEADER), state(1, [X1, Y1], LEADER))
+    assert ElectionSafety().fact(leads) is None
+    assert LeaderCompleteness().fact(leads) is None
+
+
 # --- Leader Append-Only ----------------------------------------------------------------------
 
 
@@ -205,6 +220,22 @@ def test_what_a_leader_appends_after_its_election_does_not_help() -> None:
     assert history(LeaderCompleteness(), *steps) is not None
 
 
+def test_a_leader_that_leads_another_term_at_once_must_have_the_entry_too() -> None:
+    goes_on = step(2, state(1, [], LEADER), state(2, [], LEADER))
+    assert history(LeaderCompleteness(), committed(1, 1, [X1], 1), goes_on) is not None
+
+
+@pytest.mark.parametrize("log", [[X1], [X1, X2], [Y1, X2]])
+def test_every_entry_that_was_committed_counts_and_every_leader(log: list[Entry]) -> None:
+    """Two are committed at once, and two leaders elected after that; one of them lacks one."""
+    steps = (committed(1, 1, [X1, Y1], 2), elected(2, 2, log), elected(3, 3, [X1, Y1, X2]))
+    assert history(LeaderCompleteness(), *steps) is not None
+    steps = (committed(1, 1, [X1, Y1], 2), elected(2, 2, [X1, Y1]), elected(3, 3, log))
+    assert history(LeaderCompleteness(), *steps) is not None
+    steps = (committed(1, 1, [X1], 1), committed(1, 1, [X1, Y1], 2), elected(3, 3, log))
+    assert history(LeaderCompleteness(), *steps) is not None
+
+
 # --- State Machine Safety --------------------------------------------------------------------
 
 
@@ -223,6 +254,12 @@ def test_no_server_may_apply_another_entry_at_an_index(server: int, other: Entry
     seen = history(StateMachineSafety(), applied(1, 1, X1), applied(server, 1, other))
     assert seen is not None
     assert "applied at index 1: 'x' of term 1 and" in seen
+
+
+def test_every_entry_that_is_applied_counts() -> None:
+    two = step(1, state(2), state(2), Apply(1, X1), Apply(2, Y1))
+    assert history(StateMachineSafety(), two, applied(2, 1, X1), applied(2, 2, X1)) is not None
+    assert history(StateMachineSafety(), two, applied(2, 1, Y1), applied(2, 2, Y1)) is not None
 
 
 # --- what they rest on -----------------------------------------------------------------------
