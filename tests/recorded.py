@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from model_check.traces.happening import Place
@@ -44,9 +44,14 @@ STORMY, CALM = Weather(), Weather(restarts=0, elections=0.01)
 
 
 def random_run(
-    servers: int, steps: int, seed: int, weather: Weather = STORMY
+    servers: int,
+    steps: int,
+    seed: int,
+    weather: Weather = STORMY,
+    learners: Collection[NodeId] = (),
 ) -> Iterator[Step[NodeState, Event, Output]]:
-    """So many steps of so many servers; messages are lost, repeated and reordered."""
+    """So many steps of so many servers, of which ``learners`` never stand for election; messages
+    are lost, repeated and reordered."""
     chance = random.Random(seed)  # noqa: S311
     everyone = frozenset(range(1, servers + 1))
     configs = {server: Config(id=server, servers=everyone) for server in everyone}
@@ -54,6 +59,8 @@ def random_run(
     flying: deque[Message] = deque(maxlen=100)
     for number in range(steps):
         server, event = _next(chance, states, flying, weather, number)
+        if server in learners and isinstance(event, ElectionTimeout):
+            event = HeartbeatTimeout()
         before = states[server]
         transition = step(configs[server], before, event)
         states[server] = transition.state

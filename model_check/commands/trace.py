@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
@@ -20,6 +20,7 @@ from model_check.traces.judge import judge_trace
 from model_check.traces.report import malformed_report, trace_report
 from model_check.traces.verdict import Offence, TraceJudgement, TraceVerdict
 from model_check.traces.words import describe_happening, describe_seen, describe_sent
+from raft_ref import NodeId
 from spec.profiles import ETCD, PAPER, PROFILES
 from spec.rules import RULES_BY_ID
 
@@ -92,10 +93,15 @@ def _lines(verdict: TraceVerdict) -> Iterator[str]:
     yield _headline(verdict)
     last = "" if verdict.last is None else f", up to {verdict.last}"
     rows = [
-        ("servers", _describe_servers(trace)),
+        ("servers", _describe_servers(trace, trace.servers)),
         ("allowed", f"{verdict.matched:,} of {len(trace.happenings):,} steps{last}"),
         ("profile", verdict.profile.name),
     ]
+    if trace.unlisted:
+        others = _describe_servers(trace, trace.unlisted)
+        rows.insert(1, ("unlisted", f"{others} (no vote: not among the servers)"))
+    if trace.learners:
+        rows.insert(1, ("learners", f"{_describe_servers(trace, trace.learners)} (no vote)"))
     if partly := _describe_gaps(trace):
         rows.append(("not shown", partly))
     yield from as_rows(rows)
@@ -127,10 +133,11 @@ def _details(offence: Offence) -> Iterator[str]:
         yield from (f"    {each}" for each in offence.allowed)
 
 
-def _describe_servers(trace: Trace) -> str:
+def _describe_servers(trace: Trace, servers: Iterable[NodeId]) -> str:
+    named = ((server, trace.names[server]) for server in sorted(servers))
     names = (
         server_name(server) if name == str(server) else f"{server_name(server)} is {name}"
-        for server, name in sorted(trace.names.items())
+        for server, name in named
     )
     return ", ".join(names)
 

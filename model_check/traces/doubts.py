@@ -13,7 +13,7 @@ from model_check.traces.foresight import ends_of
 from model_check.traces.happening import Arrived, Counted, Happening
 from model_check.traces.outcomes import MOST_GROWTH, Situation
 from model_check.traces.verdict import Doubt
-from raft_ref import AppendEntries, Receive
+from raft_ref import AppendEntries, NodeId, Receive
 from spec.judge import Judge
 from spec.shadow import Unread, Witnessed
 
@@ -32,6 +32,29 @@ def hidden(happening: Happening, event: Witnessed, beliefs: Iterable[Belief]) ->
                 reason = "a request replaces entries from before the trace, which it does not show"
                 return Doubt(happening, reason, is_final=True)
     return None
+
+
+def led_from_outside(
+    happening: Happening, servers: frozenset[NodeId], beliefs: Iterable[Belief]
+) -> Doubt | None:
+    """Why nobody can tell any more who has a vote, if a server without one leads.
+
+    It may be right to follow it: a server takes requests of a leader that is not in its own
+    configuration (§6). But no such server was elected by a majority of ``servers``.
+    """
+    match happening.cause:
+        case Arrived(Counted(request)) | Arrived(AppendEntries() as request):
+            if request.source in servers:
+                return None
+        case _:
+            return None
+    if all(request.term < belief.current_term for belief in beliefs):
+        return None  # whoever led that term, leads no more
+    reason = (
+        f"S{request.source}, which has no vote, leads term {request.term}; the rules do not cover "
+        "membership changes"
+    )
+    return Doubt(happening, reason, is_final=True)
 
 
 def of_the_past(happening: Happening, beliefs: Iterable[Belief]) -> Doubt | None:

@@ -11,6 +11,7 @@ They were made for validation against a TLA+ model, and tell less than they seem
 - A crash shows as a second ``InitState``. What happened since the last ``Ready`` was not durable,
   nor had it been sent.
 - Snapshots are append requests of type ``MsgSnap``; pre-votes show only in the role.
+- Learners are named nowhere. A server that knows of the voters, and is none of them, is one.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from msgspec import UNSET, Struct, UnsetType
 from model_check.traces.etcd_lines import MOST_DIGITS, EtcdEvent, number_of
 from model_check.traces.etcd_steps import Story
 from model_check.traces.happening import (
+    Beyond,
     Place,
     PlacedLines,
+    Start,
     Trace,
     TraceError,
 )
 from raft_ref import (
     Index,
     NodeId,
+    Restart,
     Term,
 )
 
@@ -41,6 +45,8 @@ class Line(Struct, frozen=True):
     event: EtcdEvent | UnsetType = UNSET
 
 
+_NO_STEP = (Start, Restart, Beyond)
+"""What befalls a server that has yet to join, too."""
 _LINE = msgspec.json.Decoder(Line)
 _BARE = msgspec.json.Decoder(EtcdEvent)
 
@@ -65,8 +71,11 @@ def read(lines: PlacedLines) -> Trace:
     terms = _snapshot_terms([event for _, event in found])
     happenings = [each for story in stories.values() for each in story.happenings(terms)]
     happenings.sort(key=lambda each: each.place)
-    names = {server: str(server) for server in servers}
-    return Trace(servers, tuple(happenings), len(found), names)
+    judged = (each.server for each in happenings if not isinstance(each.cause, _NO_STEP))
+    learners = frozenset(judged) - servers
+    addresses = (address for each in happenings for address in each.addresses)
+    names = {server: str(server) for server in (*servers, *stories, *addresses)}
+    return Trace(servers, tuple(happenings), len(found), names, learners)
 
 
 def _event(place: Place, line: bytes) -> EtcdEvent | None:

@@ -68,6 +68,8 @@ class EtcdEvent(Struct, frozen=True):
     state: HardState
     role: str
     log: int
+    conf: tuple[tuple[str, ...], ...] = ()
+    """The voters that the server knows of; of a joint configuration, both halves."""
     msg: EtcdMessage | None = None
     prop: Details | None = None
 

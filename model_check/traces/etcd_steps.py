@@ -92,9 +92,13 @@ class Story:
         if event.role == "StatePreCandidate":
             return "pre-vote"
         changes = event.prop.cc.newconf if event.prop is not None else ()
+        servers = {*map(str, self.servers)}
+        voters, *outgoing = event.conf or ((),)
         is_outsider = self.server not in self.servers and event.name not in _BOOTSTRAP
-        is_new = not self.is_starting and {*changes} not in (set(), {*map(str, self.servers)})
-        if event.name == "ChangeConf" or is_outsider or is_new:
+        is_learner = {*voters} == servers  # if it is an outsider
+        is_new = not self.is_starting and {*changes} not in (set(), servers)
+        is_changing = event.name == "ChangeConf" or is_new or any(outgoing)
+        if is_changing or (is_outsider and not is_learner):
             return "membership changes"
         return None
 
@@ -141,7 +145,7 @@ class Story:
         for step in self.steps:
             if isinstance(step.cause, Start):
                 yield from self._beginning(step, terms)
-            elif self.server in self.servers or isinstance(step.cause, Beyond):
+            else:
                 yield self._happening(step)
 
     def _beginning(self, step: _Step, terms: dict[tuple[str, Index], Term]) -> Iterator[Happening]:

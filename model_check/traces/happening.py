@@ -73,7 +73,13 @@ Told: TypeAlias = Message | Counted | Unreadable
 
 def from_whom(told: Told) -> NodeId:
     """Who is said to have sent it."""
-    return told.rest.source if isinstance(told, Counted) else told.source
+    return ends_of_way(told)[0]
+
+
+def ends_of_way(told: Told) -> tuple[NodeId, NodeId]:
+    """By whom it was sent, and to whom."""
+    message = told.rest if isinstance(told, Counted) else told
+    return message.source, message.destination
 
 
 def term_of(told: Told) -> Term:
@@ -188,6 +194,14 @@ class Happening:
     """Where it ends, if not where it begins."""
 
     @property
+    def addresses(self) -> frozenset[NodeId]:
+        """All that a message in it comes from or goes to."""
+        told = [sending.told for sending in self.sent]
+        if isinstance(self.cause, Arrived):
+            told.append(self.cause.told)
+        return frozenset(server for each in told for server in ends_of_way(each))
+
+    @property
     def end(self) -> Place:
         """The last of its lines."""
         return self.place if self.ends is None else self.ends
@@ -198,12 +212,20 @@ class Trace:
     """A trace, read."""
 
     servers: frozenset[NodeId]
+    """Those that have a vote, and of which a majority is counted."""
     happenings: tuple[Happening, ...]
     lines: int
     names: Mapping[NodeId, str]
-    """What the trace calls the servers."""
+    """The names in the trace of all that send or receive a message in it, or are named first."""
+    learners: frozenset[NodeId] = frozenset()
+    """Servers without a vote of which the trace tells steps."""
     sends_seen: bool = True
     """Whether every message that a server sent is told, if its sender is in the trace at all."""
+
+    @property
+    def unlisted(self) -> frozenset[NodeId]:
+        """Those that only send or receive messages: nobody says what they are."""
+        return frozenset(self.names) - self.servers - self.learners
 
     def times_shown(self) -> dict[str, int]:
         """By what may be seen of a server: in how many steps it was."""

@@ -126,9 +126,10 @@ class _Hearing:
             return self._enter(happening)
         if isinstance(cause, Arrived) and not self.post.was_sent(cause):
             return Offence(happening, NEVER_SENT, f"{describe_told(cause.told)} {_UNSENT}")
-        event = self._witnessed(happening)
-        hidden = doubts.hidden(happening, event, self.watched[server].beliefs)
-        return hidden or self._judge(happening, event)
+        event, beliefs = self._witnessed(happening), self.watched[server].beliefs
+        doubt = doubts.led_from_outside(happening, self.trace.servers, beliefs)
+        doubt = doubt or doubts.hidden(happening, event, beliefs)
+        return doubt or self._judge(happening, event)
 
     def _witnessed(self, happening: Happening) -> Witnessed:
         cause = happening.cause

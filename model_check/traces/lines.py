@@ -34,7 +34,9 @@ class Header(Part, frozen=True, kw_only=True):
     format: Literal["raft-ref"]
     version: Literal[1]
     servers: Annotated[list[Name], Meta(min_length=1)]
-    """All of the cluster, those included of whom the trace tells nothing."""
+    """All that have a vote, those included of which the trace has no lines."""
+    learners: tuple[Name, ...] = ()
+    """Servers without a vote that the trace has lines of."""
     unobserved: tuple[Literal["sends"], ...] = ()
     """``sends``: not every message that was sent has a line."""
 

@@ -68,11 +68,12 @@ def _header(place: Place, line: bytes) -> Header:
             "and names all servers; see spec/trace_format.md"
         )
     header = _decoded(place, line, _HEADER)
-    names = [str(name) for name in header.servers]
+    names = [str(name) for name in (*header.servers, *header.learners)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TraceError(
-            f'{place}: server {twice} is named twice among the servers (1 and "1" look alike)'
+            f"{place}: server {twice} is named twice among the servers and learners "
+            '(1 and "1" look alike)'
         )
     return header
 
@@ -116,7 +117,7 @@ class _Reader:
     _lines: int = 0
 
     def __post_init__(self) -> None:
-        self._parts = Parts(self.header.servers)
+        self._parts = Parts([*self.header.servers, *self.header.learners])
 
     def add(self, place: Place, line: AnyLine) -> None:
         """The next line."""
@@ -134,7 +135,8 @@ class _Reader:
         """All that was read."""
         numbers = self._parts.numbers
         return Trace(
-            servers=frozenset(numbers.values()),
+            servers=frozenset(numbers[name] for name in self.header.servers),
+            learners=frozenset(numbers[name] for name in self.header.learners),
             happenings=tuple(draft.happening for draft in self._done),
             lines=self._lines,
             names={number: str(name) for name, number in numbers.items()},

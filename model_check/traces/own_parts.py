@@ -72,19 +72,33 @@ class Parts:
     """
 
     names: Sequence[Name]
-    """Of all servers, in their order."""
+    """Of all servers and learners of the first line, in their order."""
     numbers: dict[Name, NodeId] = field(init=False)
+    """By name: those of the first line, then all others as they are met."""
 
     def __post_init__(self) -> None:
         numbers = {name: number for number, name in enumerate(self.names, start=1)}
         object.__setattr__(self, "numbers", numbers)
 
     def number(self, place: Place, name: Name) -> NodeId:
-        """Which server has this name."""
+        """The server of the first line that has this name."""
+        number = self.numbers.get(name, 0)
+        if not 1 <= number <= len(self.names):
+            among = ", ".join(map(repr, self.names))
+            raise TraceError(
+                f"{place}: no server {name!r} among those of the first line: {among}; a server "
+                'without a vote is named there among the "learners"'
+            )
+        return number
+
+    def address(self, place: Place, name: Name) -> NodeId:
+        """Anything that a server may name, send to or hear from, in the first line or not."""
         number = self.numbers.get(name)
         if number is None:
-            among = ", ".join(map(repr, self.names))
-            raise TraceError(f"{place}: no server {name!r} among those of the first line: {among}")
+            alike = next((known for known in self.numbers if str(known) == str(name)), None)
+            if alike is not None:
+                raise TraceError(f"{place}: {name!r} is written {alike!r} before; write it one way")
+            number = self.numbers[name] = len(self.numbers) + 1
         return number
 
     def cause(self, place: Place, server: NodeId, line: AnyStepLine) -> Cause:
@@ -107,8 +121,7 @@ class Parts:
 
     def _arrival(self, place: Place, server: NodeId, message: ToldPart) -> Cause:
         told = self.told(place, message)
-        destination = self.number(place, message.destination)
-        if destination != server:
+        if self.address(place, message.destination) != server:
             raise TraceError(
                 f"{place}: a message to server {message.destination!r} arrives at another"
             )
@@ -118,8 +131,8 @@ class Parts:
 
     def told(self, place: Place, message: ToldPart) -> Told:
         """A message, as far as it is told."""
-        source = self.number(place, message.source)
-        destination = self.number(place, message.destination)
+        source = self.address(place, message.source)
+        destination = self.address(place, message.destination)
         text = bytes(message.fields)
         if message.kind == "AppendEntries" and "entry_count" in decode_strictly(text, _OBJECT):
             return _counted(source, destination, decode_strictly(text, _COUNTED))
@@ -143,7 +156,7 @@ class Parts:
         vote: NodeId | UnsetType | None
         match part.voted_for:
             case int() | str() as name:
-                vote = self.number(place, name)
+                vote = self.address(place, name)
             case nobody_or_unset:
                 vote = nobody_or_unset
         return Seen(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from model_check.report import SCHEMA_VERSION, Report
 from model_check.traces.files import TraceFormat
-from model_check.traces.happening import Place
+from model_check.traces.happening import Place, Trace
 from model_check.traces.verdict import Doubt, Offence, TraceVerdict
 from model_check.traces.words import describe_happening, describe_seen, describe_sent
+from raft_ref import NodeId
 from spec.rules import RULES_BY_ID
 
 
@@ -20,7 +21,9 @@ def trace_report(verdict: TraceVerdict, paths: Sequence[Path], trace_format: Tra
         **_head(paths, trace_format),
         "verdict": verdict.verdict,
         "profile": verdict.profile.name,
-        "servers": {str(server): name for server, name in sorted(trace.names.items())},
+        "servers": _names(trace, trace.servers),
+        "learners": _names(trace, trace.learners),
+        "unlisted": _names(trace, trace.unlisted),
         "lines": trace.lines,
         "steps": len(trace.happenings),
         "steps_showing": trace.times_shown(),
@@ -29,6 +32,10 @@ def trace_report(verdict: TraceVerdict, paths: Sequence[Path], trace_format: Tra
         "offence": None if verdict.offence is None else _offence(verdict.offence),
         "doubt": None if verdict.doubt is None else _doubt(verdict.doubt),
     }
+
+
+def _names(trace: Trace, servers: Iterable[NodeId]) -> Report:
+    return {str(server): trace.names[server] for server in sorted(servers)}
 
 
 def malformed_report(paths: Sequence[Path], trace_format: TraceFormat, reason: str) -> Report:
