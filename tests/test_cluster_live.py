@@ -18,7 +18,7 @@ from model_check.cli import run
 from raft_ref.cluster.client import Client, ClientError
 from raft_ref.cluster.processes import HOST, LOG, LocalCluster, Member, free_ports, wait_for
 from raft_ref.cluster.settings import Address
-from raft_ref.cluster.wire import Hello, encode_frame
+from raft_ref.cluster.wire import with_length
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_whatever_was_written_anywhere_is_read_everywhere(cluster: LocalCluster)
         client.close()
 
 
-MALFORMED = (b"\xff\xff\xff\xff", encode_frame(Hello(1, "another", 2, 1)), b"\0\0\0\1{")
+MALFORMED = (b"\xff\xff\xff\xff", with_length(b"{}"), b"\0\0\0\1{")
 
 
 def send_malformed_frames(member: Member) -> None:
@@ -186,7 +186,8 @@ def complaint(path: Path) -> str:
         timeout=20,
     )
     assert done.returncode == 2
-    return done.stderr.splitlines()[-1]
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    return str(lines[-1]["problem"])
 
 
 def test_why_a_server_cannot_run_is_one_line(tmp_path: Path) -> None:
@@ -216,9 +217,9 @@ def test_a_full_disk_ends_the_server_and_what_was_acknowledged_is_there(tmp_path
             while write(client, len(acknowledged)):
                 acknowledged.append(len(acknowledged))
         assert process.stderr is not None
-        last_words = process.stderr.read().splitlines()[-1]
+        last_words = [json.loads(line) for line in process.stderr.read().splitlines()][-1]
     assert process.returncode == 2
-    assert last_words.startswith("raft_ref.cluster: cannot write ")
+    assert last_words["problem"].startswith("cannot write ")
     member.start()
     wait_for(member.info, "the server")
     with member.connect() as client:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from raft_ref.cluster.limits import ClientLimits
 from raft_ref.cluster.settings import Address, SettingsError, read_settings
 
 SERVERS = '[servers]\n1 = "127.0.0.1:1"\n2 = "[::1]:2"\n'
-LEAST = 'id = 1\ndirectory = "d"\nclient = "localhost:3"\n'
+LEAST = 'id = 1\ndirectory = "d"\nclient = "localhost:3"\ncluster = "c"\nsecret = "s"\n'
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -53,6 +54,11 @@ def test_timing_can_be_said(tmp_path: Path) -> None:
         (LEAST + SERVERS + "[timing]\nelection = 1\n", "[timing] has election_timeout, heartbeat"),
         (LEAST + SERVERS + "[timing]\nrequest_timeout = nan\n", "must be longer than 0, and end"),
         (LEAST + SERVERS + "[timing]\nelection_timeout = inf\n", "must be longer than 0, and end"),
+        (LEAST.replace('secret = "s"\n', "") + SERVERS, "servers cannot know each other: give"),
+        (LEAST.replace('cluster = "c"\n', "") + SERVERS, "missing required field `cluster`"),
+        (LEAST.replace('"c"', '""') + SERVERS, "length >= 1 - at `$.cluster`"),
+        (LEAST + SERVERS + "[clients]\nmaxclients = 0\n", "maxclients must be at least 1"),
+        (LEAST + SERVERS + "[clients]\nmaxclient = 1\n", "a limit is one of maxclients, timeout"),
         (LEAST + SERVERS.replace("[::1]:2", "127.0.0.1:1"), "two servers have the same address"),
         (LEAST + SERVERS.replace(":2", ":0"), "with a port from 1 to 65535, not '[::1]:0'"),
     ],
@@ -67,6 +73,22 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, text: str, problem: str
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot read .*: No such file"):
         read_settings(tmp_path / "nowhere.toml")
+
+
+def test_what_is_said_on_the_command_line_goes_before_what_is_in_the_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, LEAST + SERVERS + '[clients]\nmaxclients = 3\nmaxmemory-clients = "1mb"\n'
+    )
+    assert read_settings(path).secret == tmp_path / "s"
+    assert read_settings(path).limits.maxclients == 3
+    settings = read_settings(path, {"secret": "/other", "maxclients": "4", "timeout": "5"})
+    assert settings.secret == Path("/other")
+    assert settings.limits == ClientLimits(maxclients=4, timeout=5, maxmemory_clients=2**20)
+
+
+def test_a_server_alone_needs_no_secret(tmp_path: Path) -> None:
+    alone = LEAST.replace('secret = "s"\n', "") + '[servers]\n1 = "127.0.0.1:1"\n'
+    assert read_settings(write(tmp_path, alone)).secret is None
 
 
 OPEN = [

@@ -114,7 +114,7 @@ class OnTheWire(Driver):
         assert isinstance(self._outlet, Host)
         config = self._outlet.config
         content = encode_frame(frame)[LENGTH_SIZE:]
-        return decode_frame(content, replace(config, id=destination), config.id)
+        return decode_frame(content, replace(config, id=destination), config.id, 0)
 
 
 def test_the_wire_makes_no_difference() -> None:

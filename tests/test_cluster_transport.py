@@ -18,14 +18,16 @@ from prometheus_client.samples import Sample
 
 from raft_ref import Config, PersistentState
 from raft_ref.cluster.frames import Answer, Frame, Tag
+from raft_ref.cluster.handshake import MAX_HANDSHAKE
 from raft_ref.cluster.measures import Measures
 from raft_ref.cluster.processes import LocalCluster
 from raft_ref.cluster.replies import Count
+from raft_ref.cluster.secret import make_secret
 from raft_ref.cluster.server import Server
-from raft_ref.cluster.settings import Certificates, Settings, SettingsError
+from raft_ref.cluster.settings import Address, Certificates, Settings, SettingsError
 from raft_ref.cluster.timers import Timing
 from raft_ref.cluster.tls import contexts, require_own
-from raft_ref.cluster.transport import MAX_QUEUED, Link, Transport
+from raft_ref.cluster.transport import MAX_QUEUED, MAX_STRANGERS, Link, Transport
 from raft_ref.types import NodeId
 
 CHANCE = Random(1)  # noqa: S311
@@ -41,6 +43,7 @@ class Station:
             settings,
             self.measures,
             lambda source, frame: self.heard.append((source, frame)),
+            lambda: 0,
             CHANCE,
         )
 
@@ -109,10 +112,104 @@ def test_a_connection_that_broke_is_opened_again(two: tuple[Settings, Settings])
 
 def test_of_too_much_the_oldest_is_dropped(two: tuple[Settings, Settings]) -> None:
     measures = new_measures(two[0].config)
-    link = Link(two[0], 2, measures, CHANCE)
+    link = Link(two[0], b"", 2, measures, CHANCE)
     for number in range(10):
         link.put(bytes([number]) * (MAX_QUEUED // 4))
     assert [content[0] for content in link._queue] == [6, 7, 8, 9]
+
+
+# --- secrets and clusters ------------------------------------------------------------------------
+
+
+def with_other_secret(settings: Settings, directory: Path) -> Settings:
+    make_secret(directory / "other")
+    return replace(settings, secret=directory / "other")
+
+
+STRANGERS: dict[str, tuple[Callable[[Settings, Path], Settings], set[tuple[str, str]]]] = {
+    "another secret": (
+        with_other_secret,
+        {("not welcome", "it has another secret than this server")},
+    ),
+    "no secret": (
+        lambda settings, _: replace(settings, secret=None),
+        {
+            ("not welcome", "it asks for a secret, and this server has none"),
+            ("not welcome", "it does not prove that it knows the secret of the cluster"),
+        },
+    ),
+    "another cluster": (
+        lambda settings, _: replace(settings, cluster="another"),
+        {
+            ("not let in", "server 1 is of cluster 'another', and server 2 of"),
+            ("not welcome", "server 1 is of cluster 'another', and server 2 of"),
+            ("not welcome", "and server 1 of 'another': correct cluster, directory"),
+        },
+    ),
+    "another table of members": (
+        lambda settings, _: replace(
+            settings, servers={**settings.servers, 3: Address("127.0.0.1", 1)}
+        ),
+        {
+            ("not let in", "server 1 has the servers [1, 2, 3], and server 2 has [1, 2]"),
+            ("not welcome", "[servers] must be the same for all"),
+        },
+    ),
+}
+"""Those that are not of the cluster of S2, and what the logs of S2 and theirs say of it."""
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_who_is_not_of_the_cluster_is_not_heard_and_hears_nothing(
+    two: tuple[Settings, Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture, stranger: str
+) -> None:
+    change, expected = STRANGERS[stranger]
+
+    async def scene() -> None:
+        async with started(change(two[0], tmp_path)) as one, started(two[1]) as other:
+            one.transport.send(2, frame(1))
+            other.transport.send(1, frame(2))
+            await until(lambda: all(is_said(caplog, each) for each in expected))
+            assert (one.heard, other.heard) == ([], [])
+            assert refusals(one) + refusals(other) > 0
+
+    play(scene)
+
+
+def is_said(caplog: pytest.LogCaptureFixture, expected: tuple[str, str]) -> bool:
+    event, problem = expected
+    return any(event == each and problem in why for each, why in said_of_trust(caplog))
+
+
+def test_strangers_that_say_nothing_keep_nobody_out(
+    two: tuple[Settings, Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with started(two[1]) as other:
+            address = two[1].servers[2]
+            strangers = [await asyncio.open_connection(*address) for _ in range(3 * MAX_STRANGERS)]
+            async with started(two[0]) as one:
+                one.transport.send(2, frame(1))
+                await until(lambda: other.heard)
+            for _, writer in strangers:
+                writer.close()
+
+    play(scene)
+    assert is_said(caplog, ("too many connections", "they do not say whose they are"))
+
+
+def test_before_the_handshake_only_little_is_read(
+    two: tuple[Settings, Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with started(two[1]):
+            reader, writer = await asyncio.open_connection(*two[1].servers[2])
+            writer.write((MAX_HANDSHAKE + 1).to_bytes(4, "big"))
+            assert await reader.read() == b""
+            writer.close()
+
+    play(scene)
+    assert is_said(caplog, ("malformed", f"a frame of 4,097 bytes; {MAX_HANDSHAKE:,} are the most"))
 
 
 # --- certificates ----------------------------------------------------------------------------
@@ -241,7 +338,7 @@ def test_who_is_turned_away_again_and_again_loses_haste(
             await asyncio.sleep(2)
 
     play(scene)
-    tries = [each for each in caplog.records if each.getMessage() == "connected"]
+    tries = [each for each in caplog.records if each.getMessage() == "malformed"]
     assert 0 < len(tries) < 10
 
 

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from raft_ref import AppendEntries, AppendEntriesReply, Config, Entry, RequestVote, RequestVoteReply
-from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame, Tag
+from raft_ref.cluster.commands import MAX_TEXT
+from raft_ref.cluster.frames import Answer, Forward, Frame, Malformed, RaftFrame, Tag
 from raft_ref.cluster.replies import Count, Done, Failed, Value
 from raft_ref.cluster.wire import (
     LENGTH_SIZE,
+    MAX_ENTRY,
     MAX_FRAME,
-    Hello,
-    Malformed,
+    MAX_NUMBER,
+    MAX_RISE,
     decode_frame,
-    decode_hello,
     decode_length,
     encode_frame,
 )
@@ -38,7 +39,7 @@ FRAMES: list[Frame] = [
             leader_commit=1,
         )
     ),
-    Forward(Tag(5, 6), 7, "[]"),
+    Forward(Tag(5, 6), 7, '["GET",{"base64":"/w=="}]'),
     Answer(Tag(5, 6), None),
     Answer(Tag(5, 6), Done()),
     Answer(Tag(5, 6), Value(b"\xff")),
@@ -48,26 +49,38 @@ FRAMES: list[Frame] = [
 ]
 
 
-def content(frame: Frame | Hello) -> bytes:
+def content(frame: Frame) -> bytes:
     return encode_frame(frame)[LENGTH_SIZE:]
+
+
+def decoded(frame: bytes, current_term: int = 0) -> Frame:
+    """As S1 reads what S2 has sent it."""
+    return decode_frame(frame, CONFIG, 2, current_term)
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_frame_comes_through(frame: Frame) -> None:
     encoded = encode_frame(frame)
     assert decode_length(encoded[:LENGTH_SIZE]) == len(encoded) - LENGTH_SIZE
-    assert decode_frame(encoded[LENGTH_SIZE:], CONFIG, 2) == frame
+    assert decoded(encoded[LENGTH_SIZE:]) == frame
 
 
-def test_a_hello_comes_through() -> None:
-    hello = Hello(1, "c", 1, 2)
-    assert decode_hello(content(hello)) == hello
-
-
-def vote(**changed: object) -> bytes:
-    raft = json.loads(content(FRAMES[0]))
-    raft["message"] |= changed
+def changed(frame: Frame, **fields: object) -> bytes:
+    """A message of Raft with other fields than a server writes."""
+    raft = json.loads(content(frame))
+    raft["message"] |= fields
     return json.dumps(raft).encode()
+
+
+def vote(**fields: object) -> bytes:
+    return changed(FRAMES[0], **fields)
+
+
+def forward(command: str, number: int = 1, term: int = 1) -> bytes:
+    return content(Forward(Tag(1, number), term, command))
+
+
+GET = '["GET","k"]'
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,6 @@ def vote(**changed: object) -> bytes:
         (b'{"type":"forward","life":1,"number":1,"term":1}', "command"),
         (b'{"type":"answer","life":1,"number":1,"reply":{"type":"Jump"}}', "Jump"),
         (b'{"type":"answer","life":1,"number":1,"reply":{"type":"Value","data":"?"}}', "base64"),
-        (content(Hello(1, "c", 1, 2)), "a second hello"),
         (vote(source=3), "server 2 speaks in the name of server 3"),
         (vote(source=4), "source must be one of the other servers"),
         (vote(destination=2), "destination must be this server"),
@@ -90,17 +102,40 @@ def vote(**changed: object) -> bytes:
         (vote(term=2**53), "a number above"),
         (vote(term=True), "expected an integer"),
         (vote(extra=1), "has no field 'extra'"),
+        (vote(term=10**30), "a number above"),
+        (vote(term=MAX_NUMBER, last_log_index=MAX_NUMBER + 1, last_log_term=1), "a number above"),
+        (vote(term=MAX_NUMBER), f"term {MAX_NUMBER} cannot be"),
+        (vote(term=MAX_RISE + 1), "is the highest that this server takes"),
+        (changed(FRAMES[2], match_index=2**53 - 1), "a number above"),
+        (changed(FRAMES[3], leader_commit=2**53), "a number above"),
+        (changed(FRAMES[3], entries=[{"term": 1, "command": "x" * (MAX_ENTRY + 1)}]), "the most"),
+        (changed(FRAMES[3], entries=[{"term": 1, "command": "\ud800"}]), "hex escape"),
+        (forward("[]"), "empty command"),
+        (forward(""), "not a command"),
+        (forward(f"{GET},{GET}"), "not a command"),
+        (forward(f"[{GET}]"), "not a command"),
+        (forward(f"{GET} {{}}"), "not a command"),
+        (forward('["GET",{"base64":"?"}]'), "not a command"),
+        (forward('["FLUSHALL"]'), "unknown command"),
+        (forward('["GET"]'), "wrong number of arguments"),
+        (forward(f'["GET","{"x" * MAX_TEXT}"]'), "more than 65536 bytes"),
+        (forward(GET, number=-1), "`int` >= 0"),
+        (forward(GET, number=2**53), "`int` <"),
+        (forward(GET, term=2**53 - 1), "cannot be"),
+        (content(Answer(Tag(-1, 6), None)), "`int` >= 0"),
+        (content(Answer(Tag(1, 6), Count(2**63))), "out of range|`int`"),
+        (content(Answer(Tag(1, 6), Failed("ERR\r\n+OK", ""))), "matching regex"),
     ],
 )
 def test_what_is_no_frame_is_malformed(frame: bytes, problem: str) -> None:
     with pytest.raises(Malformed, match=problem):
-        decode_frame(frame, CONFIG, 2)
+        decoded(frame)
 
 
 @given(some.binary())
 def test_rubbish_is_malformed_and_nothing_worse(rubbish: bytes) -> None:
     with pytest.raises(Malformed):
-        decode_frame(rubbish, CONFIG, 2)
+        decoded(rubbish)
 
 
 def test_a_frame_too_large_is_refused_before_it_is_read() -> None:
@@ -108,6 +143,10 @@ def test_a_frame_too_large_is_refused_before_it_is_read() -> None:
         decode_length((MAX_FRAME + 1).to_bytes(LENGTH_SIZE, "big"))
 
 
-def test_only_a_hello_comes_first() -> None:
-    with pytest.raises(Malformed, match="the first frame must be a hello"):
-        decode_hello(content(FRAMES[0]))
+def test_a_term_is_taken_as_long_as_elections_can_have_led_to_it() -> None:
+    frame = RaftFrame(
+        RequestVote(source=2, destination=1, term=7 + MAX_RISE, last_log_index=0, last_log_term=0)
+    )
+    assert decoded(content(frame), current_term=7) == frame
+    with pytest.raises(Malformed, match="cannot be"):
+        decoded(content(frame), current_term=6)

@@ -6,8 +6,9 @@ What it needs beyond the rest is an extra of the package, so it is imported only
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import click
 
 from model_check.commands.options import POSITIVE, jobs_option, json_option
 from model_check.commands.output import require_writable
+from raft_ref.cluster.limits import NAMES
 
 EXIT_CODES = {"holds": 0, "violated": 1, "inconclusive": 4}
 
@@ -28,6 +30,17 @@ def _dir_option(help_text: str) -> Callable[[Callable[..., int]], Callable[..., 
     return click.option(
         "--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help=help_text
     )
+
+
+def _limit_options(command: Callable[..., int]) -> Callable[..., int]:
+    """One option for each limit, named as it is in a file of settings."""
+    for name, text in reversed(list(NAMES.items())):
+        command = click.option(f"--{name}", name.replace("-", "_"), help=text)(command)
+    return command
+
+
+def _given(options: Mapping[str, str | None]) -> Mapping[str, str]:
+    return {name.replace("_", "-"): value for name, value in options.items() if value is not None}
 
 
 @click.group("cluster", invoke_without_command=True)
@@ -55,19 +68,32 @@ def cluster_command(context: click.Context) -> None:
     required=True,
     help="A TOML file; raft_ref/cluster/settings.py says what may stand in it.",
 )
-def node_command(*, path: Path) -> int:
+@click.option(
+    "--secret",
+    type=click.Path(dir_okay=False),
+    help="A file with the secret that all servers of the cluster share, and nobody else can read.",
+)
+@_limit_options
+def node_command(*, path: Path, **options: str | None) -> int:
     """Run one server, as a service does, until SIGTERM or Ctrl-C.
 
-    Logs go to standard error, a line of JSON for each event.
+    Logs go to standard error, a line of JSON for each event. Limits of clients are those of Redis,
+    by its names; 64mb is 64 * 1024 * 1024 bytes, and 0 means no limit.
 
     Exit codes: 0 it was told to stop, 2 it could not run, or go on: what it has stored is damaged,
     or the disk is full.
     """
     with complaining():
-        from raft_ref.cluster.service import serve
+        from raft_ref.cluster.logs import complain
+        from raft_ref.cluster.service import ServiceError, serve
         from raft_ref.cluster.settings import read_settings
 
-        serve(read_settings(path))
+        settings = read_settings(path, _given(options))
+        try:
+            serve(settings)
+        except ServiceError as error:
+            complain(str(error), sys.stderr)
+            return 2
     return 0
 
 
@@ -81,8 +107,14 @@ def node_command(*, path: Path) -> int:
     help="Where the servers keep their state, logs and traces. Given again, they go on from there.",
 )
 @click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
-def run_command(*, servers: int, directory: Path, max_seconds: float | None) -> int:
+@_limit_options
+def run_command(
+    *, servers: int, directory: Path, max_seconds: float | None, **options: str | None
+) -> int:
     """Run a cluster on this machine, each server a process of its own, until Ctrl-C.
+
+    The directory holds, beside what each server stores, the secret by which they know each other.
+    Limits of clients are those of Redis, by its names, as in raft-ref cluster node.
 
     Exit codes: 0 it was told to stop, 2 it could not run.
     """
@@ -91,7 +123,7 @@ def run_command(*, servers: int, directory: Path, max_seconds: float | None) -> 
         from raft_ref.cluster.processes import LocalCluster
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        watch(LocalCluster(directory, servers), max_seconds)
+        watch(LocalCluster(directory, servers, options=_given(options)), max_seconds)
     return 0
 
 

@@ -20,8 +20,10 @@ What has effects:
 `node`            a server and its driver on the event loop of asyncio
 `sqlite`, `wal`   the persistent state in a file, and whether that was damaged
 `journal`         the trace in a file, such that it goes with what is durable
-`transport`       connections between servers; `wire`: frames as bytes; `tls`: who is who
-`clients`         connections of clients; `resp`: the Redis protocol that they speak
+`transport`       connections between servers; `wire`: frames as bytes, and what is none
+`handshake`       whom to listen to: a shared `secret`; `tls`: certificates
+`clients`         connections of clients; `resp`, `parser`: the Redis protocol that they speak;
+                  `limits`: how much a server lets them have
 `service`         a node as a process; `settings`, `logs`, `measures`
 `processes`       several of them on this machine; `client`: a client of theirs
 `torture`         what can go wrong with them, done to them

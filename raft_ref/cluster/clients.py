@@ -1,96 +1,396 @@
-"""Connections of clients, which speak the Redis protocol."""
+"""Connections of clients, which speak the Redis protocol.
+
+A client is read from as long as its answers can leave. One that does not read them is not read
+from any more: what it has sent stays in its own socket, and no other client waits for it. All that
+clients can take up is limited (see `limits`), and who exceeds a limit is disconnected.
+
+Commands are taken up a few at a time for each client in turn, so that one that sends many at once
+does not hold up the event loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, Queue, StreamReader, StreamWriter
-from collections.abc import Callable, Mapping
+import socket
+from asyncio import BaseTransport, BufferedProtocol, Transport
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
 
+from raft_ref.cluster.limits import Bytes, ClientLimits
+from raft_ref.cluster.logs import Log
 from raft_ref.cluster.replies import Reply
 from raft_ref.cluster.resp import Conversation, End, Inform, Replicate, Say, Todo, information
 from raft_ref.cluster.settings import Address
+from raft_ref.cluster.timers import Seconds
 from raft_ref.types import Command
 
-Ask = Callable[[Command], "Future[Reply]"]
+Answered = Callable[[Reply], None]
+Ask = Callable[[Command, Answered], None]
 Facts = Callable[[], Mapping[str, object]]
 
 MAX_PIPELINED = 1000
 """A client that has asked for so many things at once is not listened to until one is answered."""
 
+MAX_UNSENT: Bytes = 2**20
+"""A client with so many bytes of answers that it has not read is not listened to."""
+
+TURN = 100
+"""Commands of one client that are taken up before others have their turn."""
+
+WRITE_SIZE: Bytes = 256 * 2**10
+"""Answers are handed to the socket in pieces of about this size."""
+
+LOOKS_EVERY: Seconds = 0.25
+
+LINGERS: Seconds = 1.0
+"""A connection is closed so long after the last answer, if the client has not closed it before: an
+error that nobody has read is lost if unread input is left when a socket is closed."""
+
+ENDS_WITHIN: Seconds = 10.0
+"""So long a client that is to be disconnected may take to read what it is still answered."""
+
+MAX_TURNED_AWAY = 100
+"""So many connections too many are told so before they are closed."""
+
+_log = Log("clients")
+
 
 class ClientPort:
     """Serves clients."""
 
-    def __init__(self, ask: Ask, facts: Facts) -> None:
-        self._ask = ask
-        self._facts = facts
+    def __init__(self, ask: Ask, facts: Facts, limits: ClientLimits) -> None:
+        self.ask = ask
+        self.facts = facts
+        self.limits = limits
+        self.buffer = memoryview(bytearray(64 * 2**10))
+        """All connections read into it in turn, and copy what they have read."""
+        self._connections: set[Connection] = set()
+        self._served: set[Connection] = set()
+        """Of these, those whose commands are taken up."""
+        self._rejected = 0
         self._server: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self, address: Address) -> None:
         """Serve clients there. Raises `OSError` if the address cannot be had."""
-        self._server = await asyncio.start_server(self._accept, *address)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), *address)
+        self._looking = asyncio.create_task(self._keep_looking())
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Serve nobody any more; what is under way is not answered."""
         if self._server is not None:
             self._server.close()
-        for task in self._conversations:
-            task.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+        if self._looking is not None:
+            self._looking.cancel()
+        for connection in list(self._connections):
+            connection.abort()
 
-    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._conversations.add(task)
-        task.add_done_callback(self._conversations.discard)
+    def counts(self) -> Mapping[str, object]:
+        """What ``INFO`` says of connections, by Redis' names."""
+        return {
+            "connected_clients": len(self._served),
+            "maxclients": self.limits.maxclients,
+            "rejected_connections": self._rejected,
+        }
 
-    async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
-        answers: Queue[Future[bytes] | None] = Queue(MAX_PIPELINED)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_write(answers, writer))
-                await self._listen(Conversation(), reader, answers)
-                await answers.put(None)
-        except* OSError:
-            pass  # the client is gone
-        finally:
-            writer.close()
+    def enter(self, connection: Connection) -> bool:
+        """Keep a new connection; whether there is room for it."""
+        most = self.limits.maxclients
+        has_room = len(self._connections) < most + MAX_TURNED_AWAY
+        self._connections.add(connection)
+        if has_room and len(self._served) < most:
+            self._served.add(connection)
+            return True
+        self._rejected += 1
+        _log.warning("client refused", problem="max number of clients reached")
+        if not has_room:
+            connection.abort()
+        return False
 
-    async def _listen(
-        self,
-        conversation: Conversation,
-        reader: StreamReader,
-        answers: Queue[Future[bytes] | None],
-    ) -> None:
-        while content := await reader.read(65536):
-            for todo in conversation.feed(content):
-                await answers.put(self._answer(conversation, todo))
-                if isinstance(todo, End):
+    def retire(self, connection: Connection) -> None:
+        """Nothing more is taken up from a connection."""
+        self._served.discard(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """A connection is closed."""
+        self._served.discard(connection)
+        self._connections.discard(connection)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOKS_EVERY)
+            self._look(asyncio.get_running_loop().time())
+
+    def _look(self, now: Seconds) -> None:
+        for connection in list(self._connections):
+            connection.look(now)
+        most = self.limits.maxmemory_clients
+        total = sum(each.memory for each in self._connections) if most else 0
+        if total > most:
+            for connection in sorted(self._connections, key=lambda each: -each.memory):
+                total -= connection.memory
+                connection.drop("maxmemory-clients")
+                if total <= most:
                     return
 
-    def _answer(self, conversation: Conversation, todo: Todo) -> Future[bytes]:
-        """What will be answered; answers leave in the order of the questions."""
-        answer: Future[bytes] = asyncio.get_running_loop().create_future()
+
+@dataclass(slots=True, eq=False)
+class _Answer:
+    """What a client is answered; answers leave in the order of the questions."""
+
+    content: bytes | None = None
+    """None while it is not known."""
+
+
+class Connection(BufferedProtocol):
+    """One client."""
+
+    def __init__(self, port: ClientPort) -> None:
+        self._port = port
+        self._clock = asyncio.get_running_loop().time
+        self._transport: Transport | None = None
+        self._conversation = Conversation(limits=port.limits)
+        self._todos: Iterator[Todo] | None = None
+        """What has been read and not taken up; nothing more is read until it is."""
+        self._answers: deque[_Answer] = deque()
+        self._ready: Bytes = 0
+        """How long those are that are known."""
+        self._is_blocked = False
+        """The client does not read."""
+        self._is_flushing = False
+        self._has_ended = False
+        """The client sends nothing more."""
+        self.is_ending = False
+        """Nothing more that it sends is taken up."""
+        self._is_finished = False
+        """It was told all that it will be."""
+        self._last_moved: Seconds = self._clock()
+        self._exceeds_since: Seconds | None = None
+
+    @property
+    def memory(self) -> Bytes:
+        """How much is kept for this client: an unfinished command, and answers not read."""
+        return self._conversation.held + self._unsent
+
+    @property
+    def _unsent(self) -> Bytes:
+        assert self._transport is not None
+        return self._ready + self._transport.get_write_buffer_size()
+
+    # --- what asyncio calls ----------------------------------------------------------------------
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast(Transport, transport)
+        self._keep_alive(transport.get_extra_info("socket"))
+        if not self._port.enter(self):
+            self._say(b"-ERR max number of clients reached\r\n")
+            self._end()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection is closed."""
+        self.is_ending = True
+        self._answers.clear()
+        self._todos = None
+        self._port.leave(self)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where to put what is read."""
+        return self._port.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Something was read."""
+        if self.is_ending:
+            return
+        self._last_moved = self._clock()
+        self._todos = self._conversation.feed(bytes(self._port.buffer[:nbytes]))
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more; it is still answered, unless all has been."""
+        self._has_ended = True
+        if self._is_finished:
+            return False
+        if self._todos is None:
+            self._end()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._is_blocked = True
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._is_blocked = False
+        self._last_moved = self._clock()
+        self._flush()
+
+    # --- taking up -------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Take up some of what was read; the rest later."""
+        transport = self._transport
+        if self._todos is None or self.is_ending or transport is None:
+            return
+        for _ in range(TURN):
+            if self._is_busy():
+                transport.pause_reading()
+                return  # until something was answered, and read
+            todo = next(self._todos, None)
+            if todo is None:
+                self._todos = None
+                if self._has_ended:
+                    self._end()
+                else:
+                    transport.resume_reading()
+                return
+            self._take_up(todo)
+            if self.is_ending:
+                return
+            if isinstance(todo, Inform):
+                break  # to look it all up takes as long as many commands
+        transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _is_busy(self) -> bool:
+        return len(self._answers) >= MAX_PIPELINED or self._unsent >= MAX_UNSENT
+
+    def _take_up(self, todo: Todo) -> None:
         match todo:
-            case Say(content) | End(content):
-                answer.set_result(content)
+            case Say(content):
+                self._say(content)
+            case End(content):
+                self._say(content)
+                self._end()
             case Inform():
-                answer.set_result(information(self._facts()))
+                self._say(information(self._port.facts()))
             case Replicate(command):
-                asked = self._ask(command)
-                asked.add_done_callback(
-                    lambda done: _hand_on(conversation.encode(done.result()), answer)
-                )
-        return answer
+                answer = _Answer()
+                self._answers.append(answer)
+                self._port.ask(command, lambda reply: self._answered(answer, reply))
 
+    # --- answering -------------------------------------------------------------------------------
 
-def _hand_on(content: bytes, answer: Future[bytes]) -> None:
-    if not answer.done():
-        answer.set_result(content)
+    def _say(self, content: bytes) -> None:
+        self._answers.append(_Answer(content))
+        self._is_known(content)
 
+    def _answered(self, answer: _Answer, reply: Reply) -> None:
+        answer.content = self._conversation.encode(reply)
+        self._is_known(answer.content)
 
-async def _write(answers: Queue[Future[bytes] | None], writer: StreamWriter) -> None:
-    """Write answers as they come, and as long as the client reads them."""
-    while (answer := await answers.get()) is not None:
-        writer.write(await answer)
-        await writer.drain()
+    def _is_known(self, content: bytes) -> None:
+        """One more answer is known. All that are known in one turn leave together."""
+        if self._is_closing():
+            return
+        self._ready += len(content)
+        self._last_moved = self._clock()
+        hard = self._port.limits.client_output_buffer_limit.hard
+        if hard and self._unsent > hard:
+            self.drop("client-output-buffer-limit")
+        elif not self._is_flushing:
+            self._is_flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        transport = self._transport
+        if transport is None or self._is_closing():
+            return
+        while not self._is_blocked and (piece := self._next_piece()):
+            transport.write(piece)
+        if self.is_ending and not self._answers:
+            self._finish()
+        elif self._todos is not None and not self._is_busy():
+            self._go_on()
+
+    def _next_piece(self) -> bytes:
+        """The next answers, as far as they are known, in one piece."""
+        parts: list[bytes] = []
+        size = 0
+        answers = self._answers
+        while answers and (content := answers[0].content) is not None and size < WRITE_SIZE:
+            parts.append(content)
+            size += len(content)
+            answers.popleft()
+        self._ready -= size
+        return b"".join(parts)
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """Take up nothing more, but answer what was taken up."""
+        self.is_ending = True
+        self._port.retire(self)
+        self._todos = None
+        if self._transport is not None:
+            self._transport.resume_reading()  # and nothing is done about it
+        if not self._is_flushing:
+            self._is_flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _finish(self) -> None:
+        """All was answered: say so, and let the client close the connection."""
+        transport = self._transport
+        if self._is_finished or transport is None:
+            return
+        self._is_finished = True
+        if self._has_ended:
+            transport.close()
+            return
+        with suppress(OSError):  # the connection is gone already
+            transport.write_eof()
+
+    def abort(self) -> None:
+        """Close the connection now, whatever has not left."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def drop(self, limit: str) -> None:
+        """Close the connection since the client has exceeded a limit."""
+        if self._transport is None or self._is_closing():
+            return
+        address = str(self._transport.get_extra_info("peername"))
+        _log.warning("client dropped", problem=f"it exceeds {limit}", address=address)
+        self.abort()
+
+    def look(self, now: Seconds) -> None:
+        """See whether the client exceeds what it may for some time, or should be gone by now."""
+        if self._is_closing():
+            return
+        limits, idle = self._port.limits, now - self._last_moved
+        _, soft, seconds = limits.client_output_buffer_limit
+        if not soft or self._unsent <= soft:
+            self._exceeds_since = None
+        elif self._exceeds_since is None:
+            self._exceeds_since = now
+        elif now - self._exceeds_since >= seconds:
+            self.drop("client-output-buffer-limit")
+            return
+        if self._answers and self._answers[0].content is None:
+            return  # it waits for us
+        if self.is_ending:
+            if idle > (LINGERS if self._is_finished and not self._unsent else ENDS_WITHIN):
+                self.abort()
+        elif limits.timeout and idle > limits.timeout:
+            self.drop("timeout")
+
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def _keep_alive(self, connected: socket.socket) -> None:
+        interval = self._port.limits.tcp_keepalive
+        if not interval:
+            return
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {
+            "TCP_KEEPIDLE": interval,
+            "TCP_KEEPINTVL": max(1, interval // 3),
+            "TCP_KEEPCNT": 3,
+        }.items():
+            if hasattr(socket, name):
+                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

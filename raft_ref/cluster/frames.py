@@ -14,6 +14,10 @@ from raft_ref.messages import Message
 from raft_ref.types import Command, Term
 
 
+class Malformed(Exception):
+    """What has arrived does not keep to the protocol, or is not from who sent it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """Names a forwarded request among all of the server that forwards it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import SystemRandom
 from time import perf_counter
+from typing import NamedTuple
 
-from raft_ref.cluster.clients import ClientPort
+from raft_ref.cluster.clients import Answered, ClientPort
 from raft_ref.cluster.driver import Driver, NoJournal
 from raft_ref.cluster.frames import Frame
 from raft_ref.cluster.journal import TraceFile
@@ -23,16 +23,23 @@ from raft_ref.cluster.storage import Change, StorageError
 from raft_ref.cluster.timers import Seconds
 from raft_ref.cluster.tls import require_own
 from raft_ref.cluster.transport import Transport
-from raft_ref.types import Command, NodeId
+from raft_ref.cluster.wire import MAX_NUMBER
+from raft_ref.types import Command, NodeId, Term
 
 MAX_OPEN = 10_000
 """Requests of clients under way; more are refused, and nothing is done."""
 
+MAX_OPEN_SIZE = 64 * 2**20
+"""How long their commands are together, in characters."""
+
 MAX_ARRIVED = 10_000
 """Frames that have arrived and wait; more are dropped."""
 
-MAX_BATCH = 1000
+MAX_BATCH = 500
 """What is taken up at once, so that one batch does not take longer than a timeout."""
+
+MAX_BATCH_SIZE = 2**20
+"""How long the commands of clients are in one batch, in characters, for the same reason."""
 
 _log = Log("node")
 
@@ -42,7 +49,8 @@ class Node:
 
     Raises:
         StorageError: if what it has stored cannot be used.
-        SettingsError: if its certificates cannot be used, or nobody would let it in by them.
+        SettingsError: if its secret or its certificates cannot be used, or nobody would let it in
+            by them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +60,10 @@ class Node:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         _require_what_was_kept(settings)
-        self._storage = SqliteStorage(settings.database_path, settings.config.id)
+        self._storage = SqliteStorage(settings.database_path, settings.identity)
+        if self._storage.was_adopted:
+            _log.info("adopted", database=str(settings.database_path), cluster=settings.cluster)
+        _require_possible(settings, self._storage.persistent.current_term)
         self.server = Server(
             settings.config,
             self._storage.persistent,
@@ -61,14 +72,17 @@ class Node:
             self._loop.time(),
         )
         self._measures = Measures(self.server)
-        self._transport = Transport(settings, self._measures, self._arrive, chance)
-        self._clients = ClientPort(self._ask, self._information)
+        self._transport = Transport(
+            settings, self._measures, self._arrive, lambda: self.server.state.current_term, chance
+        )
+        self._clients = ClientPort(self._ask, self._information, settings.limits)
         self._journal = self._open_trace()
         storage = MeasuredStorage(self._storage, self._measures)
         self._driver = Driver(storage, self._journal or NoJournal(), self)
         self._inbox: list[Input] = []
         self._has_some = asyncio.Event()
-        self._asked: dict[Ticket, tuple[Future[Reply], Seconds]] = {}
+        self._asked: dict[Ticket, _Open] = {}
+        self._asked_size = 0
         self._tickets: Ticket = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,7 +100,7 @@ class Node:
             _log.info("started", client=str(self._settings.client), **self._facts())
             await self._serve(stop)
         finally:
-            await self._clients.stop()
+            self._clients.stop()
             await self._transport.stop()
             self._close()
             _log.info("stopped")
@@ -99,10 +113,10 @@ class Node:
 
     def answer(self, ticket: Ticket, reply: Reply) -> None:
         """Answer a client, if it is still there."""
-        future, start = self._asked.pop(ticket)
-        self._measures.request_seconds.observe(perf_counter() - start)
-        if not future.done():
-            future.set_result(reply)
+        asked = self._asked.pop(ticket)
+        self._asked_size -= asked.size
+        self._measures.request_seconds.observe(perf_counter() - asked.start)
+        asked.answered(reply)
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -112,16 +126,16 @@ class Node:
         else:
             self._measures.dropped.inc()
 
-    def _ask(self, command: Command) -> Future[Reply]:
-        future: Future[Reply] = self._loop.create_future()
-        if len(self._asked) >= MAX_OPEN:
+    def _ask(self, command: Command, answered: Answered) -> None:
+        size = len(command)
+        if len(self._asked) >= MAX_OPEN or self._asked_size + size > MAX_OPEN_SIZE:
             self._measures.refused.inc()
-            future.set_result(not_done("too many requests are under way"))
-            return future
+            answered(not_done("too many requests are under way"))
+            return
         self._tickets += 1
-        self._asked[self._tickets] = future, perf_counter()
+        self._asked[self._tickets] = _Open(answered, perf_counter(), size)
+        self._asked_size += size
         self._take(Asked(self._tickets, command))
-        return future
 
     def _take(self, happened: Input) -> None:
         self._inbox.append(happened)
@@ -132,7 +146,8 @@ class Node:
     async def _serve(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._until_something_happens()
-            inputs, self._inbox = self._inbox[:MAX_BATCH], self._inbox[MAX_BATCH:]
+            count = _batch_length(self._inbox)
+            inputs, self._inbox = self._inbox[:count], self._inbox[count:]
             with self._measures.handle_seconds.time():
                 batch = self.server.handle(self._loop.time(), inputs)
             self._report(batch)
@@ -159,7 +174,7 @@ class Node:
 
     def _information(self) -> Mapping[str, object]:
         """What ``INFO`` says."""
-        return {**self._facts(), **self._measures.totals()}
+        return {**self._facts(), **self._clients.counts(), **self._measures.totals()}
 
     def _facts(self) -> Mapping[str, object]:
         state = self.server.state
@@ -186,6 +201,33 @@ class Node:
         self._storage.close()
         if self._journal is not None:
             self._journal.close()
+
+
+class _Open(NamedTuple):
+    """A request of a client that is under way."""
+
+    answered: Answered
+    start: Seconds
+    size: int
+
+
+def _batch_length(inbox: Sequence[Input]) -> int:
+    """How many of what has come are taken up at once."""
+    size = 0
+    for number, each in enumerate(inbox[:MAX_BATCH]):
+        size += len(each.command) if isinstance(each, Asked) else 0
+        if size > MAX_BATCH_SIZE:
+            return max(number, 1)
+    return min(len(inbox), MAX_BATCH)
+
+
+def _require_possible(settings: Settings, term: Term) -> None:
+    """A term that other servers refuse was forged, or comes from one that was."""
+    if term > MAX_NUMBER:
+        raise StorageError(
+            f"{settings.database_path} is of term {term}, which no election leads to, and none "
+            "could follow: a message was forged; begin anew from copies made before, on all servers"
+        )
 
 
 def _require_what_was_kept(settings: Settings) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
 from raft_ref.cluster.client import Client, ClientError
+from raft_ref.cluster.secret import make_secret
 from raft_ref.cluster.service import ServiceError
-from raft_ref.cluster.settings import Address, Settings, SettingsError, read_settings
+from raft_ref.cluster.settings import (
+    SECRET,
+    Address,
+    Options,
+    Settings,
+    SettingsError,
+    read_settings,
+)
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
 
@@ -31,9 +42,10 @@ LOG = "log.ndjson"
 class Member:
     """One server of a local cluster."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: Options = MappingProxyType({})) -> None:
         self.path = path
-        self.settings: Settings = read_settings(path)
+        self.settings: Settings = read_settings(path, options)
+        self._options = [f"--{name}={value}" for name, value in options.items()]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +70,7 @@ class Member:
         with (self.path.parent / LOG).open("ab") as log:
             # A session of its own: Ctrl-C is for whoever has started it, who then stops it.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "raft_ref.cluster", str(self.path)],
+                [sys.executable, "-m", "raft_ref.cluster", str(self.path), *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -109,23 +121,36 @@ class Member:
             return None
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """The last line of its log: what the problem is, or what happened."""
         log = self.path.parent / LOG
         lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
-        return lines[-1] if lines else "it said nothing"
+        if not lines:
+            return "it said nothing"
+        try:
+            line = json.loads(lines[-1])
+            return str(line.get("problem", line["event"]))
+        except (ValueError, TypeError, KeyError):
+            return lines[-1]
 
 
 class LocalCluster:
     """Some servers on this machine, in a directory each, which keep a trace if that is asked for.
 
-    ``links`` says where one server reaches another, if that is not where the other listens.
+    ``links`` says where one server reaches another, if that is not where the other listens;
+    ``options`` are settings that all servers are given on their command line.
 
     Raises:
         SettingsError: if the directory holds another cluster, or cannot be used.
     """
 
     def __init__(
-        self, directory: Path, servers: int, links: Links | None = None, *, trace: bool = True
+        self,
+        directory: Path,
+        servers: int,
+        links: Links | None = None,
+        *,
+        trace: bool = True,
+        options: Options = MappingProxyType({}),
     ) -> None:
         self.directory = directory
         paths = [directory / f"server-{number}" / SETTINGS for number in range(1, servers + 1)]
@@ -134,7 +159,10 @@ class LocalCluster:
             _write_settings(paths, links or {}, trace)
         elif set(existing) != set(paths):
             raise SettingsError(f"{directory} holds a cluster of {len(existing)}, not {servers}")
-        self.members = {member.number: member for member in map(Member, paths)}
+        else:
+            _require_secret(directory, paths)
+        members = [Member(path, options) for path in paths]
+        self.members = {member.number: member for member in members}
 
     @property
     def traces(self) -> list[Path]:
@@ -197,24 +225,36 @@ def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) ->
     return found
 
 
+def _require_secret(directory: Path, paths: list[Path]) -> None:
+    """Give a cluster a secret that was made before there were any."""
+    for path in paths:
+        text = path.read_text("utf-8")
+        if not {SECRET, "tls"} & tomllib.loads(text).keys():
+            make_secret(directory / SECRET)
+            path.write_text(f'{SECRET} = "../{SECRET}"\n{text}', "utf-8")
+
+
 def _write_settings(paths: list[Path], links: Links, trace: bool) -> None:
     ports = free_ports(2 * len(paths))
     addresses = [Address(HOST, port) for port in ports]
     servers = dict(enumerate(addresses[: len(paths)], start=1))
     clients = addresses[len(paths) :]
-    name = json.dumps(str(paths[0].parent.parent.resolve()), ensure_ascii=False)
+    name, directory = secrets.token_hex(16), paths[0].parent.parent
     try:
+        directory.mkdir(parents=True, exist_ok=True)
+        make_secret(directory / SECRET)
         for number, (path, client) in enumerate(zip(paths, clients, strict=True), start=1):
             reached = {to: links.get((number, to), address) for to, address in servers.items()}
             listed = "\n".join(f'{to} = "{address}"' for to, address in reached.items())
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(
-                f'id = {number}\ncluster = {name}\ndirectory = "."\nclient = "{client}"\n'
+                f'id = {number}\ncluster = "{name}"\nsecret = "../{SECRET}"\n'
+                f'directory = "."\nclient = "{client}"\n'
                 f"trace = {str(trace).lower()}\n\n[servers]\n{listed}\n",
                 "utf-8",
             )
     except OSError as error:
-        where = error.filename or paths[0].parent.parent
+        where = error.filename or directory
         raise SettingsError(f"cannot write {where}: {error.strerror}") from None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Done(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -18,15 +18,15 @@ class Value(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 class Count(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """A number."""
+    """A number of 64 bits."""
 
-    number: int
+    number: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Failed(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """It was not done, or nobody can tell whether it was; the code says which."""
 
-    code: str
+    code: Annotated[str, Meta(pattern="^[A-Z]{1,20}$")]
     reason: str
 
 

@@ -33,6 +33,11 @@ Ticket: TypeAlias = int
 """By this the server's surroundings know which client to answer."""
 
 
+MAX_LIVES = 100_000
+"""Of so many lives of other servers the numbers taken up are remembered. What comes in yet another
+is passed over: to forget one could have a request appended twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A request came from another server, for a client of that one."""
@@ -121,6 +126,8 @@ class Requests:
         if forward.term <= self.term_at_start:
             return
         key = source, forward.tag.life
+        if key not in self._taken and len(self._taken) >= MAX_LIVES:
+            return
         if forward.tag.number <= self._taken.get(key, 0):
             return
         self._taken[key] = forward.tag.number
@@ -164,12 +171,14 @@ class Requests:
     def applied(self, index: Index, term: Term, replies: Sequence[Reply]) -> None:
         """The entry of this term was applied at this index, with these replies."""
         for appended_in, requests in self._appended.pop(index, {}).items():
-            if appended_in == term:
-                for request, reply in zip(requests, replies, strict=True):
-                    self._settle(request, reply)
-            else:
+            if appended_in != term:
                 for request in requests:
                     self._refuse(request)
+                continue
+            if len(replies) != len(requests):  # another entry of the same term: Raft is broken
+                replies = [unknown("its entry was replaced by another")] * len(requests)
+            for request, reply in zip(requests, replies, strict=True):
+                self._settle(request, reply)
 
     def answered(self, answer: Answer) -> None:
         """A server says what became of what was forwarded to it; perhaps a second time."""

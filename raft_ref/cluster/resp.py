@@ -10,18 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import hiredis
-
 from raft_ref.cluster.commands import MAX_TEXT, Words, as_text
+from raft_ref.cluster.limits import Bytes, ClientLimits
 from raft_ref.cluster.machine import refusal
+from raft_ref.cluster.parser import CommandParser, ProtocolError
 from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
 from raft_ref.types import Command
 
-_NOT_ENOUGH = object()
-"""What the parser says while a command is not whole."""
-
-MAX_UNREAD = 4 * MAX_TEXT
-"""Bytes that may have come without being a whole command."""
+_LIMITS = ClientLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +55,33 @@ class Conversation:
 
     version: int = 2
     """Of the protocol."""
-    _reader: hiredis.Reader = field(
-        default_factory=lambda: hiredis.Reader(notEnoughData=_NOT_ENOUGH)
-    )
-    _unread: int = 0
+    limits: ClientLimits = _LIMITS
+    _parser: CommandParser = field(init=False)
     _is_in_transaction: bool = False
 
+    def __post_init__(self) -> None:
+        self._parser = CommandParser(self.limits)
+
+    @property
+    def held(self) -> Bytes:
+        """How much is kept of what has come and is no whole command yet."""
+        return self._parser.held
+
     def feed(self, content: bytes) -> Iterator[Todo]:
-        """What is to be done about what the client has said; nothing after an `End`."""
-        self._reader.feed(content)
-        self._unread += len(content)
+        """What is to be done about what the client has said; nothing after an `End`.
+
+        Commands are read as the iterator advances; it must be exhausted before more is fed.
+        """
+        self._parser.feed(content)
         while True:
             try:
-                said = self._reader.gets()
-            except (hiredis.ProtocolError, TypeError, MemoryError) as error:
-                # The last two: a map with a key that Python cannot have, an array of billions.
+                words = self._parser.next_command()
+            except ProtocolError as error:
                 yield End(_error("ERR", f"Protocol error: {error}"))
                 return
-            if said is _NOT_ENOUGH:
-                if self._unread > MAX_UNREAD:
-                    yield End(_error("ERR", f"Protocol error: no command in {MAX_UNREAD} bytes"))
+            if words is None:
                 return
-            self._unread = self._reader.len()
-            todo = self._todo(said)
+            todo = self._todo(words)
             yield todo
             if isinstance(todo, End):
                 return
@@ -101,12 +101,7 @@ class Conversation:
                 return _error(code, reason)
         raise AssertionError(reply)
 
-    def _todo(self, said: object) -> Todo:
-        if not isinstance(said, list) or not all(isinstance(word, bytes) for word in said):
-            return End(_error("ERR", "Protocol error: a command is an array of bulk strings"))
-        words: Words = tuple(said)
-        if not words:
-            return Say(b"")
+    def _todo(self, words: Words) -> Todo:
         name = words[0].upper()
         if self._is_in_transaction and name not in _IN_TRANSACTION:
             return Say(b"+QUEUED\r\n")
@@ -223,4 +218,4 @@ def _bulk(data: bytes) -> bytes:
 
 
 def _error(code: str, reason: str) -> bytes:
-    return f"-{code} {' '.join(reason.split())}\r\n".encode()
+    return f"-{' '.join(f'{code} {reason}'.split())}\r\n".encode()

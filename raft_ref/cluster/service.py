@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from raft_ref.cluster.logs import write_logs
+from raft_ref.cluster.logs import Log, log_unhandled, logs_as_lines
 from raft_ref.cluster.node import Node
 from raft_ref.cluster.settings import Settings, SettingsError
 from raft_ref.cluster.storage import StorageError
+
+RESERVED = 400
+"""File descriptors that are not for clients: for other servers, files, and connections that are
+closed at once since there are too many."""
+
+_log = Log("service")
 
 
 class ServiceError(Exception):
@@ -23,14 +32,17 @@ def serve(settings: Settings) -> None:
     Raises:
         ServiceError: if it cannot run, or go on.
     """
-    write_logs(settings.config.id, sys.stderr)
-    try:
-        _make(settings.directory)
-        asyncio.run(_serve(settings))
-    except (StorageError, SettingsError) as error:
-        raise ServiceError(str(error)) from None
-    except OSError as error:
-        raise ServiceError(f"cannot serve: {error.strerror or error}") from None
+    with logs_as_lines(settings.config.id, sys.stderr):
+        try:
+            _make(settings.directory)
+            asyncio.run(_serve(settings))
+        except (StorageError, SettingsError) as error:
+            raise ServiceError(str(error)) from None
+        except OSError as error:
+            raise ServiceError(f"cannot serve: {error.strerror or error}") from None
+        except Exception as error:  # whatever it is, it is written as all else is
+            _log.error("given up", error)
+            raise ServiceError(f"given up, by an error of its own: {error!r}") from None
 
 
 def _make(directory: Path) -> None:
@@ -43,6 +55,26 @@ def _make(directory: Path) -> None:
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await Node(settings).run(stop)
+    maxclients = _descriptors_for(settings.limits.maxclients)
+    limits = replace(settings.limits, maxclients=maxclients)
+    await Node(replace(settings, limits=limits)).run(stop)
+
+
+def _descriptors_for(maxclients: int) -> int:
+    """For how many clients there are file descriptors, so that some are left for all else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= maxclients + RESERVED:
+        return maxclients
+    wanted = maxclients + RESERVED
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = max(1, min(maxclients, soft - RESERVED))
+    if possible < maxclients:
+        problem = f"only {soft} file descriptors are allowed; ulimit -n {wanted} would do"
+        _log.warning("fewer clients", maxclients=possible, problem=problem)
+    return possible

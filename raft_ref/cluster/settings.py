@@ -5,7 +5,8 @@
     id = 1
     directory = "data"                  # beside this file, unless it begins with /
     client = "127.0.0.1:7001"           # where clients are served
-    cluster = "example"                 # all servers' the same; others are turned away
+    cluster = "5f3c8a0e"                # all servers' the same, and no other cluster's
+    secret = "secret"                   # a file: how servers prove that they are of the cluster
     trace = true                        # write trace.ndjson, for raft-ref trace
     metrics = "127.0.0.1:9001"          # Prometheus; none if left out
 
@@ -19,14 +20,23 @@
     heartbeat_interval = 0.1
     request_timeout = 5.0
 
+    [clients]                           # see limits, with the names of Redis
+    maxclients = 10000
+    client-output-buffer-limit = "normal 64mb 16mb 60"
+
     [tls]                               # of each other: the name in the certificate is server-ID
     certificate = "server.pem"
     key = "server.key"
     authority = "authority.pem"
 
-Addresses other than loopback are refused, unless ``insecure = true`` says that whoever reaches them
-may do as they like: for those of servers, certificates do as well; clients are never asked who they
-are.
+Servers need a secret or certificates, or both. A secret says whom to listen to when a connection is
+made (see `handshake`); it hides nothing, and does not protect a connection from whoever can change
+what is sent on it. Certificates do. So addresses other than loopback are refused, unless servers
+have certificates, or ``insecure = true`` says that all who can reach them, or the network between
+them, are trusted. Clients are never asked who they are.
+
+The cluster's name is kept with what a server has stored, and so are the numbers of its servers: it
+does not start with the directory of another cluster. ``raft-ref cluster run`` draws it at random.
 """
 
 from __future__ import annotations
@@ -36,16 +46,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from raft_ref.cluster.limits import NAMES, ClientLimits, client_limits
+from raft_ref.cluster.storage import Identity
 from raft_ref.cluster.timers import Timing
 from raft_ref.types import Config, NodeId
 
 MAX_ENTRIES = 128
 """In one AppendEntries. As many of the longest commands, escaped, fit into one frame."""
+
+MAX_CLUSTER = 200
+"""The longest name of a cluster, in characters."""
+
+SECRET = "secret"  # noqa: S105 - a name
+OPTIONS: Mapping[str, str] = {SECRET: "A file with the secret that all servers share.", **NAMES}
+"""Settings that can be given on the command line, too: for each a help text."""
+
+Options: TypeAlias = Mapping[str, str]
 
 
 class SettingsError(Exception):
@@ -89,6 +111,14 @@ class Settings:
     trace: bool
     metrics: Address | None
     certificates: Certificates | None
+    secret: Path | None
+    """By which servers know each other; needed where there are no certificates."""
+    limits: ClientLimits
+
+    @property
+    def identity(self) -> Identity:
+        """Whose state is kept in the directory."""
+        return Identity(self.config.id, self.cluster, tuple(sorted(self.servers)))
 
     @property
     def database_path(self) -> Path:
@@ -114,23 +144,39 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     directory: str
     client: str
     servers: dict[str, str]
-    cluster: str = "raft-ref"
+    cluster: Annotated[str, Meta(min_length=1, max_length=MAX_CLUSTER)]
+    secret: str | None = None
     insecure: bool = False
     trace: bool = False
     metrics: str | None = None
     timing: dict[str, float] = {}
+    clients: dict[str, int | str] = {}
     tls: _Tls | None = None
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings in a file. Raises `SettingsError`."""
+def read_settings(path: Path, options: Options = MappingProxyType({})) -> Settings:
+    """The settings in a file, but those that are given as options (see `OPTIONS`).
+
+    Raises:
+        SettingsError: if they cannot be used.
+    """
     try:
         found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File)
-        return _settings(found, path.parent)
+        return _settings(_with_options(found, options), path.parent)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, msgspec.ValidationError) as error:
         raise SettingsError(f"{path}: {error}") from None
+
+
+def _with_options(found: _File, options: Options) -> _File:
+    limits = {name: value for name, value in options.items() if name != SECRET}
+    secret = options.get(SECRET)
+    return msgspec.structs.replace(
+        found,
+        clients={**found.clients, **limits},
+        secret=found.secret if secret is None else str(Path(secret).absolute()),
+    )
 
 
 def _settings(found: _File, beside: Path) -> Settings:
@@ -142,6 +188,11 @@ def _settings(found: _File, beside: Path) -> Settings:
     config = Config(id=found.id, servers=frozenset(servers), max_entries_per_append=MAX_ENTRIES)
     client = _address(found.client)
     metrics = None if found.metrics is None else _address(found.metrics)
+    if len(servers) > 1 and found.secret is None and found.tls is None:
+        raise ValueError(
+            "servers cannot know each other: give them all the same secret (secret = FILE; "
+            "head -c 32 /dev/urandom | base64 makes one), or certificates ([tls])"
+        )
     if not found.insecure:
         _require_loopback("client", client)
         if found.tls is None:
@@ -158,6 +209,8 @@ def _settings(found: _File, beside: Path) -> Settings:
         trace=found.trace,
         metrics=metrics,
         certificates=None if found.tls is None else _certificates(found.tls, beside),
+        secret=None if found.secret is None else beside / found.secret,
+        limits=client_limits(found.clients),
     )
 
 

@@ -11,12 +11,15 @@ file is damaged does not start, since what it promised may be lost. Two things c
 damage to the very last transaction, which looks like one that was cut off, and a file that was
 replaced by an older copy of itself, or removed together with all around it.
 
-The file is locked while a server uses it.
+The file is locked while a server uses it. It says of which cluster it is, with which
+servers: a server does not start with another's. Files of format 1 do not say that; they are taken
+to be of the cluster that the settings name, and say so from then on (`SqliteStorage.was_adopted`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -25,11 +28,16 @@ from pathlib import Path
 from zlib import crc32
 
 from raft_ref.cluster import wal
-from raft_ref.cluster.storage import Change, StorageError
+from raft_ref.cluster.storage import Change, Identity, StorageError
 from raft_ref.types import Entry, Log, NodeId, PersistentState
 
 _SCHEMA = """
-CREATE TABLE identity (server INTEGER NOT NULL, format INTEGER NOT NULL);
+CREATE TABLE identity (
+    server INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    cluster TEXT NOT NULL,
+    members TEXT NOT NULL
+);
 CREATE TABLE state (
     current_term INTEGER NOT NULL,
     voted_for INTEGER,
@@ -44,21 +52,29 @@ CREATE TABLE entry (
     checksum INTEGER NOT NULL
 );
 """
-_FORMAT = 1
+_FORMAT = 2
+_ADOPT = """
+ALTER TABLE identity ADD COLUMN cluster TEXT NOT NULL DEFAULT '';
+ALTER TABLE identity ADD COLUMN members TEXT NOT NULL DEFAULT '';
+"""
+"""From format 1."""
 
 
 class SqliteStorage:
     """Keeps the persistent state of one server, and has read what was kept.
 
     Raises:
-        StorageError: if the file is damaged, in use, another server's, or cannot be used.
+        StorageError: if the file is damaged, in use, another server's or another cluster's, or
+            cannot be used.
     """
 
-    def __init__(self, path: Path, server: NodeId) -> None:
+    def __init__(self, path: Path, identity: Identity) -> None:
         self._path = path
+        self.was_adopted = False
+        """Whether the file did not say of which cluster it is, until now."""
         with self._complaining("use"):
             if not path.exists():
-                self._create(server)
+                self._create(identity)
             elif path.stat().st_size == 0:
                 raise self._damaged("it is empty")
             if problem := wal.damage(_beside(path, "-wal")):
@@ -66,9 +82,13 @@ class SqliteStorage:
             self._database = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
             )
-            self._prepare(server)
-            self.persistent = PersistentState(*self._read_vote(), self._read_log())
-            self.note = self._read_note()
+            try:
+                self._prepare(identity)
+                self.persistent = PersistentState(*self._read_vote(), self._read_log())
+                self.note = self._read_note()
+            except BaseException:
+                self._database.close()
+                raise
 
     async def save(self, change: Change, note: bytes) -> None:
         """Make a change durable, as `storage.Storage` says, while the event loop goes on."""
@@ -95,7 +115,7 @@ class SqliteStorage:
 
     # --- opening ---------------------------------------------------------------------------------
 
-    def _create(self, server: NodeId) -> None:
+    def _create(self, identity: Identity) -> None:
         """Make the file under another name first: what has this name is whole."""
         if _beside(self._path, "-wal").exists():
             raise self._damaged(f"it is missing, but {self._path.name}-wal is not")
@@ -104,7 +124,7 @@ class SqliteStorage:
         database = sqlite3.connect(new, isolation_level=None)
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        database.execute("INSERT INTO identity VALUES (?, ?)", (server, _FORMAT))
+        database.execute("INSERT INTO identity VALUES (?, ?, ?, ?)", _identity_row(identity))
         state = (0, None, 0)
         database.execute(
             "INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*state, _state_checksum(*state, 0), b"")
@@ -113,7 +133,7 @@ class SqliteStorage:
         new.replace(self._path)
         _sync_directory(self._path.parent)
 
-    def _prepare(self, server: NodeId) -> None:
+    def _prepare(self, identity: Identity) -> None:
         execute = self._database.execute
         execute("PRAGMA locking_mode = EXCLUSIVE")
         execute("PRAGMA journal_mode = WAL")
@@ -124,15 +144,42 @@ class SqliteStorage:
         (verdict,) = execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise self._damaged(" ".join(str(verdict).split()))
+        self._require_identity(identity)
+
+    def _require_identity(self, identity: Identity) -> None:
+        execute = self._database.execute
         row = execute("SELECT server, format FROM identity").fetchone()
         if row is None:
             raise self._damaged("it does not say whose it is")
         owner, version = row
-        if (owner, version) != (server, _FORMAT):
+        if version > _FORMAT:
             raise StorageError(
-                f"{self._path} is of server {owner}, in format {version}; "
-                f"this is server {server}, with format {_FORMAT}"
+                f"{self._path} was written by a newer raft-ref, in format {version}; this one "
+                f"knows formats up to {_FORMAT}"
             )
+        if owner != identity.server:
+            raise self._of_another(f"server {owner}", f"server {identity.server}", "id, directory")
+        if version == 1:
+            self._adopt(identity)
+        cluster, members = execute("SELECT cluster, members FROM identity").fetchone()
+        if cluster != identity.cluster:
+            raise self._of_another(
+                f"cluster {cluster!r}", f"cluster {identity.cluster!r}", "cluster, directory"
+            )
+        if members != _members(identity):
+            raise self._of_another(
+                f"a cluster of servers {members}", f"one of servers {_members(identity)}", "servers"
+            )
+
+    def _adopt(self, identity: Identity) -> None:
+        execute = self._database.execute
+        execute("BEGIN IMMEDIATE")
+        for statement in _ADOPT.strip().splitlines():
+            execute(statement)
+        execute("DELETE FROM identity")
+        execute("INSERT INTO identity VALUES (?, ?, ?, ?)", _identity_row(identity))
+        execute("COMMIT")
+        self.was_adopted = True
 
     def _read_vote(self) -> tuple[int, NodeId | None]:
         rows = self._database.execute(
@@ -177,6 +224,12 @@ class SqliteStorage:
             f"{self._path} is damaged: {problem}; the server must not go on with it"
         )
 
+    def _of_another(self, owner: str, this: str, wrong: str) -> StorageError:
+        return StorageError(
+            f"{self._path} is of {owner}, and the settings are of {this}: correct the settings "
+            f"({wrong}); only a server that has never run may begin with an empty directory"
+        )
+
     @contextmanager
     def _complaining(self, what: str) -> Iterator[None]:
         try:
@@ -191,6 +244,14 @@ class SqliteStorage:
             raise self._damaged(str(error)) from None
         except (OSError, OverflowError) as error:
             raise StorageError(f"cannot {what} {self._path}: {error}") from None
+
+
+def _identity_row(identity: Identity) -> tuple[int, int, str, str]:
+    return identity.server, _FORMAT, identity.cluster, _members(identity)
+
+
+def _members(identity: Identity) -> str:
+    return json.dumps(identity.members)
 
 
 def _rows(

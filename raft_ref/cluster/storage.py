@@ -8,6 +8,16 @@ from typing import Protocol
 from raft_ref.types import Entry, Index, Log, NodeId, PersistentState, Term
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose state is kept: of which server, in which cluster."""
+
+    server: NodeId
+    cluster: str
+    members: tuple[NodeId, ...]
+    """All servers of the cluster, ascending."""
+
+
 class StorageError(Exception):
     """What was to be kept may not be kept, or what was kept is damaged. The server must stop."""
 

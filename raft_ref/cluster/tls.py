@@ -25,12 +25,12 @@ class _Tells(ssl.SSLObject):
             raise
         except ssl.SSLError as error:
             context = self.context
-            if isinstance(context, Accepting) and is_refusal(error):
+            if isinstance(context, AcceptingContext) and is_refusal(error):
                 context.on_refusal(error)
             raise
 
 
-class Accepting(ssl.SSLContext):
+class AcceptingContext(ssl.SSLContext):
     """Lets others in, and tells if it does not."""
 
     sslobject_class = _Tells
@@ -40,7 +40,7 @@ class Accepting(ssl.SSLContext):
 class Contexts(NamedTuple):
     """For the two ends of a connection."""
 
-    accepting: Accepting
+    accepting: AcceptingContext
     connecting: ssl.SSLContext
 
 
@@ -50,7 +50,9 @@ def contexts(certificates: Certificates) -> Contexts:
     Raises:
         SettingsError: if the files cannot be used.
     """
-    both = Contexts(Accepting(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    both = Contexts(
+        AcceptingContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
     try:
         for context in both:
             context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -1,9 +1,9 @@
 """Connections between servers: TCP, each for one direction.
 
-Who has something to send connects, says who they are (`wire.Hello`), and sends; the other end only
-listens. A connection that breaks is opened again, ever more patiently. What cannot be sent
-meanwhile is kept as long as there is room, then the oldest is dropped: Raft sends again what
-matters.
+Who has something to send connects, both ends prove that they belong together (`handshake`), and
+from then on one end sends and the other listens. A connection that breaks is opened again, ever
+more patiently. What cannot be sent meanwhile is kept as long as there is room, then the oldest is
+dropped: Raft sends again what matters.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from random import Random
 
 from raft_ref.cluster import wire
-from raft_ref.cluster.frames import Frame
+from raft_ref.cluster.frames import Frame, Malformed
+from raft_ref.cluster.handshake import MAX_HANDSHAKE, Accepting, Connecting, Refused, refusal
 from raft_ref.cluster.logs import Log
 from raft_ref.cluster.measures import Measures
+from raft_ref.cluster.secret import read_secret
 from raft_ref.cluster.settings import Address, Settings
 from raft_ref.cluster.timers import Seconds
 from raft_ref.cluster.tls import (
-    Accepting,
+    AcceptingContext,
     Contexts,
     contexts,
     is_certified,
@@ -29,14 +32,23 @@ from raft_ref.cluster.tls import (
     name_of,
     problem_of,
 )
-from raft_ref.types import NodeId
+from raft_ref.types import NodeId, Term
 
 Deliver = Callable[[NodeId, Frame], None]
+CurrentTerm = Callable[[], Term]
 
 MAX_QUEUED = 64 * 2**20
 """Bytes kept for a server that cannot be reached."""
 
-HELLO_WITHIN: Seconds = 5.0
+WELCOME_WITHIN: Seconds = 5.0
+"""From the connection to the end of the handshake."""
+
+TURN = 50
+"""Frames of one server that are taken up before others have their turn."""
+
+MAX_STRANGERS = 64
+"""Connections that have not proved yet whose they are; of more, the oldest is closed."""
+
 FIRST_PAUSE: Seconds = 0.05
 LONGEST_PAUSE: Seconds = 1.0
 
@@ -44,17 +56,26 @@ _log = Log("transport")
 
 
 class Transport:
-    """All connections of one server to the others."""
+    """All connections of one server to the others.
+
+    Raises:
+        SettingsError: if its certificates or its secret cannot be used.
+    """
 
     def __init__(
-        self, settings: Settings, measures: Measures, deliver: Deliver, chance: Random
+        self,
+        settings: Settings,
+        measures: Measures,
+        deliver: Deliver,
+        current_term: CurrentTerm,
+        chance: Random,
     ) -> None:
-        self._settings = settings
         self._measures = measures
         self._contexts = None if (c := settings.certificates) is None else contexts(c)
-        self._listener = Listener(settings, measures, deliver)
+        secret = None if settings.secret is None else read_secret(settings.secret)
+        self._listener = Listener(settings, secret, measures, deliver, current_term)
         self._links: Mapping[NodeId, Link] = {
-            peer: Link(settings, peer, measures, chance) for peer in settings.config.peers
+            peer: Link(settings, secret, peer, measures, chance) for peer in settings.config.peers
         }
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -84,12 +105,17 @@ class Link:
     """What is sent to one other server."""
 
     def __init__(
-        self, settings: Settings, peer: NodeId, measures: Measures, chance: Random
+        self,
+        settings: Settings,
+        secret: bytes | None,
+        peer: NodeId,
+        measures: Measures,
+        chance: Random,
     ) -> None:
         self._peer = peer
         self._address: Address = settings.servers[peer]
-        hello = wire.Hello(1, settings.cluster, settings.config.id, peer)
-        self._hello = wire.encode_frame(hello)
+        self._identity = settings.identity
+        self._secret = secret
         self._measures = measures
         self._chance = chance
         self._queue: deque[bytes] = deque()
@@ -126,16 +152,29 @@ class Link:
                 _log.warning("not trusted", peer=self._peer, problem=problem_of(error))
             return 0.0
         start = clock()
-        _log.info("connected", peer=self._peer, address=str(self._address))
         try:
+            await asyncio.wait_for(self._introduce(reader, writer), WELCOME_WITHIN)
+            _log.info("connected", peer=self._peer, address=str(self._address))
             await self._send_until_closed(reader, writer)
-            reason = "closed by it; its log may say why"
-        except OSError as error:
-            reason = str(error)
+            reason = "closed by it"
+        except (Malformed, Refused) as error:
+            self._measures.untrusted.inc()
+            _log.warning("not welcome", peer=self._peer, problem=str(error))
+            return 0.0
+        except (asyncio.IncompleteReadError, OSError) as error:
+            reason = str(error) or "it does not answer"
         finally:
             writer.close()
-        _log.info("connection lost", peer=self._peer, error=reason)
+        _log.info("connection lost", peer=self._peer, error=f"{reason}; its log may say why")
         return clock() - start
+
+    async def _introduce(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Have the other end welcome this server, as `handshake.Connecting.hear` says."""
+        connecting = Connecting(self._identity, self._peer, self._secret)
+        answer: bytes | None = connecting.hello
+        while answer is not None:
+            writer.write(wire.with_length(answer))
+            answer = connecting.hear(await read_frame(reader, MAX_HANDSHAKE))
 
     async def _connect(
         self, tls: ssl.SSLContext | None
@@ -157,7 +196,6 @@ class Link:
         """
         closed = asyncio.create_task(reader.read(1))
         try:
-            writer.write(self._hello)
             while not closed.done():
                 writer.write(b"".join(self._queue))
                 self._queue.clear()
@@ -178,20 +216,34 @@ class Link:
 class Listener:
     """What is heard from the other servers."""
 
-    def __init__(self, settings: Settings, measures: Measures, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secret: bytes | None,
+        measures: Measures,
+        deliver: Deliver,
+        current_term: CurrentTerm,
+    ) -> None:
         self._settings = settings
+        self._secret = secret
         self._measures = measures
         self._deliver = deliver
+        self._current_term = current_term
         self._server: asyncio.Server | None = None
         self._current: dict[NodeId, asyncio.StreamWriter] = {}
+        self._strangers: dict[asyncio.StreamWriter, None] = {}
+        """The oldest first."""
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self, tls: Accepting | None) -> None:
+    async def start(self, tls: AcceptingContext | None) -> None:
         """Listen. Raises `OSError` if the address cannot be had."""
         host, port = self._settings.servers[self._settings.config.id]
         if tls is not None:
             tls.on_refusal = self._refused
-        self._server = await asyncio.start_server(self._accept, host, port, ssl=tls)
+        within = None if tls is None else WELCOME_WITHIN
+        self._server = await asyncio.start_server(
+            self._accept, host, port, ssl=tls, ssl_handshake_timeout=within
+        )
 
     async def stop(self) -> None:
         """Listen to nobody any more."""
@@ -211,48 +263,64 @@ class Listener:
         task.add_done_callback(self._connections.discard)
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = str(writer.get_extra_info("peername"))
         try:
-            source = await asyncio.wait_for(self._greet(reader, writer), HELLO_WITHIN)
+            source = await self._welcome(reader, writer)
             await self._listen(source, reader)
-        except wire.Malformed as error:
+        except Malformed as error:
             self._measures.malformed.inc()
-            peer = writer.get_extra_info("peername")
-            _log.warning("malformed", problem=str(error), address=str(peer))
+            _log.warning("malformed", problem=str(error), address=address)
+        except Refused as error:
+            self._measures.untrusted.inc()
+            _log.warning("not let in", problem=str(error), address=address)
+            writer.write(wire.with_length(refusal(str(error))))
         except (asyncio.IncompleteReadError, TimeoutError, OSError):
             pass  # it has ended, and whoever wants to be heard connects again
         finally:
             writer.close()
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> NodeId:
-        """Who has connected. One connection from each is enough: the last."""
-        hello = wire.decode_hello(await read_frame(reader))
-        config = self._settings.config
-        if (hello.cluster, hello.destination) != (self._settings.cluster, config.id):
-            raise wire.Malformed(
-                f"for server {hello.destination} of {hello.cluster!r}; "
-                f"this is server {config.id} of {self._settings.cluster!r}"
-            )
-        if hello.source not in config.peers:
-            raise wire.Malformed(f"there is no other server {hello.source}")
-        connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
-        if connection is not None and not is_certified(connection, hello.source):
-            raise wire.Malformed(f"the certificate is not that of server {hello.source}")
-        earlier = self._current.get(hello.source)
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> NodeId:
+        """Who has connected, and belongs here. One connection from each is enough: the last."""
+        self._strangers[writer] = None
+        if len(self._strangers) > MAX_STRANGERS:
+            _log.warning("too many connections", problem="they do not say whose they are")
+            next(iter(self._strangers)).transport.abort()
+        try:
+            source = await asyncio.wait_for(self._introduction(reader, writer), WELCOME_WITHIN)
+        finally:
+            del self._strangers[writer]
+        earlier = self._current.get(source)
         if earlier is not None:
             earlier.close()
-        self._current[hello.source] = writer
-        return hello.source
+        self._current[source] = writer
+        return source
+
+    async def _introduction(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> NodeId:
+        connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+        accepting = Accepting(
+            self._settings.identity,
+            self._secret,
+            lambda source: connection is None or is_certified(connection, source),
+        )
+        while accepting.source is None:
+            answer = accepting.hear(await read_frame(reader, MAX_HANDSHAKE))
+            writer.write(wire.with_length(answer))
+        return accepting.source
 
     async def _listen(self, source: NodeId, reader: asyncio.StreamReader) -> None:
         config = self._settings.config
-        while True:
+        for number in count(1):
+            if number % TURN == 0:
+                await asyncio.sleep(0)  # to read what has come already never waits
             content = await read_frame(reader)
             with self._measures.decode_seconds.time():
-                frame = wire.decode_frame(content, config, source)
+                frame = wire.decode_frame(content, config, source, self._current_term())
             self._deliver(source, frame)
 
 
-async def read_frame(reader: asyncio.StreamReader) -> bytes:
+async def read_frame(reader: asyncio.StreamReader, most: int = wire.MAX_FRAME) -> bytes:
     """The next frame of a connection, without its length.
 
     Raises:
@@ -260,4 +328,4 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes:
         Malformed: if it is too long.
     """
     prefix = await reader.readexactly(wire.LENGTH_SIZE)
-    return await reader.readexactly(wire.decode_length(prefix))
+    return await reader.readexactly(wire.decode_length(prefix, most))

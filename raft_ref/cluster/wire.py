@@ -6,41 +6,47 @@ does not keep to the protocol, and the connection is closed.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from raft_ref import codec
-from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame, Tag
+from raft_ref.cluster.commands import MAX_TEXT, NoCommand, as_words
+from raft_ref.cluster.frames import Answer, Forward, Frame, Malformed, RaftFrame, Tag
+from raft_ref.cluster.machine import refusal
 from raft_ref.cluster.replies import Reply
-from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVote
-from raft_ref.types import Config, NodeId
+from raft_ref.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    Message,
+    RequestVote,
+    RequestVoteReply,
+)
+from raft_ref.types import Config, NodeId, Term
 from raft_ref.wellformed import MalformedEvent, check_message
 
 MAX_FRAME = 32 * 2**20
 """In bytes. So many as the entries of one AppendEntries can be (see `settings`), and more."""
 
-MAX_NUMBER = 2**53 - 1
-"""The largest term or index; storage and traces hold no larger ones."""
+MAX_ENTRY = 2 * MAX_TEXT
+"""The longest command of an entry, in bytes: several commands of clients, with what joins them."""
+
+MAX_NUMBER = 2**52
+"""No term or index above is taken from another server. No cluster comes so far; what stores and
+reads them can hold twice as much."""
+
+MAX_RISE = 2**32
+"""No term so far above the own one is taken from another server: to come so far by elections, one
+every half second, takes 68 years. A term that was forged would otherwise be kept by all servers for
+ever, and no election could follow the last term that there is."""
 
 LENGTH_SIZE = 4
 
 _TLS_HANDSHAKE = b"\x16\x03"
 """How every TLS connection begins; as a length it would be too large."""
 
-
-class Malformed(Exception):
-    """What has arrived is no frame, or not from who sent it."""
-
-
-class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
-    """The first frame of a connection: who has opened it, and to whom they want to talk."""
-
-    version: Literal[1]
-    cluster: str
-    source: NodeId
-    destination: NodeId
+_Number = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class _Raft(Struct, frozen=True, tag="raft", forbid_unknown_fields=True):
@@ -48,31 +54,35 @@ class _Raft(Struct, frozen=True, tag="raft", forbid_unknown_fields=True):
 
 
 class _Forward(Struct, frozen=True, tag="forward", forbid_unknown_fields=True):
-    life: int
-    number: int
-    term: int
+    life: _Number
+    number: _Number
+    term: _Number
     command: str
 
 
 class _Answer(Struct, frozen=True, tag="answer", forbid_unknown_fields=True):
-    life: int
-    number: int
+    life: _Number
+    number: _Number
     reply: Reply | None
 
 
-_Wire: TypeAlias = Hello | _Raft | _Forward | _Answer
+_Wire: TypeAlias = _Raft | _Forward | _Answer
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[_Wire] = msgspec.json.Decoder(_Wire)
 
 
-def encode_frame(frame: Frame | Hello) -> bytes:
-    """A frame with its length before it."""
-    content = _encoder.encode(_on_the_wire(frame))
+def with_length(content: bytes) -> bytes:
+    """The content of a frame with its length before it."""
     return len(content).to_bytes(LENGTH_SIZE, "big") + content
 
 
-def _on_the_wire(frame: Frame | Hello) -> _Wire:
+def encode_frame(frame: Frame) -> bytes:
+    """A frame with its length before it."""
+    return with_length(_encoder.encode(_on_the_wire(frame)))
+
+
+def _on_the_wire(frame: Frame) -> _Wire:
     match frame:
         case RaftFrame(message):
             return _Raft(Raw(codec.dumps(message).encode()))
@@ -80,59 +90,73 @@ def _on_the_wire(frame: Frame | Hello) -> _Wire:
             return _Forward(tag.life, tag.number, term, command)
         case Answer(tag, reply):
             return _Answer(tag.life, tag.number, reply)
-        case Hello():
-            return frame
 
 
-def decode_length(prefix: bytes) -> int:
-    """How long a frame is. Raises `Malformed` if it is too long."""
+def decode_length(prefix: bytes, most: int = MAX_FRAME) -> int:
+    """How long a frame is. Raises `Malformed` if it is longer than ``most``."""
     if prefix.startswith(_TLS_HANDSHAKE):
         raise Malformed("it speaks TLS, and this server has no certificates")
     length = int.from_bytes(prefix, "big")
-    if length > MAX_FRAME:
-        raise Malformed(f"a frame of {length:,} bytes; {MAX_FRAME:,} are the most")
+    if length > most:
+        raise Malformed(f"a frame of {length:,} bytes; {most:,} are the most")
     return length
 
 
-def decode_hello(content: bytes) -> Hello:
-    """The first frame of a connection. Raises `Malformed` if it is another."""
-    match _decode(content):
-        case Hello() as hello:
-            return hello
-        case _:
-            raise Malformed("the first frame must be a hello")
+def decode_frame(content: bytes, config: Config, source: NodeId, current_term: Term) -> Frame:
+    """A frame that this server was sent by that one, while it was in this term.
+
+    Raises:
+        Malformed: if it is none, or none that any server of the cluster could have come to send.
+    """
+    frame = _decode(content, config, source)
+    highest = min(MAX_NUMBER, current_term + MAX_RISE)
+    term = _term(frame)
+    if term > highest:
+        raise Malformed(f"term {term} cannot be: {highest} is the highest that this server takes")
+    return frame
 
 
-def decode_frame(content: bytes, config: Config, source: NodeId) -> Frame:
-    """A frame that this server was sent by that one. Raises `Malformed` if it is none."""
-    match _decode(content):
-        case Hello():
-            raise Malformed("a second hello")
+def _decode(content: bytes, config: Config, source: NodeId) -> Frame:
+    try:
+        decoded = _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(str(error)) from None
+    match decoded:
         case _Raft(message):
             return RaftFrame(_message(bytes(message), config, source))
         case _Forward(life, number, term, command):
+            _require_one_command(command)
             return Forward(Tag(life, number), term, command)
         case _Answer(life, number, reply):
             return Answer(Tag(life, number), reply)
 
 
-def _decode(content: bytes) -> _Wire:
+def _require_one_command(text: str) -> None:
+    """A client's request is forwarded only if its server would take it up itself."""
+    if len(text.encode()) > MAX_TEXT:
+        raise Malformed(f"a command of more than {MAX_TEXT} bytes is forwarded")
     try:
-        return _decoder.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Malformed(str(error)) from None
+        refused = refusal(as_words(text))
+    except NoCommand as error:
+        raise Malformed(f"what is forwarded is {error}") from None
+    if refused is not None:
+        raise Malformed(f"what is forwarded is refused: {refused.reason}")
 
 
 def _message(content: bytes, config: Config, source: NodeId) -> Message:
     try:
         message = codec.decode_message(codec.parse(content.decode()))
         check_message(message, receiver=config.id, known=config.servers)
-    except (codec.CodecError, MalformedEvent) as error:
+    except (codec.CodecError, MalformedEvent, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from None
     if message.source != source:
         raise Malformed(f"server {source} speaks in the name of server {message.source}")
     if max(_numbers(message)) > MAX_NUMBER:
         raise Malformed(f"a number above {MAX_NUMBER}")
+    if isinstance(message, AppendEntries):
+        longest = max((len(entry.command.encode()) for entry in message.entries), default=0)
+        if longest > MAX_ENTRY:
+            raise Malformed(f"an entry of {longest:,} bytes; {MAX_ENTRY:,} are the most")
     return message
 
 
@@ -140,9 +164,19 @@ def _numbers(message: Message) -> tuple[int, ...]:
     match message:
         case RequestVote():
             return message.term, message.last_log_index
+        case RequestVoteReply():
+            return (message.term,)
         case AppendEntries():
             return message.term, message.prev_log_index, message.leader_commit
         case AppendEntriesReply():
             return message.term, message.match_index
-        case _:
-            return (message.term,)
+
+
+def _term(frame: Frame) -> Term:
+    match frame:
+        case RaftFrame(message):
+            return message.term
+        case Forward(_, term):
+            return term
+        case Answer():
+            return 0

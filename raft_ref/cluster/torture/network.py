@@ -24,11 +24,15 @@ from raft_ref.cluster.simulation.weather import FAIR, Weather
 from raft_ref.cluster.timers import Seconds
 from raft_ref.cluster.torture.tally import Tally
 from raft_ref.cluster.transport import read_frame
-from raft_ref.cluster.wire import LENGTH_SIZE
+from raft_ref.cluster.wire import with_length
 from raft_ref.types import NodeId
 
 Way: TypeAlias = tuple[NodeId, NodeId]
 """From whom, to whom."""
+
+HANDSHAKE_FRAMES = 2
+"""So many of the end that connects belong to the handshake (see `handshake`); nothing befalls them
+but what befalls the connection."""
 
 LATE: Seconds = 0.05
 """Who is held up for so long is counted as delayed."""
@@ -132,7 +136,10 @@ class Link:
             writer.close()
             return
         self._writers |= {writer, onward}
-        ways = [asyncio.create_task(self._relay(reader, onward)), asyncio.create_task(ended.read())]
+        ways = [
+            asyncio.create_task(self._relay(reader, onward)),
+            asyncio.create_task(_relay_answers(ended, writer)),
+        ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -144,8 +151,8 @@ class Link:
             onward.close()
 
     async def _relay(self, reader: StreamReader, onward: StreamWriter) -> None:
-        hello = await read_frame(reader)
-        onward.write(_with_length(hello))
+        for _ in range(HANDSHAKE_FRAMES):
+            onward.write(with_length(await read_frame(reader)))
         self._onward = onward
         while True:
             self._pass_on(await read_frame(reader))
@@ -174,8 +181,10 @@ class Link:
             return
         tally.reordered += number < self._latest
         self._latest = max(number, self._latest)
-        onward.write(_with_length(frame))
+        onward.write(with_length(frame))
 
 
-def _with_length(frame: bytes) -> bytes:
-    return len(frame).to_bytes(LENGTH_SIZE, "big") + frame
+async def _relay_answers(reader: StreamReader, back: StreamWriter) -> None:
+    """What the end that accepts says: it only takes part in the handshake."""
+    while content := await reader.read(65536):
+        back.write(content)

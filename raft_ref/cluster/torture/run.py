@@ -250,7 +250,7 @@ def _number(info: Mapping[str, str] | None, name: str) -> int:
 
 
 def _stored(member: Member) -> Log:
-    storage = SqliteStorage(member.settings.database_path, member.number)
+    storage = SqliteStorage(member.settings.database_path, member.settings.identity)
     try:
         return storage.persistent.log
     finally:
