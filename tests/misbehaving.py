@@ -49,7 +49,9 @@ def messages(node: int) -> list[dict[str, Any]]:
     match FAULT:
         case "forged":
             sent["from"] = node % 3 + 1
-        case "to-nobody":
+        case "to-itself":
+            sent["to"] = node
+        case "to-others":
             sent["to"] = 9
         case "not-its-fields":
             sent |= {"kind": "RequestVote", "fields": {"term": 1}}

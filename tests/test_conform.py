@@ -162,7 +162,7 @@ def test_it_conforms_when_it_behaves() -> None:
         ("same-fingerprint", "have the same fingerprint"),
         ("chance", "does not do the same again"),
         ("forged", "sent a message from server"),
-        ("to-nobody", "sent a message to server 9"),
+        ("to-itself", "sent a message to itself"),
         ("not-its-fields", "missing required field `last_log_index`"),
         ("fields-no-object", "Expected `object`, got `array`"),
         ("error-10", "error 10: not today"),

@@ -13,6 +13,7 @@ from model_check.conformance.observed import (
     ForeignMessage,
     ForeignOutput,
     ObservedState,
+    Sent,
 )
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import ProtocolError
@@ -76,7 +77,8 @@ def _learnt(
     assert outcome is not None
     if outcome.failure is not None:
         return outcome.failure
-    return LearntStep(outcome.state, outcome.messages)
+    sent = tuple(output.message for output in outcome.outputs if isinstance(output, Sent))
+    return LearntStep(outcome.state, sent)
 
 
 def _parted(

@@ -20,7 +20,12 @@ from model_check.conformance.node import (
     foreign_system,
     judgeable,
 )
-from model_check.conformance.observed import ForeignEvent, ForeignMessage, understood
+from model_check.conformance.observed import (
+    ForeignEvent,
+    ForeignMessage,
+    describe_undelivered,
+    understood,
+)
 from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import NetworkPart, Schedule
 from model_check.conformance.suspicion import Hearing, Suspicion, hear
@@ -299,16 +304,17 @@ def _walks(system: ForeignSystem) -> Iterator[ForeignReplay]:
         yield replay(system, actions)
 
 
-def _notes(learner: Learner) -> list[str]:
-    unknown = sorted(
-        {message.kind for message in learner.table.messages if understood(message) is None}
-    )
-    if not unknown:
-        return []
-    return [
-        f"messages of the kinds {', '.join(unknown)} are none of Figure 2; what shows in such "
-        f"messages alone was not seen"
-    ]
+def _notes(learner: Learner) -> Iterator[str]:
+    table = learner.table
+    unknown = sorted({message.kind for message in table.messages if understood(message) is None})
+    if unknown:
+        yield (
+            f"messages of the kinds {', '.join(unknown)} are none of Figure 2; what shows in such "
+            f"messages alone was not seen"
+        )
+    outside = {each.destination for each in table.messages if each.destination > table.servers}
+    if outside:
+        yield describe_undelivered(outside)
 
 
 def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:

@@ -97,18 +97,22 @@ class ForeignNode(ForeignServers):
             kind = kind_of_failure(learnt.failure)
             self.failures.setdefault(kind, learnt.failure)
             return Outcome(state, failure=learnt.failure if kind == self.failing else None)
-        return outcome_of(state, learnt)
+        return outcome_of(state, learnt, self.count)
 
     def foresee(self, steps: Iterable[LocalEvent]) -> None:
         self._learner.learn(steps)
 
 
 def outcome_of(
-    before: ObservedState, learnt: LearntStep
+    before: ObservedState, learnt: LearntStep, servers: int
 ) -> Outcome[ObservedState, ForeignOutput, ForeignMessage]:
-    """A step that a server has survived, as an outcome."""
+    """A step that a server has survived, as an outcome, in a cluster of so many ``servers``.
+
+    A message to anybody else is put out, and judged, but no network carries it.
+    """
     committed = newly_committed(before, learnt.state)
-    return Outcome(learnt.state, (*map(Sent, learnt.messages), *committed), learnt.messages)
+    carried = tuple(each for each in learnt.messages if each.destination <= servers)
+    return Outcome(learnt.state, (*map(Sent, learnt.messages), *committed), carried)
 
 
 _EVENTS: dict[EventName, type] = {

@@ -6,6 +6,7 @@ run of it is shown just as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -53,6 +54,7 @@ from raft_ref import (
     Send,
 )
 from spec.shadow import Unread, Witnessed
+from spec.words import servers_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +143,30 @@ _ROLES: dict[RoleName, Role] = {
 }
 
 
-def foreign_message(part: MessagePart, sender: NodeId, servers: int) -> ForeignMessage:
-    """The message that ``part`` describes, sent by ``sender`` in a cluster of so many ``servers``.
+def foreign_message(part: MessagePart, sender: NodeId) -> ForeignMessage:
+    """The message that ``part`` describes, sent by ``sender``, to whatever address.
 
     Raises:
-        ProtocolError: if it is not from ``sender``, not to another server, or of a kind of Figure 2
-            whose fields it does not have.
+        ProtocolError: if it is not from ``sender``, or to itself, or of a kind of Figure 2 whose
+            fields it does not have.
     """
     if part.source != sender:
         raise ProtocolError(f"server {sender} sent a message from server {part.source}")
-    if part.destination == sender or not 1 <= part.destination <= servers:
-        raise ProtocolError(f"server {sender} sent a message to server {part.destination}")
+    if part.destination == sender:
+        raise ProtocolError(f"server {sender} sent a message to itself")
     # The same fields are the same text, however they were spaced.
     text = msgspec.json.format(msgspec.json.encode(part.fields), indent=-1).decode()
     message = ForeignMessage(sender, part.destination, part.kind, text, part.payload)
     understood(message)
     return message
+
+
+def describe_undelivered(addresses: Iterable[NodeId]) -> str:
+    """What became of messages to ``addresses`` that are none of the cluster's."""
+    return (
+        f"messages to {servers_text(addresses)}, not among the nodes of init, were judged and not "
+        "delivered"
+    )
 
 
 @lru_cache(maxsize=1 << 16)

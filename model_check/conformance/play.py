@@ -85,7 +85,7 @@ class _LiveServers(ForeignServers):
         except StepFailed as failed:
             self.outcome = Outcome(state, failure=failed.description)
             return self.outcome
-        self.outcome = outcome_of(state, self._read(node, reply))
+        self.outcome = outcome_of(state, self._read(node, reply), self.count)
         return self.outcome
 
     def _read(self, node: NodeId, reply: EventReply) -> LearntStep:

@@ -150,7 +150,9 @@ def decode_action(part: ActionPart, servers: int) -> ForeignAction:
 def _decode_message(part: MessagePart, servers: int) -> ForeignMessage:
     if part.source > servers:
         raise ProtocolError(f"there is no server {part.source}")
-    return foreign_message(part, part.source, servers)
+    if part.destination > servers:
+        raise ProtocolError(f"a message to server {part.destination}, of {servers}")
+    return foreign_message(part, part.source)
 
 
 def encode_local_event(node: int, event: ForeignEvent) -> str:

@@ -128,7 +128,7 @@ class Table:
                     f"and {_shown(state)}"
                 )
             state = known
-        messages = (foreign_message(part, node, self.servers) for part in reply.messages)
+        messages = (foreign_message(part, node) for part in reply.messages)
         return LearntStep(state, tuple(self._messages.setdefault(m, m) for m in messages))
 
     def add(self, key: LocalEvent, learnt: EventReply | str) -> None:
