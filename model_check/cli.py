@@ -36,6 +36,7 @@ from model_check.commands.prove import prove_command
 from model_check.commands.rules import rules_command
 from model_check.commands.trace import trace_command
 from model_check.commands.vectors import vectors_command
+from model_check.deadline import OutOfTime
 
 EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 4
@@ -85,8 +86,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{name}: {error.format_message()} (see {name} --help)")
     except click.ClickException as error:
         _complain(f"raft-ref: {error.format_message()}")
-    except (click.Abort, KeyboardInterrupt):
-        _complain("raft-ref: interrupted")
+    except (click.Abort, KeyboardInterrupt) as interrupt:  # before there was anything else to say
+        reason = interrupt.__cause__ if isinstance(interrupt, click.Abort) else interrupt
+        is_late = isinstance(reason, OutOfTime)
+        _complain(f"raft-ref: {f'inconclusive: stopped by {reason}' if is_late else 'interrupted'}")
         return EXIT_INCONCLUSIVE
     except BrokenPipeError:  # as in `raft-ref check | head`: nobody reads on, so say no more
         _say_no_more()

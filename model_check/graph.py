@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
+from model_check.deadline import Deadline, OutOfTime
 from model_check.explore import Budget, explore
 from model_check.interned import InternedSystem
 from model_check.raft import RaftSystem
@@ -40,12 +41,18 @@ class GraphTooLarge(ValueError):
     """The space has more states than the graph may have."""
 
 
-def state_graph(system: System[S, E, O, M, Q, H], limit: int = GRAPH_LIMIT) -> StateGraph[S, Q, H]:
+def state_graph(
+    system: System[S, E, O, M, Q, H],
+    limit: int | None = None,
+    deadline: Deadline | None = None,
+) -> StateGraph[S, Q, H]:
     """Everything ``system`` can do, up to the first violation, as a graph.
 
     Raises:
-        GraphTooLarge: if there are more than ``limit`` states.
+        GraphTooLarge: if there are more than ``limit`` states; `GRAPH_LIMIT`, if that is None.
+        OutOfTime: if the deadline comes, or an interrupt, before it is complete.
     """
+    limit, deadline = limit or GRAPH_LIMIT, deadline or Deadline()
     graph: StateGraph[S, Q, H] = nx.MultiDiGraph()
     graph.add_node(system.initial(), depth=0)
 
@@ -54,7 +61,9 @@ def state_graph(system: System[S, E, O, M, Q, H], limit: int = GRAPH_LIMIT) -> S
             graph.add_node(after, depth=graph.nodes[before]["depth"] + 1)
         graph.add_edge(before, after, action=action)
 
-    found = explore(system, Budget(max_states=limit), record=record)
+    found = explore(system, Budget(max_states=limit, deadline=deadline), record=record)
+    if deadline.ended is not None:
+        raise OutOfTime(deadline.ended)
     if found.verdict == "inconclusive":
         raise GraphTooLarge(
             f"the state graph has more than {limit} states; choose smaller bounds to write it"
@@ -62,7 +71,7 @@ def state_graph(system: System[S, E, O, M, Q, H], limit: int = GRAPH_LIMIT) -> S
     return graph
 
 
-def write_graph(system: RaftSystem, path: Path) -> None:
+def write_graph(system: RaftSystem, path: Path, deadline: Deadline | None = None) -> None:
     """Write the state graph of Raft in the format that the suffix of ``path`` names.
 
     States become numbers in the order of discovery, with a description of each server and of the
@@ -71,12 +80,15 @@ def write_graph(system: RaftSystem, path: Path) -> None:
     Raises:
         GraphTooLarge: if there are more than `GRAPH_LIMIT` states.
         OSError: if the file cannot be written.
+        OutOfTime: if the deadline comes, or an interrupt, before it is complete.
     """
-    WRITERS[path.suffix](_for_file(InternedSystem(system)), path)
+    WRITERS[path.suffix](_for_file(InternedSystem(system), deadline), path)
 
 
-def _for_file(system: InternedSystem[NodeState, Event, Output, Message]) -> FileGraph:
-    graph = state_graph(system)
+def _for_file(
+    system: InternedSystem[NodeState, Event, Output, Message], deadline: Deadline | None
+) -> FileGraph:
+    graph = state_graph(system, deadline=deadline)
     numbers = {state: number for number, state in enumerate(graph)}
     described: FileGraph = nx.MultiDiGraph()
     for state, number in numbers.items():

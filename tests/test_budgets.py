@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import numba
 import pytest
 
 from model_check.check import Means, Setup, check
+from model_check.cli import run
 from model_check.conformance.explore import ForeignSetup, conform
 from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import Plan, ScheduleKind
@@ -250,3 +252,29 @@ def test_an_exploration_ends_in_every_phase(phase: str, deadline: object) -> Non
     is_interrupt = deadline is interrupted_when
     assert reason.startswith("an interrupt" if is_interrupt else "the budget of 1 seconds")
     assert result.verdict == verdict
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows"),
+    [
+        (["mutants", "--id", "vote-not-recorded", "--id", "follower-commit-falls"], "mutants"),
+        (["rules", "--necessary", "--id", "ELECT-QUORUM", "--id", "LOG-SOURCE"], "rules"),
+    ],
+)
+def test_a_budget_is_for_the_whole_command(
+    arguments: list[str],
+    rows: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"model_check.commands.{arguments[0]}.deadline_of"
+    for number in (1, 2):
+        deadline = out_of_time_when("computing", times=number)
+        monkeypatch.setattr(name, lambda _, chosen=deadline: chosen)
+        assert run([*arguments, "--json", "-"]) == 4
+        report = json.loads(capsys.readouterr().out)
+        assert len(report[rows]) == number
+        assert report["stopped_by"] == "the budget of 1 seconds, while computing the renamings"

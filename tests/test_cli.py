@@ -18,7 +18,9 @@ from jsonschema import Draft202012Validator
 
 import spec
 from model_check.cli import run
+from model_check.explore import Budget
 from tests import broken_cores
+from tests.deadlines import out_of_time_when
 
 SMALL = ["check", "--servers", "2", "--restarts"]
 LARGER = ["check", "--servers", "3", "--restarts"]
@@ -390,16 +392,42 @@ def test_the_state_graph_is_written_as_dot(
     assert graph.number_of_edges() == 13
 
 
-def test_a_graph_that_is_too_large_is_not_written_but_the_verdict_is_told(
+def test_a_graph_that_is_too_large_is_refused_before_anything_is_explored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_check.commands.check.GRAPH_LIMIT", 100)
+    def explore(*_: object) -> None:
+        raise AssertionError("it explores")
+
+    monkeypatch.setattr("model_check.graph.GRAPH_LIMIT", 100)
+    monkeypatch.setattr("model_check.commands.check.check", explore)
     path = tmp_path / "graph.json"
     outcome = Outcome([*SMALL, "--graph", str(path)], capsys)
-    assert outcome.code == 2
-    assert outcome.out.startswith("holds")
-    assert "has 285 states, more than the 100 that" in outcome.err
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "the state graph has more than 100 states; choose smaller bounds" in outcome.err
     assert not path.exists()
+
+
+def test_a_graph_does_not_change_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_cores.forget_vote_in_restart(monkeypatch)
+    path = tmp_path / "graph.json"
+    limits = ["--max-log", "0", "--max-restarts", "1"]
+    outcome = Outcome(["check", "--restarts", *limits, "--graph", str(path)], capsys)
+    assert outcome.code == 1
+    assert outcome.out.startswith("violated")
+    assert path.exists()
+
+
+def test_a_graph_takes_no_longer_than_there_is_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Budget(deadline=out_of_time_when("writing the state graph"))
+    monkeypatch.setattr("model_check.commands.check.budget_from", lambda _: late)
+    outcome = Outcome(["check", "--graph", str(tmp_path / "graph.json")], capsys)
+    assert (outcome.code, outcome.out) == (4, "")
+    reason = "the budget of 1 seconds, while writing the state graph"
+    assert outcome.err.strip() == f"raft-ref: inconclusive: stopped by {reason}"
 
 
 # --- bad input: one line that says what to do, exit code 2, nothing lost ----------------------

@@ -14,12 +14,14 @@ import spec
 from model_check.cli import run
 from model_check.commands import prove as command
 from model_check.commands.prove import usual_properties
+from model_check.deadline import Deadline
 from model_check.proof.needs import found_needs, written
 from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 from spec.proof.terms import FALSE, Term, constant, equal, every, goals, implies
 from spec.properties import PROPERTY_NAMES
+from tests.deadlines import out_of_time_when
 
 SHORT = (
     Try(narrow=False, milliseconds=2_500),
@@ -132,14 +134,21 @@ def validated(text: str) -> dict[str, Any]:
     return report
 
 
+@pytest.fixture
+def no_time_to_prove(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "deadline_of", lambda _: out_of_time_when("proving"))
+
+
+@pytest.mark.usefixtures("no_time_to_prove")
 def test_what_is_not_done_in_time_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["prove", "--property", "MonotonicTerm", "--max-seconds", "0.01"]
+    arguments = ["prove", "--property", "MonotonicTerm"]
     assert run([*arguments, "--json", "-"]) == 4
     assert validated(capsys.readouterr().out)["verdict"] == "unknown"
 
 
+@pytest.mark.usefixtures("no_time_to_prove")
 def test_what_was_not_asked_is_told_and_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["prove", "--without", "VOTE-ONCE", "--max-seconds", "0.01"]) == 4
+    assert run(["prove", "--property", "MonotonicTerm", "--without", "VOTE-ONCE"]) == 4
     out = capsys.readouterr().out
     assert "no time for" in out
     assert "counterexample" not in out
@@ -153,7 +162,7 @@ def test_without_z3_no_counterexample_is_looked_for(
     )
     question = Question("a", "lemma", "", "a", "", "")
     proof = Proof((Finding(question, "cvc5", "unknown", 0, 1, 0.1),), 1, 0.1)
-    command._show_counterexample(proof, Theory(), 60.0)
+    command._show_counterexample(proof, Theory(), Deadline())
     assert "z3 would look for a counterexample" in capsys.readouterr().out
 
 

@@ -11,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from model_check.cli import run
+from model_check.commands import trace as command
+from tests.deadlines import out_of_time_when
 from tests.etcd_traces import random_etcd_trace
 from tests.recorded import random_trace
 from tests.trace_lines import Json, changed
@@ -139,9 +141,12 @@ def test_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "is a directory" in capsys.readouterr().err
 
 
-def test_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "deadline_of", lambda _: out_of_time_when("reading"))
     path = tmp_path / "trace.ndjson"
     path.write_bytes(b"".join(random_trace(3, 300, 1)))
-    code, report = report_on(capsys, "--max-seconds", "0.000001", str(path))
+    code, report = report_on(capsys, str(path))
     assert (code, report["verdict"]) == (4, "inconclusive")
     assert "the budget of" in report["doubt"]["reason"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from model_check.cluster.history import COUNTING, as_history, miscounts
+from model_check.deadline import Deadline
 from model_check.linearizability.check import Budget, NotLinearizable, Undecided, check
 from model_check.linearizability.models import KeyValueStore
 from model_check.linearizability.words import explain, headline
@@ -86,7 +87,7 @@ def conforms(read: Callable[[], Trace]) -> Judgement:
         trace = read()
     except TraceError as error:
         return Judgement(question, "violated", f"they cannot be read: {error}")
-    verdict = judge_trace(trace, PAPER, MAX_SECONDS)
+    verdict = judge_trace(trace, PAPER, Deadline(MAX_SECONDS))
     seconds = time.monotonic() - start
     if (offence := verdict.offence) is not None:
         where = f"{offence.name} at {offence.happening.place}: {offence.explanation}"

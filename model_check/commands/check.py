@@ -38,8 +38,8 @@ from model_check.commands.output import (
 from model_check.commands.summary import describe_unreproduced, summary
 from model_check.counterexample import replay
 from model_check.deadline import enforced
-from model_check.explore import AsymmetryError, MistakenClaim, Verdict
-from model_check.graph import GRAPH_LIMIT, WRITERS, write_graph
+from model_check.explore import AsymmetryError, Budget, MistakenClaim, Verdict
+from model_check.graph import GRAPH_LIMIT, WRITERS, GraphTooLarge, write_graph
 from model_check.render import as_mermaid, as_table
 from model_check.render_pytest import as_pytest
 from model_check.report import ReportError, parse_report, replay_report, report
@@ -74,7 +74,7 @@ def _graph_path(_context: object, _option: object, path: Path | None) -> Path | 
     "graph_path",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_graph_path,
-    help=f"Also write the state graph, in the format of the suffix ({', '.join(WRITERS)}); "
+    help=f"First write the state graph, in the format of the suffix ({', '.join(WRITERS)}); "
     f"no more than {GRAPH_LIMIT:,} states.",
 )
 @click.option(
@@ -117,6 +117,8 @@ def check_command(
         means_from(options, context, symmetry=symmetry, forget=forget),
         budget_from(options),
     )
+    if graph_path is not None:
+        _write_graph(setup, graph_path, budget)
     with live_progress(STARTING) as on_progress, enforced(budget.deadline):
         try:
             result = check(setup, budget, means, on_progress)
@@ -128,8 +130,6 @@ def check_command(
         write_json(report(result), json_path)
     if str(json_path) != "-":
         _show(result, show)
-    if graph_path is not None:
-        _write_graph(result, graph_path)
     return EXIT_CODES[result.exploration.verdict]
 
 
@@ -150,15 +150,14 @@ def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
             click.echo(as_pytest(setup, run), nl=False)
 
 
-def _write_graph(result: CheckResult, path: Path) -> None:
-    states = result.exploration.states
-    if states > GRAPH_LIMIT:
-        raise click.ClickException(
-            f"{path} not written: the state graph has {states:,} states, more than the "
-            f"{GRAPH_LIMIT:,} that one can work with; choose smaller bounds"
-        )
-    with usable(path):
-        write_graph(result.setup.system(), path)
+def _write_graph(setup: Setup, path: Path, budget: Budget) -> None:
+    """Write the state graph, or refuse to, before anything else is done."""
+    budget, deadline = budget.begun()
+    with usable(path), enforced(deadline), deadline.phase("writing the state graph"):
+        try:
+            write_graph(setup.system(), path, deadline)
+        except GraphTooLarge as error:
+            raise click.ClickException(f"{path} not written: {error}") from None
 
 
 def _replay(path: Path, rendering: Rendering, json_path: Path | None) -> int:

@@ -10,9 +10,15 @@ from typing import TypeAlias
 import click
 from rich.console import Console
 
-from model_check.commands.options import POSITIVE, files_argument, json_option
+from model_check.commands.options import (
+    deadline_of,
+    files_argument,
+    json_option,
+    max_seconds_option,
+)
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
+from model_check.deadline import enforced
 from model_check.linearizability.check import (
     MOST_STATES,
     Budget,
@@ -38,7 +44,7 @@ KEYS_SHOWN = 8
 
 @click.command("linearizable")
 @files_argument
-@click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
+@max_seconds_option
 @click.option(
     "--max-states",
     type=click.IntRange(1),
@@ -62,8 +68,10 @@ def linearizable_command(
     Exit codes: 0 linearizable, 1 not linearizable, 2 usage or malformed input, 4 undecided.
     """
     require_writable(json_path)
+    deadline = deadline_of(max_seconds)
     try:
-        history = read_history(paths)
+        with enforced(deadline), deadline.phase("reading the history"):
+            history = read_history(paths)
     except HistoryError as error:
         if json_path is not None:
             write_json(malformed_report(paths, str(error)), json_path)
@@ -71,8 +79,8 @@ def linearizable_command(
         return EXIT_MALFORMED
     except OSError as error:
         raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
-    with _progress(len(history)) as on_progress:
-        found = check(history, KeyValueStore(), Budget(max_states, max_seconds), on_progress)
+    with _progress(len(history)) as on_progress, enforced(deadline):
+        found = check(history, KeyValueStore(), Budget(max_states, deadline.left), on_progress)
     if json_path is not None:
         write_json(history_report(found, history, paths), json_path)
     if str(json_path) != "-":

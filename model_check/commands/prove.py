@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
-from time import monotonic
 from typing import Literal
 
 import click
 from rich.console import Console
 
-from model_check.commands.options import POSITIVE, given, jobs_option, json_option, refuse
+from model_check.commands.options import (
+    deadline_of,
+    given,
+    jobs_option,
+    json_option,
+    max_seconds_option,
+    refuse,
+)
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
+from model_check.deadline import Deadline, enforced
 from model_check.necessity import OF_SEVERAL_SERVERS
 from model_check.proof.examples import why
 from model_check.proof.prove import Proof, Verdict, prove
@@ -25,6 +31,8 @@ from spec.proof.guards import GUARDS
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
 
+LONGEST_SEARCH = 60.0
+"""Seconds in which a counterexample to induction is found, or none is."""
 EXIT_CODES: dict[Verdict, int] = {"proved": 0, "unknown": 4}
 
 
@@ -60,11 +68,7 @@ def _known_invariants(_context: object, _option: object, names: tuple[str, ...])
     help="Who is to prove each obligation; both: each of them.",
 )
 @jobs_option("How many solvers work at once.")
-@click.option(
-    "--max-seconds",
-    type=POSITIVE,
-    help="Give up after so many seconds; what is not proved by then is unknown.",
-)
+@max_seconds_option
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -129,13 +133,13 @@ def prove_command(
     require_solvers(solvers)
     require_writable(json_path)
     chosen, theory = properties or usual_properties(rules), _theory(rules, invariants)
-    deadline = monotonic() + (max_seconds or inf)
-    with _progress() as on_progress:
+    deadline = deadline_of(max_seconds)
+    with _progress() as on_progress, enforced(deadline):
         proof = prove(
             theory.obligations(chosen),
             solvers,
             jobs=jobs,
-            max_seconds=max_seconds,
+            deadline=deadline,
             seed=seed,
             on_progress=on_progress,
         )
@@ -145,7 +149,7 @@ def prove_command(
         for line in _summary(proof, chosen, solvers):
             click.echo(line)
         if rules or invariants:
-            _show_counterexample(proof, theory, min(60.0, deadline - monotonic()))
+            _show_counterexample(proof, theory, deadline)
     return EXIT_CODES[proof.verdict]
 
 
@@ -176,16 +180,22 @@ def _theory(rules: tuple[str, ...], invariants: tuple[str, ...]) -> Theory:
     return Theory(kept, frozenset(rules))
 
 
-def _show_counterexample(proof: Proof, theory: Theory, seconds: float) -> None:
+def _show_counterexample(proof: Proof, theory: Theory, deadline: Deadline) -> None:
     """Show one to any of the obligations of which a proof was sought, but not found."""
     lost = {each.question.name for each in proof.unknown if each.attempts > 0}
-    if not lost or seconds <= 0:
+    left = LONGEST_SEARCH if deadline.left is None else min(LONGEST_SEARCH, deadline.left)
+    if not lost or left == 0 or deadline.ended is not None:
         return
     click.echo()
     if missing(("z3",)):
         click.echo("z3 would look for a counterexample to induction: pip install 'raft-ref[proof]'")
         return
-    found = why(theory, lost, seconds)
+    try:
+        with enforced(deadline), deadline.phase("looking for a counterexample to induction"):
+            found = why(theory, lost, left)
+    except KeyboardInterrupt as interrupt:
+        click.echo(f"no counterexample to induction: stopped by {deadline.interrupted(interrupt)}")
+        return
     if found is None:
         click.echo("no counterexample to induction was found in a small world")
         return

@@ -10,9 +10,15 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from model_check.commands.options import POSITIVE, files_argument, json_option
+from model_check.commands.options import (
+    deadline_of,
+    files_argument,
+    json_option,
+    max_seconds_option,
+)
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.summary import as_rows
+from model_check.deadline import enforced
 from model_check.render import server_name
 from model_check.traces.files import TraceFormat, read_trace
 from model_check.traces.happening import Trace, TraceError
@@ -47,7 +53,7 @@ PROFILE_OF: dict[TraceFormat, str] = {"raft-ref": PAPER.name, "etcd": ETCD.name}
     help="Whose departures from the rules to tolerate (see raft-ref rules --profiles); by default, "
     "that of the format.",
 )
-@click.option("--max-seconds", type=POSITIVE, help="Stop after so many seconds.")
+@max_seconds_option
 @json_option
 def trace_command(
     *,
@@ -68,9 +74,10 @@ def trace_command(
     require_writable(json_path)
     if len(set(paths)) < len(paths):
         raise click.UsageError("a file is named twice")
-    is_quiet = str(json_path) == "-"
+    is_quiet, deadline = str(json_path) == "-", deadline_of(max_seconds)
     try:
-        trace = read_trace(paths, trace_format)
+        with enforced(deadline), deadline.phase("reading the trace"):
+            trace = read_trace(paths, trace_format)
     except TraceError as error:
         if json_path is not None:
             write_json(malformed_report(paths, trace_format, str(error)), json_path)
@@ -79,8 +86,8 @@ def trace_command(
     except OSError as error:
         raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
     chosen = PROFILES[profile or PROFILE_OF[trace_format]]
-    with trace_progress(trace) as on_progress:
-        verdict = judge_trace(trace, chosen, max_seconds, on_progress)
+    with trace_progress(trace) as on_progress, enforced(deadline):
+        verdict = judge_trace(trace, chosen, deadline, on_progress)
     if json_path is not None:
         write_json(trace_report(verdict, paths, trace_format), json_path)
     if not is_quiet:

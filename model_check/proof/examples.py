@@ -10,6 +10,7 @@ that there is the run that `raft-ref rules --necessary` shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -109,9 +110,10 @@ def why(theory: Theory, unknown: Collection[str], seconds: float = 60) -> Counte
     None if none is found in time."""
     deadline = monotonic() + seconds
     for small, obligation in product(WORLDS, list(reasons(theory, unknown))):
-        if monotonic() > deadline:
+        left = deadline - monotonic()
+        if left <= 0:
             return None
-        found = counterexample(obligation, small, milliseconds=2_000)
+        found = counterexample(obligation, small, min(2_000, math.ceil(1000 * left)))
         if found is not None:
             return found
     return None

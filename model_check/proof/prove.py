@@ -10,6 +10,7 @@ from importlib.resources import files
 from time import monotonic
 from typing import Literal, TypeAlias
 
+from model_check.deadline import Deadline
 from model_check.proof.solvers import Attempt, SolverName, is_proved
 from model_check.workers import leaving_interrupts_to_the_parent, workers
 from spec.proof.obligations import Kind, Obligation
@@ -131,21 +132,33 @@ def prove(
     solvers: tuple[SolverName, ...] = ("z3",),
     *,
     jobs: int = 2,
-    max_seconds: float | None = None,
+    deadline: Deadline | None = None,
     seed: int = 0,
     tries: tuple[Try, ...] = TRIES,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Proof:
-    """Put every obligation to every solver; what is not done in time is unknown."""
-    start = monotonic()
-    questions = [Question.of(obligation) for obligation in obligations]
+    """Put every obligation to every solver; what is not done when the deadline comes, or an
+    interrupt, is unknown.
+
+    Raises:
+        KeyboardInterrupt: if it comes before any is put to any.
+    """
+    start, deadline = monotonic(), deadline or Deadline()
+    questions = []
+    with deadline.phase("writing down what is to be proved"):
+        for obligation in obligations:
+            deadline.check()
+            questions.append(Question.of(obligation))
     asked = [(question, solver) for question in questions for solver in solvers]
-    deadline = None if max_seconds is None else start + max_seconds
     with workers(jobs) as pool:
         with leaving_interrupts_to_the_parent():
             futures = [pool.submit(settle, *each, seed, tries) for each in asked]
-        for done in _as_they_are_done(futures, deadline):
-            on_progress(done, len(futures))
+        try:
+            with deadline.phase("proving"):
+                for done in _as_they_are_done(futures, deadline):
+                    on_progress(done, len(futures))
+        except KeyboardInterrupt as interrupt:
+            deadline.interrupted(interrupt)
         findings = tuple(
             future.result() if future.done() else Finding(question, solver, "unknown", seed, 0, 0.0)
             for future, (question, solver) in zip(futures, asked, strict=True)
@@ -153,10 +166,15 @@ def prove(
     return Proof(findings, len(questions), monotonic() - start)
 
 
-def _as_they_are_done(futures: list[Future[Finding]], deadline: float | None) -> Iterator[int]:
-    """How many are done, again and again, until all are, or the deadline has come."""
+def _as_they_are_done(futures: list[Future[Finding]], deadline: Deadline) -> Iterator[int]:
+    """How many are done, again and again, until all are.
+
+    Raises:
+        OutOfTime: if the deadline comes before that.
+    """
     waiting: set[Future[Finding]] = set(futures)
-    while waiting and (deadline is None or monotonic() < deadline):
-        left = 0.5 if deadline is None else min(0.5, max(deadline - monotonic(), 0))
+    while waiting:
+        deadline.check()
+        left = 0.5 if deadline.left is None else min(0.5, deadline.left)
         waiting = wait(waiting, timeout=left).not_done
         yield len(futures) - len(waiting)

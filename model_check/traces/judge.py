@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from msgspec import UnsetType
 
+from model_check.deadline import Deadline
 from model_check.traces import doubts
 from model_check.traces.belief import Belief, contradiction, first_beliefs, was_glimpsed
 from model_check.traces.court import (
@@ -68,29 +68,34 @@ _STEP_PROPERTIES = tuple(item for item in PROPERTIES if isinstance(item, StepPro
 def judge_trace(
     trace: Trace,
     profile: Profile = PAPER,
-    max_seconds: float | None = None,
+    deadline: Deadline | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> TraceVerdict:
     """Hold every step of ``trace`` against rules and properties, up to the first that fails.
 
-    ``on_progress`` is told, now and then, how many steps were judged.
+    ``on_progress`` is told, now and then, how many steps were judged. When the deadline comes, or
+    an interrupt, what follows is in doubt.
     """
-    started = time.monotonic()
-    hearing = _Hearing(trace, Judge(profile), Post.of(trace))
+    deadline = deadline or Deadline()
     matched, last, doubt = 0, None, None
-    for happening in in_order(trace):
-        outcome = hearing.hear(happening)
-        if isinstance(outcome, Offence):
-            return TraceVerdict(trace, profile, matched, last, outcome, doubt)
-        doubt = doubt or outcome
-        if outcome is not None and outcome.is_final:
-            break
-        matched, last = matched + 1, happening.end
-        if matched % 100 == 0:
-            on_progress(matched)
-        if max_seconds is not None and time.monotonic() - started > max_seconds:
-            doubt = Doubt(happening, f"the budget of {max_seconds:g} seconds", is_final=True)
-            break
+    happening: Happening | None = None
+    try:
+        hearing = _Hearing(trace, Judge(profile), Post.of(trace))
+        for happening in in_order(trace):
+            deadline.check()
+            outcome = hearing.hear(happening)
+            if isinstance(outcome, Offence):
+                return TraceVerdict(trace, profile, matched, last, outcome, doubt)
+            doubt = doubt or outcome
+            if outcome is not None and outcome.is_final:
+                break
+            matched, last = matched + 1, happening.end
+            if matched % 100 == 0:
+                on_progress(matched)
+    except KeyboardInterrupt as interrupt:
+        if happening is None:
+            raise
+        doubt = Doubt(happening, deadline.interrupted(interrupt), is_final=True)
     return TraceVerdict(trace, profile, matched, last, None, doubt)
 
 
