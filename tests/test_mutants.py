@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 import spec
 from model_check.check import Means, Setup, check
@@ -272,6 +272,20 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mutants", "--list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in MUTANTS)
+
+
+def test_the_list_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["mutants", "--list", "--json", "-"]) == 0
+    rows = valid(capsys.readouterr().out)
+    assert [row["id"] for row in rows] == list(MUTANTS)
+    first = MUTANTS["vote-not-persisted"]
+    path = tmp_path / "list.json"
+    assert run(["mutants", "--list", "--id", first.id, "--json", str(path)]) == 0
+    assert first.id in capsys.readouterr().out
+    (row,) = valid(path.read_text())
+    assert (row["title"], row["rule"], row["kind"]) == (first.title, first.rule, "bug")
+    with pytest.raises(ValidationError):
+        valid(path.read_text().replace('"rule"', '"role"'))
 
 
 def test_a_budget_that_runs_out_is_inconclusive(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import click
 
 from model_check.commands.options import Rendering
-from model_check.commands.output import console
 from model_check.commands.summary import as_rows, describe_unreproduced, describe_violation
+from model_check.commands.tables import show_table
 from model_check.conformance.explore import ForeignSetup, schedule_of
 from model_check.conformance.finding import Finding
 from model_check.conformance.process import AdapterFailed
@@ -67,7 +67,7 @@ def show_findings(account: Account, rendering: Rendering) -> None:
         case "table":
             for number, finding in enumerate(account.findings):
                 click.echo("" if number == 0 else f"\n{describe_finding(finding)}")
-                console().print(as_table(finding.run))
+                show_table(as_table(finding.run))
         case "mermaid":
             # A file holds one diagram: the others are beside it.
             for number, finding in enumerate(account.findings):

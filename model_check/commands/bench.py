@@ -24,13 +24,13 @@ from model_check.commands.cluster import complaining
 from model_check.commands.options import POSITIVE, json_option
 from model_check.commands.output import (
     STARTING,
-    console,
     live_progress,
     prepare_explorer,
     require_writable,
     usable,
     write_json,
 )
+from model_check.commands.tables import show_table
 from model_check.report import SCHEMA_VERSION, Report
 from model_check.tlc import TlcMissing, require_tlc
 
@@ -124,9 +124,9 @@ def bench_command(
     if json_path is not None:
         write_json(_report(size, measurements, comparisons), json_path)
     if str(json_path) != "-":
-        console().print(_table(measurements))
+        show_table(_table(measurements))
         if comparisons:
-            console().print(_table_of_tlc(comparisons))
+            show_table(_table_of_tlc(comparisons))
     if plot_path is not None:
         # Imported here: it takes a second, and is an extra.
         from model_check.plot import plot
@@ -168,8 +168,8 @@ def _bench_cluster(clients: tuple[int, ...], seconds: float, json_path: Path | N
     if json_path is not None:
         write_json(cluster_report(found), json_path)
     if str(json_path) != "-":
-        console().print(cluster_table(found))
-        console().print(table_of_shares(found))
+        show_table(cluster_table(found))
+        show_table(table_of_shares(found))
         click.echo(remarks(has_pysyncobj()))
 
 

@@ -29,13 +29,13 @@ from model_check.commands.options import (
 )
 from model_check.commands.output import (
     STARTING,
-    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
 from model_check.commands.summary import describe_unreproduced, summary
+from model_check.commands.tables import show_table
 from model_check.counterexample import replay
 from model_check.deadline import enforced
 from model_check.explore import AsymmetryError, Budget, MistakenClaim, Verdict
@@ -143,7 +143,7 @@ def _show_run(setup: Setup, run: RaftReplay, rendering: Rendering) -> None:
     match rendering:
         case "table":
             click.echo()
-            console().print(as_table(run))
+            show_table(as_table(run))
         case "mermaid":
             click.echo(as_mermaid(run), nl=False)
         case "pytest":

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from model_check.commands.tables import fitted
 from raft_ref.cluster.processes import LocalCluster, Member
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import NodeId
@@ -69,7 +70,7 @@ def _show(cluster: LocalCluster, end: float | None) -> None:
         return
     with Live(console=terminal, auto_refresh=False) as live:
         for infos in _looks(cluster, end):
-            live.update(table_of(cluster, infos), refresh=True)
+            live.update(fitted(table_of(cluster, infos), terminal.width), refresh=True)
 
 
 def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:

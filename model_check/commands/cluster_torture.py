@@ -22,6 +22,7 @@ from model_check.cluster.tortured import judgements
 from model_check.commands.cluster_run import table_of
 from model_check.commands.output import write_json
 from model_check.commands.summary import as_rows
+from model_check.commands.tables import fitted
 from raft_ref.cluster.processes import LocalCluster
 from raft_ref.cluster.torture.run import Look, OnLook, Outcome, Scale, torture
 from raft_ref.cluster.torture.tally import Tally
@@ -88,7 +89,7 @@ def _display(scale: Scale) -> Iterator[OnLook]:
         def show(cluster: LocalCluster, look: Look) -> None:
             faults = "\n".join(as_rows(_fault_rows(look.tally)))
             head = f"{look.seconds:.0f} of {scale.seconds:g} s, {look.operations:,} operations"
-            table = table_of(cluster, look.infos)
+            table = fitted(table_of(cluster, look.infos), terminal.width)
             live.update(Group(Text(head), table, Text(faults)), refresh=True)
 
         yield show

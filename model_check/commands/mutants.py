@@ -11,12 +11,12 @@ from rich.table import Table
 
 from model_check.commands.options import deadline_of, json_option, max_seconds_option, refuse
 from model_check.commands.output import (
-    console,
     live_progress,
     require_writable,
     usable,
     write_json,
 )
+from model_check.commands.tables import show_table
 from model_check.deadline import Deadline, enforced
 from model_check.explore import Budget
 from model_check.judged import Breach
@@ -74,11 +74,14 @@ def mutants_command(
         given = {
             "--max-seconds": max_seconds,
             "--without": without,
-            "--json": json_path,
             "--html": html_path,
         }
         refuse([name for name, value in given.items() if value is not None], "runs the mutants")
-        console().print(_list(chosen))
+        require_writable(json_path)
+        if json_path is not None:
+            write_json(_list_report(chosen), json_path)
+        if str(json_path) != "-":
+            show_table(_list(chosen))
         return 0
     require_writable(json_path)
     if html_path is not None:
@@ -90,7 +93,7 @@ def mutants_command(
     if json_path is not None:
         write_json(_report(runs, without, stopped_by), json_path)
     if str(json_path) != "-":
-        console().print(_table(runs))
+        show_table(_table(runs))
         click.echo(_summary(runs))
         if stopped_by is not None:
             click.echo(f"{len(runs)} of {len(chosen)} were begun: stopped by {stopped_by}")
@@ -201,8 +204,15 @@ def _report(runs: Iterable[MutantRun], without: str | None, stopped_by: str | No
     }
 
 
-def _row(run: MutantRun) -> dict[str, object]:
-    mutant, found, breach = run.mutant, run.result.exploration, run.first_breach
+def _list_report(chosen: Iterable[Mutant]) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "mutants --list",
+        "mutants": [_described(mutant) for mutant in chosen],
+    }
+
+
+def _described(mutant: Mutant) -> dict[str, object]:
     return {
         "id": mutant.id,
         "kind": mutant.kind,
@@ -211,8 +221,15 @@ def _row(run: MutantRun) -> dict[str, object]:
         "rule": mutant.rule,
         "seen_in": list(mutant.seen_in),
         "bounds": asdict(mutant.bounds),
-        "verdict": run.verdict,
         "expected": list(mutant.expected),
+    }
+
+
+def _row(run: MutantRun) -> dict[str, object]:
+    found, breach = run.result.exploration, run.first_breach
+    return {
+        **_described(run.mutant),
+        "verdict": run.verdict,
         "property": run.killed_by,
         "tripped": list(run.tripped),
         "length": None if found.violation is None else found.depth,

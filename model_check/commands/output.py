@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,6 @@ from model_check.deadline import Deadline
 from model_check.explore import COMPILING, Figures
 from model_check.report import Report
 
-PIPE_WIDTH = 160
-"""Columns for tables where there is no terminal to tell."""
-
-
 STARTING = "starting"
 """What is shown until there is something to show."""
 
@@ -27,12 +22,6 @@ def announce(phase: str) -> None:
     """Say on standard error, also where that is no terminal, what takes long and shows nothing."""
     if phase == COMPILING:
         click.echo(phase, err=True)
-
-
-def console() -> Console:
-    """Standard output, for people."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
 def require_writable(*paths: Path | None) -> None:

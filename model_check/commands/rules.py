@@ -21,7 +21,8 @@ from model_check.commands.claims import (
     sufficiency_table,
 )
 from model_check.commands.options import deadline_of, json_option, max_seconds_option, refuse
-from model_check.commands.output import console, require_writable, usable, write_json
+from model_check.commands.output import require_writable, usable, write_json
+from model_check.commands.tables import show_table
 from model_check.deadline import Deadline
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.necessity import NECESSITY, SUFFICIENT
@@ -136,7 +137,7 @@ def _show(table: Table, json_path: Path | None, report: Report) -> None:
     if json_path is not None:
         write_json(report, json_path)
     if str(json_path) != "-":
-        console().print(table)
+        show_table(table)
 
 
 def _sufficient(deadline: Deadline, json_path: Path | None) -> int:
