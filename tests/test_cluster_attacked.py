@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from raft_ref.cluster.client import Client, ClientError
+from raft_ref.cluster.client import ClientError
 from raft_ref.cluster.frames import Forward, Frame, RaftFrame, Tag
 from raft_ref.cluster.handshake import Connecting
 from raft_ref.cluster.processes import LOG, LocalCluster, Member, wait_for
 from raft_ref.cluster.secret import read_secret
+from raft_ref.cluster.settings import Address
 from raft_ref.cluster.sqlite import SqliteStorage
 from raft_ref.cluster.storage import Change
 from raft_ref.cluster.wire import LENGTH_SIZE, encode_frame, with_length
@@ -46,9 +48,12 @@ def running(cluster: LocalCluster) -> Iterator[LocalCluster]:
         cluster.stop()
 
 
+def _log(member: Member) -> Path:
+    return member.path.parent / LOG
+
+
 def lines_of(member: Member) -> list[dict[str, object]]:
-    log = member.path.parent / LOG
-    return [json.loads(line) for line in log.read_text().splitlines()]
+    return [json.loads(line) for line in _log(member).read_text().splitlines()]
 
 
 def problems_of(member: Member) -> str:
@@ -200,37 +205,41 @@ def test_limits_are_taken_from_the_command_line(tmp_path: Path) -> None:
             third.call("PING")
 
 
-def served(member: Member) -> Client | None:
-    """A client that is served; None if there is no room for it yet."""
-    try:
-        client = member.connect()
-    except ClientError:
-        return None
-    try:
-        client.call("PING")
-    except ClientError:
-        client.close()
-        return None
-    return client
-
-
 def test_without_file_descriptors_a_server_goes_on_and_says_so_in_few_lines(tmp_path: Path) -> None:
-    (member,) = LocalCluster(tmp_path, 1).members.values()
-    program = f"ulimit -n 30; exec {sys.executable} -m raft_ref.cluster {member.path}"
-    log = member.path.parent / LOG
-    command = ["bash", "-c", program]
-    with log.open("ab") as output, subprocess.Popen(command, stderr=output) as server:  # noqa: S603
-        with wait_for(lambda: served(member), "the server") as client:
-            crowd = [socket.socket() for _ in range(60)]
-            for each in crowd:
-                each.connect(member.settings.servers[1])
-            wait_for(lambda: "cannot accept" in log.read_text(), "no descriptors")
+    cluster = LocalCluster(tmp_path, 1)
+    member = cluster.members[1]
+    with running(cluster), member.connect() as client:
+        assert member.pid is not None
+        few = psutil.Process(member.pid).num_fds() + 5
+        resource.prlimit(member.pid, resource.RLIMIT_NOFILE, (few, few))
+        with crowd(member.settings.servers[1], 30), crowd(member.settings.client, 30):
+            wait_for(lambda: "cannot accept" in _log(member).read_text(), "no descriptors")
             assert client.call("SET", "k", "v") in ("OK", b"OK")
-            for each in crowd:
-                each.close()
         wait_for(member.info, "a new connection")
-        server.terminate()
-    assert server.returncode == 0
+    assert member.wait() == 0
     events = [line["event"] for line in lines_of(member)]
     assert 0 < events.count("cannot accept connections") < 100
-    assert "fewer clients" in events
+
+
+@contextmanager
+def crowd(address: Address, count: int) -> Iterator[None]:
+    """So many connections, by which nothing is said."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(address, 5))
+        yield
+
+
+@pytest.mark.parametrize(("limit", "said"), [(30, "and 401 are needed"), (420, "fewer clients")])
+def test_where_few_file_descriptors_are_allowed_there_are_fewer_clients_or_none(
+    tmp_path: Path, limit: int, said: str
+) -> None:
+    (member,) = LocalCluster(tmp_path, 1).members.values()
+    program = f"ulimit -n {limit}; exec {sys.executable} -m raft_ref.cluster {member.path}"
+    with subprocess.Popen(["bash", "-c", program], stderr=subprocess.PIPE, text=True) as server:  # noqa: S603, S607
+        wait_for(lambda: member.info() or server.poll(), "the server, or its end")
+        server.terminate()
+        assert server.stderr is not None
+        lines = [json.loads(line) for line in server.stderr]
+    assert said in lines[0].get("problem", "") + lines[0]["event"]
+    assert server.returncode == (2 if limit == 30 else 0)

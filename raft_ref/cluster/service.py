@@ -38,6 +38,8 @@ def serve(settings: Settings) -> None:
             asyncio.run(_serve(settings))
         except (StorageError, SettingsError) as error:
             raise ServiceError(str(error)) from None
+        except ServiceError:
+            raise
         except OSError as error:
             raise ServiceError(f"cannot serve: {error.strerror or error}") from None
         except Exception as error:  # whatever it is, it is written as all else is
@@ -58,13 +60,18 @@ async def _serve(settings: Settings) -> None:
     loop.set_exception_handler(log_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await asyncio.to_thread(lambda: None)  # what Python loads for it, it could not load later
     maxclients = _descriptors_for(settings.limits.maxclients)
     limits = replace(settings.limits, maxclients=maxclients)
     await Node(replace(settings, limits=limits)).run(stop)
 
 
 def _descriptors_for(maxclients: int) -> int:
-    """For how many clients there are file descriptors, so that some are left for all else."""
+    """For how many clients there are file descriptors, so that some are left for all else.
+
+    Raises:
+        ServiceError: if there are none for any.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= maxclients + RESERVED:
         return maxclients
@@ -73,7 +80,12 @@ def _descriptors_for(maxclients: int) -> int:
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    possible = max(1, min(maxclients, soft - RESERVED))
+    possible = min(maxclients, soft - RESERVED)
+    if possible < 1:
+        raise ServiceError(
+            f"only {soft} file descriptors are allowed, and {RESERVED + 1} are needed: "
+            f"ulimit -n {wanted} would do"
+        )
     if possible < maxclients:
         problem = f"only {soft} file descriptors are allowed; ulimit -n {wanted} would do"
         _log.warning("fewer clients", maxclients=possible, problem=problem)
