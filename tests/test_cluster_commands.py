@@ -14,6 +14,7 @@ from rich.console import Console
 
 from model_check.cli import run
 from model_check.commands.cluster_run import table_of
+from model_check.commands.tables import fitted
 from raft_ref.cluster.processes import LocalCluster
 from raft_ref.cluster.service import ServiceError
 
@@ -121,9 +122,9 @@ def test_the_table_says_how_each_server_is(tmp_path: Path) -> None:
     info = {"id": "1", "role": "leader", "term": "7", "leader": "1", "commit_index": "40"}
     info |= {"last_index": "41", "keys": "12", "open_requests": "3"}
     console = Console(file=StringIO(), width=80)
-    console.print(table_of(cluster, {1: info, 2: None}))
+    console.print(fitted(table_of(cluster, {1: info, 2: None}), 80))
     assert isinstance(console.file, StringIO)
-    one, other = console.file.getvalue().splitlines()[3:5]
+    one, other = console.file.getvalue().splitlines()[2:4]
     ports = [str(member.settings.client.port) for member in cluster.members.values()]
     assert one.split() == ["S1", "ended", ports[0], "leader", "7", "1", "41", "40", "12", "3"]
     assert other.split() == ["S2", "ended", ports[1], *"-------"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +33,7 @@ from raft_ref.cluster.torture.run import Outcome, Scale
 from raft_ref.cluster.torture.tally import Tally
 from raft_ref.cluster.transport import read_frame
 from raft_ref.cluster.wire import LENGTH_SIZE
+from tests.screen import read_back, run_in_terminal
 
 # --- the plan --------------------------------------------------------------------------------
 
@@ -223,3 +226,34 @@ def test_a_longer_torture_holds(
     arguments = ["--nodes", str(servers), "--seconds", str(seconds)]
     assert run(["cluster", "torture", *arguments]) == 0
     assert "warning" not in capsys.readouterr().out
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+JUDGING = """
+import sys, time
+from pathlib import Path
+import click
+from model_check.cluster.questions import Judgement
+from model_check.commands import cluster_torture
+from raft_ref.cluster.torture.run import Scale
+
+def slowly(_outcome, _traces):
+    for number in range(3):
+        time.sleep(0.2)  # the spinner turns ten times a second
+        yield Judgement(f"question {number}", "holds", "so it is")
+
+cluster_torture.judgements = slowly
+for each in cluster_torture._judging(None, Path(sys.argv[1]), Scale()):
+    click.echo("\\n".join(cluster_torture._told(each)))
+"""
+
+
+def test_nothing_is_left_of_the_spinner(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", JUDGING, str(tmp_path)]
+    told = [f"holds: question {number}: so it is" for number in range(3)]
+    code, written = run_in_terminal(command)
+    assert (code, [line for line in read_back(written) if line]) == (0, told)
+    assert "judging" in written
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.stdout.splitlines(), done.stderr) == (told, "")

@@ -83,7 +83,8 @@ def _looks(cluster: LocalCluster, end: float | None) -> Iterator[Infos]:
 
 def table_of(cluster: LocalCluster, infos: Infos) -> Table:
     """How the servers are, a row each."""
-    table = Table("server", "pid", "port", *COLUMNS, box=SIMPLE)
+    # Without edges, since it is to fit into 80 columns.
+    table = Table("server", "pid", "port", *COLUMNS, box=SIMPLE, show_edge=False, pad_edge=False)
     for member in cluster.members.values():
         info = infos[member.number]
         about = (

@@ -73,8 +73,14 @@ def _judging(outcome: Outcome, directory: Path, scale: Scale) -> Iterator[Judgem
     if not terminal.is_terminal:
         yield from judgements(outcome, traces)
         return
-    with terminal.status("judging"):
-        yield from judgements(outcome, traces)
+    answers = judgements(outcome, traces)
+    while True:
+        with terminal.status("judging"):
+            judgement = next(answers, None)
+        if judgement is None:
+            return
+        # What is written meanwhile must not stand behind a spinner.
+        yield judgement
 
 
 @contextmanager

@@ -28,7 +28,8 @@ def fitted(table: Table, width: int) -> RenderableType:
 
     If not every word has room beside the others, each row becomes some lines, of a column each.
     """
-    needed = len(table.columns) + 1  # what stands between them
+    # What stands between them, and beside them.
+    needed = len(table.columns) - 1 + (2 if table.show_edge else 0) - (0 if table.pad_edge else 2)
     for column in table.columns:
         words = [text.split() for text in _lines_of(column)]
         # Columns of words, such as ids and figures, keep their width; sentences give way.
