@@ -19,7 +19,7 @@ from model_check.system import Action, M, System
 from model_check.watch import Memory
 from raft_ref import Event, Message, NodeState, Output
 from spec.forms import E, O, Property, S
-from spec.properties import PROPERTIES, PROPERTY_NAMES
+from spec.properties import PROPERTIES, PROPERTY_NAMES, WITHOUT_REDIRECTS
 
 EngineName: TypeAlias = Literal["compiled", "reference"]
 NetworkName: TypeAlias = Literal["replayable", "once", "fifo"]
@@ -44,7 +44,7 @@ class Setup:
     """Capacity of a link; of `fifo` alone."""
     loss: bool = True
     """Whether links lose messages; of `fifo` alone, the others may always lose them."""
-    properties: tuple[str, ...] = PROPERTY_NAMES
+    properties: tuple[str, ...] = WITHOUT_REDIRECTS
     mutant: str | None = None
     """Which of `MUTANTS` takes the place of the core; None for the core as it is."""
     rules: bool = False

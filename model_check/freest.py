@@ -166,6 +166,8 @@ def _includes(evidence: Evidence, less: Evidence) -> bool:
         evidence.grants >= less.grants
         and evidence.confirmed >= less.confirmed
         and evidence.claimed >= less.claimed
+        and evidence.leaders >= less.leaders
+        and evidence.of_applying() == less.of_applying()
         and all(
             evidence.acknowledged.get(server, 0) >= index
             for server, index in less.acknowledged.items()

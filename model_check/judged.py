@@ -38,7 +38,17 @@ from spec.milestones import MILESTONES
 from spec.properties import RaftStep
 from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
-from spec.shadow import CARRIED_BY, EVIDENCE, NO_EVIDENCE, Evidence, Shadow, Witnessed, learn
+from spec.shadow import (
+    CARRIED_BY,
+    EVIDENCE,
+    NO_EVIDENCE,
+    OF_APPLYING,
+    Evidence,
+    Shadow,
+    Witnessed,
+    first_evidence,
+    learn,
+)
 
 X = TypeVar("X", bound=Hashable)
 WitnessedStep: TypeAlias = Step[NodeState, Witnessed, Output]
@@ -77,7 +87,7 @@ class JudgedNode(Node[NodeState, E, O, M]):
         self,
         node: Node[NodeState, E, O, M],
         witness: Callable[[E], Witnessed],
-        evidence: frozenset[str] = EVIDENCE,
+        evidence: frozenset[str] = EVIDENCE | OF_APPLYING,
     ) -> None:
         """``witness`` says what the judge sees of an event, ``evidence`` what he keeps of it."""
         self._node = node
@@ -90,7 +100,8 @@ class JudgedNode(Node[NodeState, E, O, M]):
         return self._node.count
 
     def initial(self, node: NodeId) -> NodeState:
-        return judged(self._node.initial(node))
+        server = self._node.initial(node)
+        return judged(server, first_evidence(server).only(self._kept))
 
     def events(self, node: NodeId, state: NodeState) -> Iterable[E]:
         return self._node.events(node, server_of(state))
@@ -100,11 +111,13 @@ class JudgedNode(Node[NodeState, E, O, M]):
     ) -> tuple[Outcome[NodeState, O, M], ...]:
         shadow, witnessed = self._shadow(node, state), self._witness(event)
 
-        def kept(after: NodeState) -> Evidence:
-            return learn(shadow, witnessed, after).only(self._kept)
+        def kept(outcome: Outcome[NodeState, O, M]) -> Evidence:
+            # A foreign server's messages are no `Send`; of outputs, only what is applied counts.
+            outputs = cast("tuple[Output, ...]", outcome.outputs)
+            return learn(shadow, witnessed, outcome.state, outputs).only(self._kept)
 
         return tuple(
-            replace(outcome, state=judged(outcome.state, kept(outcome.state)))
+            replace(outcome, state=judged(outcome.state, kept(outcome)))
             for outcome in self._node.outcomes(node, server_of(state), event)
         )
 
@@ -200,7 +213,10 @@ def judged_system(
     watching: PropertyWatch[NodeState, Event, Output, Message] = PropertyWatch(
         properties, MILESTONES, node.bounds.limits
     )
-    return System(JudgedNode(node, lambda event: event), network, watching)
+    # Where no client asks a server that does not lead, it makes no difference who is known to lead.
+    unused = frozenset() if node.bounds.redirects else frozenset({"leaders"})
+    judged_node = JudgedNode(node, lambda event: event, (EVIDENCE | OF_APPLYING) - unused)
+    return System(judged_node, network, watching)
 
 
 class Breach(NamedTuple):
@@ -222,7 +238,8 @@ class Docket:
         self.undecided: dict[str, tuple[str, ...]] = {}
         """By rule: for want of what it could not be judged the first time that it could not."""
         self._shadows = {
-            node: Shadow(node, servers, state) for node, state in enumerate(initial, start=1)
+            node: Shadow(node, servers, state, first_evidence(state))
+            for node, state in enumerate(initial, start=1)
         }
 
     def hear(self, step: WitnessedStep) -> Iterator[tuple[Rule, Broken]]:

@@ -25,7 +25,6 @@ from spec.forms import Property
 from spec.freest import GUARDS
 from spec.properties import PROPERTIES
 from spec.rule import Rule
-from spec.rules import commit_stable
 from spec.universe import Universe
 
 Need: TypeAlias = Literal["needed", "hygiene", "inconclusive"]
@@ -33,6 +32,13 @@ Need: TypeAlias = Literal["needed", "hygiene", "inconclusive"]
 `inconclusive`: a budget ran out first."""
 
 OF_SEVERAL_SERVERS = ("ElectionSafety", "LogMatching", "LeaderCompleteness", "StateMachineSafety")
+ITS_PROPERTY: Mapping[str, tuple[str, ...]] = {
+    "COMMIT-STABLE": ("CommitStability",),  # it is no guard anyway
+    # State Machine Safety is not violated by an entry that is left out, or applied twice.
+    "APPLY-ORDER": ("StateMachineOrder",),
+    "REDIRECT-LEADER": ("ClientRedirection",),
+}
+"""By rule: a further property that may break without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ _FOUR_TERMS = Search(
 )
 _DIRECTED = (_WITH_RESTARTS, _FOUR_TERMS)
 _FIGURE_8 = Search(Universe(max_term=4, restarts=False, candidates=(1, 2, 1, 2)), reduced=True)
+_REDIRECTS = Search(Universe(restarts=False, redirects=True))
 _IN_ANOTHERS_NAME = Search(Universe(servers=5, max_term=1, max_log=0, restarts=False), reduced=True)
 
 NECESSITY: Mapping[str, Necessity] = {
@@ -146,9 +153,11 @@ NECESSITY: Mapping[str, Necessity] = {
     "COMMIT-CLAIMED": Necessity((_FIVE_SERVERS,), "LeaderCompleteness", 14),
     "COMMIT-STABLE": Necessity(_DIRECTED, proved_needless=True),
     "APPLY-COMMITTED": Necessity((_SMALL,), "StateMachineSafety", 2),
+    "APPLY-ORDER": Necessity((_SMALL,), "StateMachineOrder", 9),
     "RESTART-TERM": Necessity((_WITH_RESTARTS,), "ElectionSafety", 9),
     "RESTART-VOTE": Necessity((_WITH_RESTARTS,), "ElectionSafety", 8),
     "RESTART-LOG": Necessity((_WITH_RESTARTS,), "StateMachineSafety", 9),
+    "REDIRECT-LEADER": Necessity((_REDIRECTS,), "ClientRedirection", 1),
     "MESSAGE-WELL-FORMED": Necessity((_IN_ANOTHERS_NAME,), "ElectionSafety", 10),
 }
 """By rule: what `find_need` finds."""
@@ -158,6 +167,7 @@ SUFFICIENT: tuple[Search, ...] = (
     Search(Universe(max_term=3), reduced=True),
     Search(Universe(servers=4), reduced=True),
     Search(Universe(max_log=2), reduced=True),
+    Search(Universe(redirects=True), reduced=True),
     Search(Universe(max_term=4, restarts=False), reduced=True),
     _FIVE_SERVERS,
     _FOUR_TERMS,
@@ -230,8 +240,7 @@ def find_need(
     """Take ``rule`` away, and search where `NECESSITY` says."""
     guards = [guard for guard in GUARDS if guard is not rule]
     names: tuple[str, ...] = OF_SEVERAL_SERVERS
-    if rule is commit_stable:  # which is no guard anyway
-        names = (*names, "CommitStability")
+    names = (*names, *ITS_PROPERTY.get(rule.id, ()))
     explored: list[Explored] = []
     for search in NECESSITY[rule.id].searches:
         explored.append(explore_freest(search, guards, names, budget, on_progress))

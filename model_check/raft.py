@@ -64,6 +64,9 @@ class Bounds:
     the states by four to ten."""
     heartbeats: bool = True
     """Whether leaders' heartbeat timers fire."""
+    redirects: bool = False
+    """Whether clients also ask servers that do not lead, which may name the leader to them. That
+    changes no server, so it adds transitions and no states."""
     only_timeout: tuple[NodeId, ...] = ()
     """The servers whose election timers fire; all, if none is named."""
     max_election_timeouts: int | None = None
@@ -174,8 +177,11 @@ def environment_events(
             yield HeartbeatTimeout()
         if state.log.last_index < bounds.max_log:
             yield from map(ClientRequest, bounds.commands)
-    elif state.current_term < bounds.max_term and node in (bounds.only_timeout or (node,)):
-        yield ElectionTimeout()
+    else:
+        if state.current_term < bounds.max_term and node in (bounds.only_timeout or (node,)):
+            yield ElectionTimeout()
+        if bounds.redirects:
+            yield from map(ClientRequest, bounds.commands)
     if bounds.restarts:
         yield Restart()
 

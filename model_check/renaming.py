@@ -62,6 +62,7 @@ def rename_evidence(evidence: Evidence, renaming: Renaming) -> Evidence:
         evidence,
         grants=frozenset(map(renaming.node, evidence.grants)),
         acknowledged=rename_indexes(evidence.acknowledged, renaming),
+        leaders=frozenset(map(renaming.node, evidence.leaders)),
         unread=frozenset(rename_unread(each, renaming) for each in evidence.unread),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from raft_ref.events import Output, Receive, Restart, Send
+from raft_ref.events import Apply, NotLeader, Output, Receive, Restart, Send
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Index, Leader, Log, NodeId, NodeState
 from spec.chain import first_possible_difference
@@ -36,6 +36,16 @@ class Conduct:
         for output in self.outputs:
             if isinstance(output, Send) and isinstance(output.message, kind):
                 yield output.message
+
+    @property
+    def applied(self) -> Iterator[Apply]:
+        """The entries that the step applies, in order."""
+        return (output for output in self.outputs if isinstance(output, Apply))
+
+    @property
+    def redirected(self) -> Iterator[NotLeader]:
+        """The answers of the step that send a client elsewhere."""
+        return (output for output in self.outputs if isinstance(output, NotLeader))
 
     @property
     def is_restart(self) -> bool:
@@ -118,7 +128,7 @@ def watch(
     before: Shadow, event: Witnessed, state: NodeState, outputs: tuple[Output, ...]
 ) -> Conduct:
     """The step from ``before`` to ``state``, with what the judge has learnt from it."""
-    evidence = learn(before, event, state)
+    evidence = learn(before, event, state, outputs)
     return Conduct(before, event, replace(before, state=state, evidence=evidence), outputs)
 
 

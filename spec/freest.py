@@ -20,14 +20,18 @@ Four things are left out, since nothing is lost by it:
   allowed at an `ElectionTimeout` anyway.
 - *Haste.* Upon a message, a server takes note of it, or does what the message alone allows. What it
   could do by itself once it knows, it does by itself, in a step of its own.
+- *Delayed application.* A server applies an entry in the step in which it comes to consider it
+  committed; after a restart it applies again, in the restart, what it had applied before. Applied
+  later, it would be the same entry, since committed entries never change (CommitStability, Leader
+  Completeness); and nothing else that a rule allows depends on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import product
+from itertools import product, takewhile
 
 from raft_ref.events import (
     Apply,
@@ -35,6 +39,7 @@ from raft_ref.events import (
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    NotLeader,
     Output,
     Receive,
     Restart,
@@ -60,7 +65,7 @@ from raft_ref.types import (
 from spec.conduct import Conduct, watch
 from spec.rule import Rule
 from spec.rules import RULES, commit_stable
-from spec.shadow import Shadow, learn
+from spec.shadow import EVIDENCE, OF_APPLYING, Shadow, Witnessed
 from spec.speech import Speech
 from spec.universe import Universe
 
@@ -92,7 +97,12 @@ class Freest:
         self._rules = frozenset(rule.id for rule in guards)
         self._all_logs = universe.logs
         self._speech = Speech(universe, guards)
-        of_states = [rule for rule in guards if "outputs" not in rule.observes]
+        of_states = [rule for rule in guards if rule.observes <= frozenset(FIELDS)]
+        self._of_applying = [rule for rule in guards if "applied" in rule.observes]
+        self._of_redirects = [rule for rule in guards if "redirect" in rule.observes]
+        # Without redirects, it makes no difference who is known to lead.
+        unused = frozenset() if universe.redirects else frozenset({"leaders"})
+        self._evidence = (EVIDENCE | OF_APPLYING) - unused
         self._by_itself = cache(self._find_by_itself)
         self._stages = [
             (with_each, [rule for rule in of_states if _settled_by(rule) == number])
@@ -118,20 +128,21 @@ class Freest:
         """
         if not isinstance(event, Receive):
             return self._called_for(before, event)
-        noted = watch(before, event, before.state, ())
+        noted = self._watch(before, event, before.state, ())
         # No rule lets a reply do what an election timeout may not.
         is_reply = isinstance(event.message, RequestVoteReply | AppendEntriesReply)
         by_itself = self._by_itself(noted.after)
         allowed = () if is_reply else self._states(before, event)
         states = [state for state in allowed if state not in by_itself]
-        more = self._put_out(watch(before, event, state, ()) for state in states)
+        more = self._put_out(self._watch(before, event, state, ()) for state in states)
         if noted.after == before:  # and all that may be sent was sent
             return (Choice(before, ()), *more)
         return (*self._put_out([noted]), *more)
 
     def _called_for(self, before: Shadow, event: Event) -> tuple[Choice, ...]:
-        conducts = (watch(before, event, state, ()) for state in self._states(before, event))
-        return tuple(self._put_out(conduct for conduct in conducts if _is_called_for(conduct)))
+        conducts = (self._watch(before, event, state, ()) for state in self._states(before, event))
+        asks_others = self.universe.redirects
+        return tuple(self._put_out(each for each in conducts if _is_called_for(each, asks_others)))
 
     def _find_by_itself(self, before: Shadow) -> frozenset[NodeState]:
         """The states that a server may come to by itself."""
@@ -149,7 +160,7 @@ class Freest:
                 state
                 for chosen in states
                 for state in with_each(chosen, before, event)
-                if _is_allowed(guards, watch(before, event, state, ()))
+                if _is_allowed(guards, self._watch(before, event, state, ()))
             ]
         return tuple(states)
 
@@ -165,9 +176,18 @@ class Freest:
             case RequestVote():
                 return state.voted_for is not None
             case RequestVoteReply() | AppendEntriesReply():
-                return learn(before, Receive(message), state) == before.evidence
+                noted = self._watch(before, Receive(message), state, ())
+                return noted.after.evidence == before.evidence
             case AppendEntries():
                 return False
+
+    def _watch(
+        self, before: Shadow, event: Witnessed, state: NodeState, outputs: tuple[Output, ...]
+    ) -> Conduct:
+        """A step, with as much evidence as the rules ask for."""
+        seen = watch(before, event, state, outputs)
+        evidence = seen.after.evidence.only(self._evidence)
+        return replace(seen, after=replace(seen.after, evidence=evidence))
 
     # --- states ------------------------------------------------------------------------------
 
@@ -228,22 +248,45 @@ class Freest:
         for conduct in conducts:
             messages = tuple(map(Send, self._speech.messages(conduct.after)))
             for applied in self._applied(conduct):
-                yield Choice(conduct.after, (*applied, *messages))
+                seen = self._watch(conduct.before, conduct.event, conduct.after.state, applied)
+                if not _is_allowed(self._of_applying, seen):
+                    continue
+                after = seen.after
+                # A server has no variable of its own for it: it is what was really applied.
+                state = replace(after.state, last_applied=after.evidence.applied)
+                for named in self._redirected(conduct):
+                    yield Choice(replace(after, state=state), (*applied, *named, *messages))
+
+    def _redirected(self, conduct: Conduct) -> Iterator[tuple[NotLeader, ...]]:
+        """What a server may answer to a client whose command it does not take: nothing, or a
+        leader."""
+        yield ()
+        if (
+            self.universe.redirects
+            and isinstance(conduct.event, ClientRequest)
+            and not conduct.leads
+        ):
+            for leader in sorted(conduct.after.servers):
+                answer = (NotLeader(leader),)
+                if _is_allowed(self._of_redirects, replace(conduct, outputs=answer)):
+                    yield answer
 
     def _applied(self, conduct: Conduct) -> Iterator[tuple[Apply, ...]]:
-        """What a step may apply: all that it commits; or anything, where no rule is against it."""
-        first, last = conduct.before.state.commit_index, conduct.after.state.commit_index
-        log = conduct.after.state.log
-        yield tuple(
-            Apply(index, entry)
-            for index in range(first + 1, last + 1)
-            if (entry := log.entry_at(index)) is not None
-        )
-        if "APPLY-COMMITTED" not in self._rules:
+        """What a step may apply: all that it can; or anything, where a rule is missing."""
+        before, after = conduct.before.evidence, conduct.after.state
+        first = 0 if conduct.is_restart else before.applied
+        last = max(after.commit_index, before.ever_applied)
+        entries = ((index, after.log.entry_at(index)) for index in range(first + 1, last + 1))
+        held = takewhile(lambda each: each[1] is not None, entries)
+        yield tuple(Apply(index, entry) for index, entry in held if entry is not None)
+        if not self._rules >= _RULES_OF_APPLYING:
             for index in range(1, self.universe.max_log + 1):
                 for entry in self.universe.entries:
                     yield (Apply(index, entry),)
 
+
+_RULES_OF_APPLYING = frozenset({"APPLY-COMMITTED", "APPLY-ORDER"})
+"""With both of these, a server applies what `Freest._applied` says, or less."""
 
 _RULES_OF_LOGS = frozenset(
     {
@@ -281,7 +324,7 @@ def _is_allowed(guards: Iterable[Rule], conduct: Conduct) -> bool:
     return all(rule.predicate(conduct) is None for rule in guards)
 
 
-def _is_called_for(conduct: Conduct) -> bool:
+def _is_called_for(conduct: Conduct, asks_others: bool) -> bool:
     """Whether a step belongs to its event: each thing that a server does by itself does to one.
 
     Only a name: what a server may do at a `ClientRequest`, or at an `ElectionTimeout` unless its
@@ -292,7 +335,8 @@ def _is_called_for(conduct: Conduct) -> bool:
     has_new_term = before.current_term != after.current_term
     match conduct.event:
         case ClientRequest(command):
-            return conduct.leads and new is not None and new.command == command
+            is_taken = conduct.leads and new is not None and new.command == command
+            return is_taken or (asks_others and not conduct.leads and before == after)
         case ElectionTimeout():
             return has_new_term
         case HeartbeatTimeout():

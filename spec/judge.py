@@ -22,13 +22,15 @@ class Judge:
     """The fields of a server's state that cannot be observed."""
     read: frozenset[str] = frozenset()
     """The kinds of Figure 2 by which votes and acknowledgements are known to be reported."""
+    incomplete: frozenset[str] = frozenset()
+    """The evidence, by name, of which some may not have been observed."""
 
     def judge(self, rule: Rule, steps: Iterable[Conduct]) -> Broken | NotDecidable | None:
         """How a step, given as its `single_steps`, breaks ``rule``; None if it obeys it, or the
         profile tolerates it."""
         undecided = None
         for step in steps:
-            verdict = rule.judge(step, self.unobserved, self.read)
+            verdict = rule.judge(step, self.unobserved, self.read, self.incomplete)
             if isinstance(verdict, Broken) and not self.profile.tolerates(rule, step):
                 return verdict
             if isinstance(verdict, NotDecidable):
@@ -50,7 +52,11 @@ def single_steps(conduct: Conduct) -> Iterator[Conduct]:
         conduct.after.id,
         conduct.after.servers,
         _as_elected(before, after),
-        conduct.after.evidence,
+        replace(  # nothing is applied yet
+            conduct.after.evidence,
+            applied=conduct.before.evidence.applied,
+            ever_applied=conduct.before.evidence.ever_applied,
+        ),
     )
     yield Conduct(conduct.before, conduct.event, elected, ())
     yield Conduct(elected, ClientRequest(""), conduct.after, conduct.outputs)

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from raft_ref.events import ClientRequest, ElectionTimeout, Event, Output, Receive, Restart, Send
+from raft_ref.events import (
+    Apply,
+    ClientRequest,
+    ElectionTimeout,
+    Event,
+    NotLeader,
+    Output,
+    Receive,
+    Restart,
+    Send,
+)
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Candidate, Follower, Leader, NodeState
 from spec.forms import Milestone
@@ -102,6 +112,16 @@ def _commit_of_older_term(step: RaftStep) -> bool:
     return _commit(step) and term is not None and term < step.after.current_term
 
 
+def _apply(step: RaftStep) -> bool:
+    return any(isinstance(output, Apply) for output in step.outputs)
+
+
+def _redirect(step: RaftStep) -> bool:
+    return any(
+        isinstance(output, NotLeader) and output.leader is not None for output in step.outputs
+    )
+
+
 def _stale_message(step: RaftStep) -> bool:
     match step.event:
         case Receive(message):
@@ -136,6 +156,8 @@ MILESTONES: tuple[RaftMilestone, ...] = (
     Milestone("truncation", "a follower removed conflicting entries", _truncation),
     Milestone("commit", "a leader committed", _commit),
     Milestone("follower_commit", "a follower learnt of a commit", _follower_commit),
+    Milestone("apply", "a server applied an entry", _apply),
+    Milestone("redirect", "a server named a leader to a client", _redirect),
     Milestone("commit_of_older_term", "an older term's entry was committed", _commit_of_older_term),
     Milestone("election_with_entries", "a leader was elected with entries", _election_with_entries),
     Milestone("vote_refused_for_log", "a vote was refused for the log", _vote_refused_for_log),

@@ -1,4 +1,4 @@
-"""The guarantees of Raft: the five properties of Figure 3, and three that they rest on.
+"""The guarantees of Raft: the five properties of Figure 3, and five auxiliary ones.
 
 Each is one class; its docstring is the paper's sentence. They judge states, events and outputs
 only, never how the core came to them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from raft_ref.events import Apply, Event, Output, Restart
+from raft_ref.events import Apply, Event, NotLeader, Output, Restart
 from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
 from spec.conduct import differences
 from spec.forms import HistoryProperty, PairProperty, Property, Renaming, Step, StepProperty
@@ -188,6 +188,7 @@ class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Appl
     """If a server has applied a log entry at a given index to its state machine, no other server
     will ever apply a different log entry for the same index (§5.4.3)."""
 
+    # An entry that a server considers committed counts as applied: it may apply it at any moment.
     exercised_by = frozenset({"follower_commit"})
     observes = frozenset({"log", "commit_index"})
 
@@ -196,10 +197,16 @@ class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Appl
         return frozenset()
 
     def fact(self, step: RaftStep) -> Applied | None:
-        applied = frozenset(
+        before, after = step.before, step.after
+        applied = {
             (output.index, output.entry) for output in step.outputs if isinstance(output, Apply)
+        }
+        applied.update(
+            (index, entry)
+            for index in range(before.commit_index + 1, after.commit_index + 1)
+            if (entry := after.log.entry_at(index)) is not None
         )
-        return applied or None
+        return frozenset(applied) or None
 
     def remember(self, memory: Applied, fact: Applied) -> Applied:
         return memory | fact
@@ -283,6 +290,92 @@ class CommitStability(StepProperty[NodeState, Event, Output]):
         return None
 
 
+class StateMachineOrder(StepProperty[NodeState, Event, Output]):
+    """Every state machine processes the same sequence of commands: a server applies the entries of
+    its log in the order of their indexes, each once between two restarts, and leaves none out
+    (§2, §5.3; Figure 2, All servers)."""
+
+    # ``last_applied`` tells of all earlier steps, as long as each moves it to what it applies: so a
+    # step that leaves it behind, and would apply an entry again, is a violation, too.
+    exercised_by = frozenset({"apply"})
+    observes = frozenset({"log", "applied"})
+
+    def violation(self, step: RaftStep) -> str | None:
+        is_restart = isinstance(step.event, Restart)
+        last, snapshot = step.before.last_applied, step.after.log.snapshot_index
+        earliest, latest = (1 if is_restart else last + 1), max(last, snapshot) + 1
+        now = None if is_restart else last
+        for output in step.outputs:
+            if not isinstance(output, Apply):
+                continue
+            if not earliest <= output.index <= latest:
+                return (
+                    f"S{step.node} had applied the entries up to {last}, and then applies "
+                    f"{_shown(output.index, output.entry)}"
+                )
+            now = output.index
+            earliest = latest = now + 1
+        if now is None:
+            is_known = step.after.last_applied <= max(last, snapshot)
+        else:
+            is_known = step.after.last_applied in (now, max(now, snapshot))
+        if is_known:
+            return None
+        applied = last if now is None else now
+        return (
+            f"S{step.node} has applied the entries up to {applied}, but will go on after "
+            f"{step.after.last_applied}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Redirections:
+    """What `ClientRedirection` remembers: who has led which term, and who was wrongly said to.
+
+    As a fact, who comes to lead, and who is said to.
+    """
+
+    led: frozenset[Leadership] = frozenset()
+    named: frozenset[Leadership] = frozenset()
+
+
+class ClientRedirection(HistoryProperty[NodeState, Event, Output, Redirections, Redirections]):
+    """A server that names a leader to a client names one of its current term (§5.1, §8)."""
+
+    exercised_by = frozenset({"redirect"})
+    observes = frozenset({"current_term", "role", "redirect"})
+
+    def initial(self) -> Redirections:
+        """Remember nothing yet."""
+        return Redirections()
+
+    def fact(self, step: RaftStep) -> Redirections | None:
+        term = step.after.current_term
+        led = {(term, step.node)} if _comes_to_power(step) else ()
+        named = (
+            (term, output.leader)
+            for output in step.outputs
+            if isinstance(output, NotLeader) and output.leader is not None
+        )
+        fact = Redirections(frozenset(led), frozenset(named))
+        return None if fact == Redirections() else fact
+
+    def remember(self, memory: Redirections, fact: Redirections) -> Redirections:
+        led = memory.led | fact.led
+        return Redirections(led, memory.named | (fact.named - led))
+
+    def violation(self, memory: Redirections) -> str | None:
+        for term, leader in sorted(memory.named):
+            return f"S{leader} was named to a client as the leader of term {term}, and was not"
+        return None
+
+    def rename(self, memory: Redirections, renaming: Renaming) -> Redirections:
+        def renamed(leaderships: frozenset[Leadership]) -> frozenset[Leadership]:
+            return frozenset((term, renaming.node(leader)) for term, leader in leaderships)
+
+        return Redirections(renamed(memory.led), renamed(memory.named))
+
+
 PROPERTIES: tuple[Property, ...] = (
     ElectionSafety(),
     LeaderAppendOnly(),
@@ -292,10 +385,16 @@ PROPERTIES: tuple[Property, ...] = (
     MonotonicTerm(),
     VoteOncePerTerm(),
     CommitStability(),
+    StateMachineOrder(),
+    ClientRedirection(),
 )
 """All of them, those of Figure 3 first and in its order."""
 
 PROPERTY_NAMES = tuple(item.name for item in PROPERTIES)
+WITHOUT_REDIRECTS = tuple(
+    item.name for item in PROPERTIES if not isinstance(item, ClientRedirection)
+)
+"""Those that do not depend on what a server answers to a client that asks the wrong one."""
 FIGURE_3 = PROPERTY_NAMES[:5]
 """What Raft guarantees. The others are auxiliary: they are violated earlier."""
 

@@ -18,8 +18,10 @@ Group: TypeAlias = Literal[
     "append",
     "acknowledgement",
     "commit",
+    "apply",
     "restart",
     "message",
+    "client",
 ]
 Function: TypeAlias = Callable[..., object]
 
@@ -54,10 +56,12 @@ class Rule:
     statement: str
     citation: str
     observes: frozenset[str]
-    """What it looks at: fields of the server's state, and ``outputs``, what leaves it."""
+    """What it looks at: fields of the server's state; ``outputs``, the messages that leave it;
+    ``applied``, what it hands to its state machine; and ``redirect``, the leader that it names to a
+    client."""
     allowed_by: frozenset[str]
-    """By what messages may allow what is forbidden otherwise: ``arrival``, the one that has just
-    arrived, or fields of the evidence of earlier ones."""
+    """What may allow what is forbidden otherwise: ``arrival``, the message that has just arrived;
+    or fields of the evidence."""
     implemented_by: Function
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]
@@ -71,13 +75,16 @@ class Rule:
         conduct: Conduct,
         unobserved: frozenset[str] = frozenset(),
         read: frozenset[str] = frozenset(),
+        incomplete: frozenset[str] = frozenset(),
     ) -> Broken | NotDecidable | None:
         """How the step breaks the rule; None if it obeys it.
 
         Where the rule looks at something ``unobserved``, it is not decidable, never obeyed. A
         message that could not be read makes it so only if it may have allowed the step: it does no
         harm to what is obeyed without it, nor to what would be broken whatever it said. Evidence
-        that comes in messages of the kinds ``read`` comes in no message of an unknown kind.
+        that comes in messages of the kinds ``read`` comes in no message of an unknown kind. Nor is
+        a rule broken because of evidence that is ``incomplete``, since some of what it is made of
+        may not have been observed.
         """
         hidden = self.observes & unobserved
         if hidden:
@@ -85,6 +92,8 @@ class Rule:
         broken = self.predicate(conduct)
         if broken is None:
             return None
+        if self.allowed_by & incomplete:
+            return NotDecidable(tuple(sorted(self.allowed_by & incomplete)))
         kinds = {each.kind for each in self._unread_excuses(conduct, read)}
         return NotDecidable(tuple(sorted(kinds))) if kinds else broken
 

@@ -10,7 +10,7 @@ on page 4), and names the function of `raft_ref` that obeys it.
 from __future__ import annotations
 
 from raft_ref import commit, election, node, replication, wellformed
-from raft_ref.events import Apply, ElectionTimeout, Receive, Send
+from raft_ref.events import ElectionTimeout, Receive, Send
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Candidate, Index, Leader, Log, NodeId, NodeState
 from raft_ref.wellformed import MalformedEvent, check_contents
@@ -642,25 +642,61 @@ def commit_stable(step: Conduct) -> Broken | None:
     return None if index is None else _other_entry(before.log, after.log, index)
 
 
+# --- applying ------------------------------------------------------------------------------------
+
+
 @rule(
     "APPLY-COMMITTED",
-    "commit",
+    "apply",
     cites="§5.3; Fig. 2, All servers: if commitIndex > lastApplied",
-    observes="log commit_index outputs",
+    observes="log commit_index applied",
+    allowed_by="ever_applied",
     implemented_by=commit.apply_committed,
 )
 def apply_committed(step: Conduct) -> Broken | None:
-    """An entry that is applied is committed, and is the one in the server's log at that index."""
-    after = step.after.state
-    for output in step.outputs:
-        if not isinstance(output, Apply):
-            continue
-        if output.index > after.commit_index:
-            most = f"at most {after.commit_index}, the commit index"
-            return Broken("the index applied", most, str(output.index))
-        if after.log.entry_at(output.index) != output.entry:
-            own = f"{entry_at(after.log, output.index)}, as in the log"
-            return Broken(f"the entry applied at {output.index}", own, entry_text(output.entry))
+    """An entry that is applied is committed, and is the one in the server's log at that index. (The
+    commit index is volatile: after a restart, entries that were applied before may be applied
+    again.)"""
+    before, after = step.before.state.log, step.after.state
+    committed = max(after.commit_index, step.before.evidence.ever_applied)
+    for applied in step.applied:
+        index = applied.index
+        if index > committed:
+            why = "the commit index" if committed == after.commit_index else "applied before"
+            most = f"at most {committed}, {why}"
+            return Broken("the index applied", most, str(index))
+        # What a snapshot has just replaced stood in the log before; what one replaced earlier is
+        # not known.
+        log = after.log if index > after.log.snapshot_index else before
+        is_hidden = 0 < index <= log.snapshot_index
+        if not is_hidden and log.entry_at(index) != applied.entry:
+            own = f"{entry_at(log, index)}, as in the log"
+            return Broken(f"the entry applied at {index}", own, entry_text(applied.entry))
+    return None
+
+
+@rule(
+    "APPLY-ORDER",
+    "apply",
+    cites="§5.3; Fig. 2, All servers: increment lastApplied, apply log[lastApplied]",
+    observes="log applied",
+    allowed_by="applied ever_applied",
+    implemented_by=commit.apply_committed,
+)
+def apply_order(step: Conduct) -> Broken | None:
+    """Entries are applied in the order of their indexes, each once, and none is left out. After a
+    restart a server begins anew: with its first entry, with the one after its snapshot, or, if its
+    state machine is durable, up to one after what it had applied before."""
+    last = 0 if step.is_restart else step.before.evidence.applied
+    ever, snapshot = step.before.evidence.ever_applied, step.after.state.log.snapshot_index
+    for applied in step.applied:
+        least = last + 1
+        # A snapshot is loaded in place of the entries that it covers.
+        most = max(least, snapshot + 1, 0 if last else ever + 1)
+        if not least <= applied.index <= most:
+            expected = str(least) if least == most else f"{least} to {most}"
+            return Broken("the index applied", expected, str(applied.index))
+        last = applied.index
     return None
 
 
@@ -739,6 +775,30 @@ def message_well_formed(step: Conduct) -> Broken | None:
         except MalformedEvent as error:
             kind = type(message).__name__
             return Broken(f"{error.field} in the {kind}", error.allowed, error.found)
+    return None
+
+
+# --- clients -------------------------------------------------------------------------------------
+
+
+@rule(
+    "REDIRECT-LEADER",
+    "client",
+    cites="§5.1, §8",
+    observes="current_term role redirect",
+    allowed_by="leaders",
+    implemented_by=replication.known_leader,
+)
+def redirect_leader(step: Conduct) -> Broken | None:
+    """A leader that is named to a client is one of the current term: the server itself, or one
+    whose AppendEntries of that term has arrived. (A server may name nobody.)"""
+    leaders = step.after.evidence.leaders
+    for answer in step.redirected:
+        if answer.leader is not None and answer.leader not in leaders:
+            term = step.after.state.current_term
+            known = f", {servers_text(leaders)}" if leaders else ""
+            expected = f"nobody, or a leader of term {term}{known}"
+            return Broken("the leader named to a client", expected, f"S{answer.leader}")
     return None
 
 

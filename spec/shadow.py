@@ -6,8 +6,10 @@ whether a follower may acknowledge an entry, on the request that has confirmed i
 such things wherever it likes, or not at all. So the judge keeps its own account of them, the
 *evidence*: made of messages that arrived, and of nothing that the server says of itself.
 
-All evidence is of the current term, and none of it survives that: what a message of another term
-confirmed, it confirmed to somebody else (§5.1).
+Evidence of messages is of the current term, and none of it survives that: what a message of
+another term confirmed, it confirmed to somebody else (§5.1). Evidence of what was applied does not
+depend on terms: `Evidence.applied` lasts until the server restarts, `Evidence.ever_applied` for
+ever.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
-from raft_ref.events import Event, Receive
+from raft_ref.events import Apply, Event, Output, Receive, Restart
 from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVoteReply
-from raft_ref.types import Candidate, Index, IndexMap, Log, NodeId, NodeState
+from raft_ref.types import Candidate, Index, IndexMap, Leader, Log, NodeId, NodeState
 
 _NOBODY = IndexMap()
 
@@ -37,7 +39,7 @@ Witnessed: TypeAlias = Event | Unread
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What has arrived at a server in its current term."""
+    """What has arrived at a server in its current term, and what it has applied."""
 
     grants: frozenset[NodeId] = frozenset()
     """Who has granted it a vote in this term."""
@@ -47,6 +49,13 @@ class Evidence:
     """Up to where requests of this term have confirmed its log."""
     claimed: Index = 0
     """The highest ``leaderCommit`` in a request of this term."""
+    leaders: frozenset[NodeId] = frozenset()
+    """The servers that are known to lead this term: a request of theirs has arrived; and the server
+    itself, if it has led it. (More than one only where Election Safety is violated.)"""
+    applied: Index = 0
+    """The last index applied since the server started or restarted; 0 if none was."""
+    ever_applied: Index = 0
+    """The highest index that it has ever applied; a durable state machine may go on from there."""
     unread: frozenset[Unread] = frozenset()
     """Messages that the judge could not read: there may be more evidence than this."""
 
@@ -57,8 +66,15 @@ class Evidence:
             acknowledged=self.acknowledged if "acknowledged" in names else _NOBODY,
             confirmed=self.confirmed if "confirmed" in names else 0,
             claimed=self.claimed if "claimed" in names else 0,
+            leaders=self.leaders if "leaders" in names else frozenset(),
+            applied=self.applied if "applied" in names else 0,
+            ever_applied=self.ever_applied if "ever_applied" in names else 0,
             unread=self.unread if names & EVIDENCE else frozenset(),
         )
+
+    def of_applying(self) -> Evidence:
+        """As much of it as does not depend on the term."""
+        return Evidence(applied=self.applied, ever_applied=self.ever_applied)
 
 
 NO_EVIDENCE = Evidence()
@@ -68,12 +84,24 @@ CARRIED_BY = {
     "acknowledged": "AppendEntriesReply",
     "confirmed": "AppendEntries",
     "claimed": "AppendEntries",
+    "leaders": "AppendEntries",
 }
 """By the name of evidence: the kind of message that brings it."""
 EVIDENCE = frozenset(CARRIED_BY)
+"""The evidence that messages bring."""
 _KINDS = frozenset(each.__name__ for each in get_args(Message))
 _HIGHEST: Index = 2**53 - 1
 """No index is above this one; it is the highest that a message can name."""
+OF_APPLYING = frozenset({"applied", "ever_applied"})
+"""The evidence of what was applied."""
+
+
+def first_evidence(state: NodeState) -> Evidence:
+    """The evidence about a server that is first seen in ``state``.
+
+    It may have applied earlier whatever its log then holds.
+    """
+    return Evidence(ever_applied=state.log.last_index) if state.log.last_index else NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +130,8 @@ class Shadow:
             for each in self.evidence.unread
             if each.source is None
             or each.kind == carrier
-            or (each.kind not in _KINDS and carrier not in read)
+            # A leader makes itself known by other messages, too, such as a snapshot.
+            or (each.kind not in _KINDS and (carrier not in read or name == "leaders"))
         )
 
     def at_most(self, unread: frozenset[Unread]) -> Evidence:
@@ -120,18 +149,24 @@ class Shadow:
             acknowledged=IndexMap(tuple(sorted(acknowledged.items()))),
             confirmed=_HIGHEST,
             claimed=_HIGHEST,
+            leaders=self.evidence.leaders | senders,
         )
 
 
-def learn(before: Shadow, event: Witnessed, after: NodeState) -> Evidence:
-    """The evidence once ``event`` has happened, and made ``after`` of the server.
+def learn(
+    before: Shadow, event: Witnessed, after: NodeState, outputs: tuple[Output, ...] = ()
+) -> Evidence:
+    """The evidence once ``event`` has happened, made ``after`` of the server, and ``outputs``.
 
-    Only a message of the term in which the server then is counts; one that cannot be read may be.
-    But a message by which a server becomes a candidate was sent before anybody was asked for a vote
-    in the new term, or sent an entry of it, so it brings no evidence of that term.
+    Of messages, only one of the term in which the server then is counts; one that cannot be read
+    may be. But a message by which a server becomes a candidate was sent before anybody was asked
+    for a vote in the new term, or sent an entry of it, so it brings no evidence of that term.
     """
     same_term = before.state.current_term == after.current_term
-    evidence = before.evidence if same_term else NO_EVIDENCE
+    evidence = before.evidence if same_term else before.evidence.of_applying()
+    evidence = _applying(evidence, event, outputs)
+    if isinstance(after.role, Leader) and before.id not in evidence.leaders:
+        evidence = replace(evidence, leaders=evidence.leaders | {before.id})
     match event:
         case Receive(message) if message.term == after.current_term:
             pass
@@ -146,7 +181,10 @@ def learn(before: Shadow, event: Witnessed, after: NodeState) -> Evidence:
             return replace(evidence, grants=evidence.grants | {message.source})
         case AppendEntriesReply(success=True):
             return replace(evidence, acknowledged=_raised(evidence.acknowledged, message))
-        case AppendEntries() if holds(after.log, message):
+        case AppendEntries():
+            evidence = replace(evidence, leaders=evidence.leaders | {message.source})
+            if not holds(after.log, message):
+                return evidence
             confirmed = message.prev_log_index + len(message.entries)
             return replace(
                 evidence,
@@ -154,6 +192,17 @@ def learn(before: Shadow, event: Witnessed, after: NodeState) -> Evidence:
                 claimed=max(evidence.claimed, message.leader_commit),
             )
     return evidence
+
+
+def _applying(evidence: Evidence, event: Witnessed, outputs: tuple[Output, ...]) -> Evidence:
+    """The evidence with what the server has applied in a step."""
+    if isinstance(event, Restart) and evidence.applied:
+        evidence = replace(evidence, applied=0)
+    indexes = [output.index for output in outputs if isinstance(output, Apply)]
+    if not indexes:
+        return evidence
+    ever_applied = max(evidence.ever_applied, *indexes)
+    return replace(evidence, applied=indexes[-1], ever_applied=ever_applied)
 
 
 def holds(log: Log, request: AppendEntries) -> bool:

@@ -26,6 +26,8 @@ class Universe:
     max_log: int = 1
     values: int = 1
     restarts: bool = True
+    redirects: bool = False
+    """Whether clients ask servers that do not lead, which may name a leader to them."""
     candidates: tuple[NodeId, ...] = ()
     """Who alone may stand in term 1, in term 2, ...; in all further terms, everyone may."""
     participants: tuple[tuple[NodeId, ...], ...] = ()

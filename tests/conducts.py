@@ -20,6 +20,7 @@ from raft_ref import (
     Log,
     Message,
     NodeState,
+    NotLeader,
     Output,
     PersistentState,
     Receive,
@@ -205,9 +206,78 @@ BREACHES: list[tuple[str, Conduct]] = [
             server(log=(A,)), append(prev=(1, 1), commit=1), server(log=(A,), commit=1), Apply(1, B)
         ),
     ),
+    (  # what was never applied is committed only as far as the server knows now
+        "APPLY-COMMITTED",
+        step(server(log=(A, B), commit=2), Restart(), server(log=(A, B)), Apply(1, A)),
+    ),
+    (
+        "APPLY-COMMITTED",
+        step(
+            server(log=(A, B), commit=1),
+            Restart(),
+            server(log=(A, B)),
+            Apply(1, A),
+            Apply(2, B),
+            evidence=Evidence(applied=1, ever_applied=1),
+        ),
+    ),
+    (  # skips the first
+        "APPLY-ORDER",
+        step(server(), append(A, B, commit=2), server(log=(A, B), commit=2), Apply(2, B)),
+    ),
+    (  # twice in a step
+        "APPLY-ORDER",
+        step(server(), append(A, commit=1), server(log=(A,), commit=1), Apply(1, A), Apply(1, A)),
+    ),
+    (  # the wrong way round
+        "APPLY-ORDER",
+        step(
+            server(log=(A, B), commit=2),
+            HeartbeatTimeout(),
+            server(log=(A, B), commit=2),
+            Apply(3, A),
+            Apply(2, B),
+            evidence=Evidence(applied=2, ever_applied=2),
+        ),
+    ),
+    (  # twice, in different steps
+        "APPLY-ORDER",
+        step(
+            server(log=(A,), commit=1),
+            HeartbeatTimeout(),
+            server(log=(A,), commit=1),
+            Apply(1, A),
+            evidence=Evidence(applied=1, ever_applied=1),
+        ),
+    ),
+    (  # a gap beyond what was applied before the restart
+        "APPLY-ORDER",
+        step(
+            server(log=(A, B, B), commit=3),
+            Restart(),
+            server(log=(A, B, B), commit=3),
+            Apply(3, B),
+            evidence=Evidence(applied=1, ever_applied=1),
+        ),
+    ),
     ("RESTART-TERM", step(server(2), Restart(), server(1))),
     ("RESTART-VOTE", step(server(1, 2), Restart(), server(1, None))),
     ("RESTART-LOG", step(server(log=(A,)), Restart(), server())),
+    ("REDIRECT-LEADER", step(server(1), ClientRequest("a"), server(1), NotLeader(2))),
+    (  # itself, which has only asked for votes
+        "REDIRECT-LEADER",
+        step(server(1, 1, CANDIDATE), ClientRequest("a"), server(1, 1, CANDIDATE), NotLeader(1)),
+    ),
+    (  # the leader of an earlier term
+        "REDIRECT-LEADER",
+        step(
+            server(1),
+            request_vote(2, source=3),
+            server(2, 3),
+            NotLeader(2),
+            evidence=Evidence(leaders=frozenset({2})),
+        ),
+    ),
     ("MESSAGE-WELL-FORMED", step(server(), HeartbeatTimeout(), server(), vote(source=2))),
     ("MESSAGE-WELL-FORMED", step(LED, HeartbeatTimeout(), LED, append(C, source=1))),
     (

@@ -103,6 +103,7 @@ class _Drawn:
             IndexMap(tuple(known.items())),
             confirmed=self.chance.randint(0, 5),
             claimed=self.chance.randint(0, 5),
+            ever_applied=self.chance.randint(0, 3),
         )
 
     # --- what happens and comes of it --------------------------------------------------------

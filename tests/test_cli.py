@@ -76,6 +76,7 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
         "max_entries": 1,
         "restarts": True,
         "heartbeats": True,
+        "redirects": False,
         "only_timeout": [],
         "max_election_timeouts": None,
         "max_heartbeats": None,

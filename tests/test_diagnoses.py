@@ -28,6 +28,7 @@ from raft_ref import (
     MalformedEvent,
     Message,
     NodeState,
+    NotLeader,
     PersistentState,
     Receive,
     RequestVote,
@@ -93,7 +94,11 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
         match_index=ODD_NUMBERS,
     ),
 )
-OUTPUTS = st.one_of(MESSAGES.map(Send), st.builds(Apply, st.integers(1, 5), ENTRIES))
+OUTPUTS = st.one_of(
+    MESSAGES.map(Send),
+    st.builds(Apply, st.integers(1, 5), ENTRIES),
+    st.builds(NotLeader, st.none() | SERVERS),
+)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from([ElectionTimeout(), HeartbeatTimeout(), ClientRequest("a"), Restart()]),
     MESSAGES.map(Receive),
@@ -106,6 +111,9 @@ KNOWN = st.builds(
     ),
     confirmed=NUMBERS,
     claimed=NUMBERS,
+    leaders=st.frozensets(SERVERS),
+    applied=NUMBERS,
+    ever_applied=NUMBERS,
 )
 
 
@@ -182,7 +190,10 @@ STEPS = st.builds(
     STATES,
     EVENTS,
     STATES,
-    st.lists(st.builds(Apply, st.integers(1, 3), ENTRIES), max_size=3).map(tuple),
+    st.lists(
+        st.builds(Apply, st.integers(1, 3), ENTRIES) | st.builds(NotLeader, st.none() | SERVERS),
+        max_size=3,
+    ).map(tuple),
 )
 
 
@@ -208,7 +219,7 @@ def test_however_a_property_is_violated_its_explanation_reads_well(item: Propert
     told: list[str] = []
 
     @given(st.lists(STEPS, min_size=2, max_size=4))
-    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=250, deadline=None, database=None, derandomize=True)
     def explain(steps: list[RaftStep]) -> None:
         for text in violations(item, steps):
             assert_reads_well(text)

@@ -10,6 +10,7 @@ import pytest
 from model_check.judged import Docket
 from model_check.renaming import rename_evidence
 from raft_ref import (
+    Apply,
     Candidate,
     ElectionTimeout,
     HeartbeatTimeout,
@@ -26,7 +27,7 @@ from spec.judge import Judge, single_steps
 from spec.profiles import PROFILES, Profile
 from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES, RULES_BY_ID
-from spec.shadow import Evidence, Shadow, Unread
+from spec.shadow import EVIDENCE, OF_APPLYING, Evidence, Shadow, Unread
 from tests.conducts import (
     BREACHES,
     CANDIDATE,
@@ -47,6 +48,9 @@ EVERYTHING = Evidence(
     acknowledged=IndexMap(((1, 9), (2, 9), (3, 9))),
     confirmed=9,
     claimed=9,
+    leaders=frozenset({1, 2, 3}),
+    applied=9,
+    ever_applied=9,
 )
 
 
@@ -58,17 +62,22 @@ EVERYTHING = Evidence(
 def test_only_the_evidence_that_a_rule_names_may_allow_what_it_forbids(
     rule_id: str, conduct: Conduct
 ) -> None:
-    rule, after = RULES_BY_ID[rule_id], conduct.after
-    own = after.evidence.only(rule.allowed_by)
+    rule = RULES_BY_ID[rule_id]
     others = {
         name: getattr(EVERYTHING, name)
-        for name in ("grants", "acknowledged", "confirmed", "claimed")
+        for name in EVIDENCE | OF_APPLYING
         if name not in rule.allowed_by
     }
-    for evidence in (own, replace(own, **others)):
-        assert isinstance(
-            rule.judge(replace(conduct, after=replace(after, evidence=evidence))), Broken
+
+    def with_evidence(shadow: Shadow, evidence: Evidence) -> Shadow:
+        return replace(shadow, evidence=evidence)
+
+    for more in ({}, others):
+        before, after = (
+            with_evidence(each, replace(each.evidence.only(rule.allowed_by), **more))
+            for each in (conduct.before, conduct.after)
         )
+        assert isinstance(rule.judge(replace(conduct, before=before, after=after)), Broken)
 
 
 def having_read(conduct: Conduct, *unread: Unread) -> Conduct:
@@ -78,8 +87,7 @@ def having_read(conduct: Conduct, *unread: Unread) -> Conduct:
 
 
 BALLOT = Unread(2, "Ballot")
-REMEMBERED = frozenset({"grants", "acknowledged", "confirmed", "claimed"})
-ALLOWED = [rule for rule in RULES if rule.allowed_by & REMEMBERED]
+ALLOWED = [rule for rule in RULES if rule.allowed_by & EVIDENCE]
 ASKED = [rule for rule in RULES if "arrival" in rule.allowed_by]
 
 
@@ -109,6 +117,13 @@ def test_only_the_message_that_arrives_may_allow_what_one_that_arrives_allows(ru
     breach = replace(breach_of(rule), event=HeartbeatTimeout())
     assert isinstance(rule.judge(having_read(breach, BALLOT)), Broken)
     assert rule.judge(replace(breach, event=BALLOT)) == NotDecidable(("Ballot",))
+
+
+def test_where_evidence_is_incomplete_a_breach_may_be_none() -> None:
+    rule = RULES_BY_ID["APPLY-ORDER"]
+    for breach in (conduct for rule_id, conduct in BREACHES if rule_id == rule.id):
+        assert rule.judge(breach, incomplete=frozenset({"applied"})) == NotDecidable(("applied",))
+        assert isinstance(rule.judge(breach, incomplete=frozenset({"grants"})), Broken)
 
 
 def test_messages_that_cannot_be_read_are_remembered_as_long_as_the_term() -> None:
@@ -244,6 +259,17 @@ def test_a_server_alone_may_lead_one_term_after_the_other_and_append_at_once() -
     assert led_on(alone, again) == []
     assert led_on(alone, server(2, 1, leads, log=(A, B), commit=1)) == ["LEADER-ENTRY-TERM"]
     assert "TERM-STEP-DOWN" in led_on(frozenset({1, 2, 3}), again)
+
+
+def test_a_server_alone_may_be_elected_append_commit_and_apply_at_once() -> None:
+    leader = Leader(IndexMap(), IndexMap())
+    before = Shadow(1, frozenset({1}), server(0))
+    after = server(1, 1, role=leader, log=(A,), commit=1)
+    for applied, broken in [((A,), []), ((A, A), ["APPLY-COMMITTED", "APPLY-ORDER"])]:
+        outputs = tuple(Apply(index, entry) for index, entry in enumerate(applied, start=1))
+        single = tuple(single_steps(watch(before, ElectionTimeout(), after, outputs)))
+        found = [rule.id for rule in RULES if isinstance(Judge().judge(rule, single), Broken)]
+        assert found == broken[:1] if len(outputs) > 1 else found == broken
 
 
 # --- profiles ------------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ ALONE = {
     "MonotonicTerm": "term-persisted-with-vote-only",
     "VoteOncePerTerm": "candidate-clears-its-vote",
     "CommitStability": "follower-commit-falls",
+    "StateMachineOrder": "newest-entry-applied-first",
+    "ClientRedirection": "vote-named-as-leader",
 }
 """By property: a mutant that no other property sees, within its bounds."""
 

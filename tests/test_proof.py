@@ -33,7 +33,8 @@ SHORT = (
 
 
 def test_every_property_is_to_be_proved() -> None:
-    assert list(PROPERTY_ARGUMENTS) == list(PROPERTY_NAMES)
+    of_one_rule = {"StateMachineOrder", "ClientRedirection"}  # see spec.proof.guards
+    assert list(PROPERTY_ARGUMENTS) == [each for each in PROPERTY_NAMES if each not in of_one_rule]
 
 
 def test_the_readme_says_how_much_there_is_to_be_proved() -> None:

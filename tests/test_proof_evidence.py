@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from model_check.proof.walk import NOBODY, action_named, after
-from raft_ref import AppendEntries, Entry, Log, Message, NodeState, Receive, Restart, Role
+from raft_ref import (
+    AppendEntries,
+    Apply,
+    Entry,
+    HeartbeatTimeout,
+    Log,
+    Message,
+    NodeState,
+    Receive,
+    Restart,
+    Role,
+)
 from spec.freest import ROLES
 from spec.proof.abstraction import messages
 from spec.proof.evaluation import Meaning, compiled
@@ -27,7 +38,9 @@ def finite(formula: Term) -> Any:
     return compiled(formula, {"Node": sorted(SERVERS), "Int": range(6)})
 
 
-def world(before: Shadow, message: Message | None, after_step: NodeState) -> dict[str, Any]:
+def world(
+    before: Shadow, message: Message | None, after_step: NodeState, applied: int | None = None
+) -> dict[str, Any]:
     """Before a server takes note of anything, but with the log that it has then."""
     known, log = before.evidence, after_step.log
     return {
@@ -44,6 +57,8 @@ def world(before: Shadow, message: Message | None, after_step: NodeState) -> dic
         "acknowledged": lambda server, other: known.acknowledged.get(other, 0),
         "confirmed": lambda server: known.confirmed,
         "claimed": lambda server: known.claimed,
+        "ever_applied": lambda server: known.ever_applied,
+        "applied_index": 0 if applied is None else applied,
     }
 
 
@@ -65,15 +80,17 @@ def evidence_after(action: str, known: dict[str, Any]) -> dict[str, Any]:
     return {**known, **{name: changed[name] for name in EVIDENCE}}
 
 
-EVIDENCE = tuple(each.name for each in fields(Evidence) if each.name != "unread")
+NO_PROOF_RESTS_ON = {"unread", "leaders", "applied"}  # see spec.proof.guards
+EVIDENCE = tuple(each.name for each in fields(Evidence) if each.name not in NO_PROOF_RESTS_ON)
 
 
 def is_same(evidence: Evidence, known: Any) -> bool:
     """Whether what is remembered is this evidence."""
     learnt = [(each in evidence.grants, evidence.acknowledged.get(each, 0)) for each in SERVERS]
     noted = [(known["grants"](1, each), known["acknowledged"](1, each)) for each in SERVERS]
-    highest = known["confirmed"](1), known["claimed"](1)
-    return learnt == noted and (evidence.confirmed, evidence.claimed) == highest
+    highest = tuple(known[name](1) for name in ("confirmed", "claimed", "ever_applied"))
+    own = evidence.confirmed, evidence.claimed, evidence.ever_applied
+    return learnt == noted and own == highest
 
 
 def happenings(bounds: Bounds) -> Iterator[tuple[Shadow, Any, NodeState]]:
@@ -118,6 +135,17 @@ def test_what_is_remembered_otherwise_is_told(wrong: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("tests.test_proof_evidence.evidence_after", forgetful)
     found = disagreement(Bounds(terms=(1, 2), entries=(Entry(1, "a"),), max_log=1))
     assert found is not None
+
+
+@pytest.mark.parametrize("index", [1, 2, 3])
+def test_the_action_that_applies_remembers_what_a_judge_learns(index: int) -> None:
+    known = replace(KNOWLEDGE[2], ever_applied=2)
+    own = state(1, None, ROLES[0], Log((Entry(1, "a"),) * 3), 3)
+    before = Shadow(1, SERVERS, own, known)
+    learnt = learn(before, HeartbeatTimeout(), own, (Apply(index, Entry(1, "a")),))
+    remembered = evidence_after("apply", world(before, None, own, applied=index))
+    assert learnt.ever_applied == max(index, 2)
+    assert is_same(learnt, remembered)
 
 
 def test_a_request_whose_entries_are_not_there_is_not_taken_note_of() -> None:

@@ -114,6 +114,7 @@ BY_INVARIANT: dict[str, tuple[str, SmallWorld]] = {
     "later-leaders-have-it": ("consecution/vote/voted-for-has-it/0", TWO_ENTRIES),
     "committed-is-held-by-a-majority": ("lemma/committed-is-in-later-logs/0", ONE),
     "commit-indexes-are-committed": ("consecution/apply/applied-is-committed/1", ONE),
+    "ever-applied-is-committed": ("consecution/apply/applied-is-committed/1", ONE),
     "considered-is-committed": ("property/LeaderCompleteness/2", TWO_ENTRIES),
     "claims-are-committed": ("consecution/commit/commit-indexes-are-committed/0", ONE),
     "claims-are-of-started-terms": ("consecution/elect/claims-are-committed/0", TWO),

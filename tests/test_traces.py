@@ -107,7 +107,10 @@ def test_the_run_of_each_bug_breaks_its_rule(name: str) -> None:
     assert found.offence.name == MUTANTS[name].breaks
 
 
-@pytest.mark.parametrize("name", recorded_runs())
+# Whether a server leads that is named to a client does not show in a trace that ends before that.
+@pytest.mark.parametrize(
+    "name", [name for name in recorded_runs() if MUTANTS[name].expected != ("ClientRedirection",)]
+)
 def test_no_profile_hides_that_a_property_is_violated(name: str) -> None:
     everything = tuple(Departure(rule.id, rule, "", lambda _: True) for rule in RULES)
     found = judge_trace(own.read(placed(lines_of(name))), Profile("lenient", everything))

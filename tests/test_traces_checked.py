@@ -112,18 +112,3 @@ def test_who_votes_in_a_term_that_was_not_seen_does_so_once() -> None:
 
     assert offence(LED[0], START, *grant(2), *grant(2)) is None
     assert offence(LED[0], START, *grant(2), *grant(3)) in ("VOTE-ONCE", "VOTE-TRUTHFUL")
-
-
-# --- servers without a vote -----------------------------------------------------------------------
-
-
-def test_only_a_leader_without_a_vote_that_may_lead_leaves_doubt() -> None:
-    """One of a term that is over leads nobody, and is refused."""
-    learns = arrival(term=5, entries=[], leader_commit=0) | {"state": {"current_term": 5}}
-    outside = arrival(term=4, entries=[], leader_commit=0)
-    outside["message"]["from"] = 9
-    found = verdict_on(encoded([LED[0], START, learns, outside, shows(5)]))
-    assert found.verdict == "conforms"
-    outside["message"]["fields"]["term"] = 5
-    found = verdict_on(encoded([LED[0], START, learns, outside, shows(5)]))
-    assert found.verdict == "inconclusive"

@@ -26,7 +26,7 @@ from model_check.explore import Beam, Budget
 from model_check.mutants import MUTANTS
 from model_check.mutants.run import WORKERS_OF_BEAM
 from model_check.raft import Bounds
-from spec.properties import PROPERTY_NAMES
+from spec.properties import PROPERTY_NAMES, WITHOUT_REDIRECTS
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -70,6 +70,7 @@ class SpaceOptions(TypedDict):
     values: int
     restarts: bool
     heartbeats: bool
+    redirects: bool
     only_timeout: tuple[int, ...]
     max_election_timeouts: int | None
     max_heartbeats: int | None
@@ -137,6 +138,12 @@ _SPACE_OPTIONS = (
         help="Whether leaders' heartbeat timers fire.",
     ),
     click.option(
+        "--redirects/--no-redirects",
+        default=_DEFAULT_BOUNDS.redirects,
+        show_default=True,
+        help="Whether clients also ask servers that do not lead.",
+    ),
+    click.option(
         "--only-timeout",
         callback=_servers,
         metavar="SERVERS",
@@ -189,7 +196,8 @@ _SPACE_OPTIONS = (
         "properties",
         type=click.Choice(PROPERTY_NAMES),
         multiple=True,
-        help="Check this property alone; may be given several times. All of them by default.",
+        help="Check this property alone; may be given several times. All of them by default "
+        "(ClientRedirection with --redirects).",
     ),
 )
 
@@ -276,6 +284,7 @@ def setup_from(
             max_entries=max_entries,
             restarts=options["restarts"],
             heartbeats=options["heartbeats"],
+            redirects=options["redirects"],
             only_timeout=options["only_timeout"],
             max_election_timeouts=options["max_election_timeouts"],
             max_heartbeats=options["max_heartbeats"],
@@ -290,10 +299,15 @@ def setup_from(
         network=options["network"],
         max_in_flight=options["max_in_flight"],
         loss=options["loss"],
-        properties=options["properties"] or PROPERTY_NAMES,
+        properties=options["properties"] or default_properties(bounds),
         mutant=mutant,
         rules=rules,
     )
+
+
+def default_properties(bounds: Bounds) -> tuple[str, ...]:
+    """The properties to check where none is named: all that something may break."""
+    return PROPERTY_NAMES if bounds.redirects else WITHOUT_REDIRECTS
 
 
 class MeansOptions(TypedDict):

@@ -68,6 +68,8 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     parts.append("any restarts" if bounds.restarts else "no restarts")
     if not bounds.heartbeats:
         parts.append("no heartbeats")
+    if bounds.redirects:
+        parts.append("redirects")
     if bounds.only_timeout:
         parts.append(f"only {' and '.join(map(server_name, bounds.only_timeout))} timing out")
     parts += [

@@ -116,6 +116,7 @@ def _scripts(rule: Rule, servers: int) -> Iterator[Bounds]:
                 max_log=UNBOUNDED,
                 values=bounds.values,
                 restarts=any(isinstance(each, Occur) and each.event == Restart() for each in run),
+                redirects=bounds.redirects,
                 script=(*_environment(run), "heartbeats"),
             )
 

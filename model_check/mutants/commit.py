@@ -1,4 +1,4 @@
-"""Bugs in committing and applying (§5.3, §5.4.2), as mutants."""
+"""Bugs in committing (§5.3, §5.4.2), as mutants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from raft_ref import (
     election,
     replication,
 )
-from raft_ref.events import Apply, Transition
+from raft_ref.events import Transition
 from spec.forms import Renaming
 
 QUORUM = "Leaders: a majority of matchIndex[i] >= N (§5.3, §5.4)"
@@ -360,25 +360,3 @@ def follower_commit_falls(state: NodeState, leader_commit: Index, confirmed: Ind
     unsafe.
     """
     return min(leader_commit, confirmed)
-
-
-@mutant(
-    commit.apply_committed,
-    rule="All servers: if commitIndex > lastApplied, apply log[lastApplied] (§5.3)",
-    breaks="APPLY-COMMITTED",
-    seen_in=NO_REPORT,
-    bounds=TWO_TERMS,
-    expected="StateMachineSafety",
-    eager=True,
-)
-def applied_before_committed(state: NodeState) -> Transition:
-    """A server applies what is in its log, committed or not.
-
-    If another leader replaces the entry, another is applied elsewhere at the same index.
-    """
-    entries = state.log.between(state.last_applied, state.log.last_index)
-    first = state.last_applied + 1
-    return Transition(
-        replace(state, last_applied=state.last_applied + len(entries)),
-        tuple(Apply(index, entry) for index, entry in enumerate(entries, start=first)),
-    )

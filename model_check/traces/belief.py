@@ -81,7 +81,10 @@ def first_beliefs(happening: Happening, chains: Chains) -> tuple[Belief, ...]:
             voted_for=_given(seen.voted_for, None),
             role=_given(seen.role, "follower"),
             commit_index=_given(seen.commit_index, 0),
-            evidence=Evidence(unread=_UNREAD_BEFORE if has_a_past else frozenset()),
+            evidence=Evidence(
+                unread=_UNREAD_BEFORE if has_a_past else frozenset(),
+                ever_applied=log.last_index,  # or less: nobody can tell
+            ),
         ),
     )
 

@@ -23,7 +23,18 @@ from model_check.traces.belief import Belief
 from model_check.traces.foresight import Upcoming
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
-from raft_ref import AppendEntries, Apply, Entry, Index, Message, NodeId, Output, Send
+from raft_ref import (
+    AppendEntries,
+    Apply,
+    Entry,
+    Index,
+    Message,
+    NodeId,
+    NotLeader,
+    Output,
+    Restart,
+    Send,
+)
 from spec.chain import Chain
 from spec.conduct import Conduct, watch
 from spec.judge import Judge, single_steps
@@ -69,7 +80,12 @@ class WatchedServer:
         self, situation: Situation, before: Belief, after: Belief, judge: Judge, in_full: bool
     ) -> Judged:
         outputs = tuple(_outputs(situation.happening, after))
-        shadow = Shadow(self.server, self.servers, before.state, before.evidence)
+        evidence = before.evidence
+        if "applied" in judge.incomplete and isinstance(situation.event, Restart):
+            # It may have applied unseen all that it considered committed.
+            applied = max(evidence.ever_applied, before.commit_index)
+            evidence = replace(evidence, ever_applied=applied)
+        shadow = Shadow(self.server, self.servers, before.state, evidence)
         conduct = watch(shadow, situation.event, after.state, outputs)
         broken: list[tuple[Rule, Broken]] = []
         undecided: list[tuple[Rule, NotDecidable]] = []
@@ -137,6 +153,11 @@ def _keeps_guess(before: Belief, after: Belief) -> bool:
 
 def _reason(undecided: tuple[Rule, NotDecidable]) -> str:
     rule, verdict = undecided
+    if "applied" in verdict.unobserved:
+        return (
+            f"{rule.id} cannot be judged, since lines of the events apply, start and restart may "
+            'be missing; if none is, say "complete": ["apply", "start"] in the first line'
+        )
     return f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
 
 
@@ -156,6 +177,7 @@ def _outputs(happening: Happening, after: Belief) -> Iterator[Output]:
             own = log.entry_at(applying.index) or Entry(log.last_term, "?")
             shown = applying.entry
             yield Apply(applying.index, own if isinstance(shown, UnsetType) else shown)
+    yield from (NotLeader(each.leader) for each in happening.redirected)
 
 
 def _as_known(told: Message | Counted, log: Chain) -> Message:
@@ -207,7 +229,7 @@ def in_full(told: Message | Counted, log: Chain) -> Message:
 
 def allowed(watched: WatchedServer, situation: Situation, judge: Judge) -> list[str]:
     """What the rules would have allowed the server to become, sentence by sentence."""
-    blind = replace(situation.happening, seen=NOTHING_SEEN, sent=(), applied=())
+    blind = replace(situation.happening, seen=NOTHING_SEEN, sent=(), applied=(), redirected=())
     steps = watched.step(replace(situation, happening=blind, upcoming=Upcoming()), judge)
     fine = [step for step in steps if not step.broken]
     best = watched.after(fine).beliefs

@@ -179,6 +179,14 @@ class Applying:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirecting:
+    """A server names a leader to a client."""
+
+    place: Place
+    leader: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """A step of a server, as far as it was seen."""
 
@@ -188,6 +196,7 @@ class Happening:
     seen: Seen = NOTHING_SEEN
     sent: tuple[Sending, ...] = ()
     applied: tuple[Applying, ...] = ()
+    redirected: tuple[Redirecting, ...] = ()
     glimpses: tuple[Seen, ...] = ()
     """What was seen within the step, when some of it was done."""
     ends: Place | None = None
@@ -221,6 +230,8 @@ class Trace:
     """Servers without a vote of which the trace tells steps."""
     sends_seen: bool = True
     """Whether every message that a server sent is told, if its sender is in the trace at all."""
+    applying_seen: bool = False
+    """Whether every entry that a server applied is told, and every start and restart of it."""
 
     @property
     def unlisted(self) -> frozenset[NodeId]:

@@ -43,26 +43,30 @@ from spec.chain import Chains
 from spec.forms import Step, StepProperty
 from spec.judge import Judge
 from spec.profiles import PAPER, Profile
-from spec.properties import PROPERTIES
+from spec.properties import PROPERTIES, StateMachineOrder
 from spec.rule import Broken, Rule
-from spec.rules import RULES
+from spec.rules import RULES, apply_order
 from spec.shadow import Unread, Witnessed
 
-NEVER_SENT = "a message that was not sent"
-"""The network may lose, repeat and reorder messages, but it does not forge any."""
+NEVER_SENT = "what arrives was sent"
+"""What no server owes, but the network: it may lose, repeat and reorder, but it does not forge."""
 
 _UNSENT = (
-    'was never sent (if not every message that is sent has a line, say "unobserved": ["sends"] '
-    "in the first line)"
+    'was never sent (if not every message that is sent has its line, say "unobserved": ["sends"] '
+    "in the first one)"
 )
 
-BEGINNING = "the initial state"
+BEGINNING = "what a server is like at first"
 """Nothing that Raft leads to."""
 
-WITHIN = "a state within the step"
+WITHIN = "what is seen within the step"
 """A contradiction between the lines of a trace."""
 
-_STEP_PROPERTIES = tuple(item for item in PROPERTIES if isinstance(item, StepProperty))
+_STEP_PROPERTIES = tuple(
+    item
+    for item in PROPERTIES
+    if isinstance(item, StepProperty) and not isinstance(item, StateMachineOrder)
+)
 
 
 def judge_trace(
@@ -77,10 +81,11 @@ def judge_trace(
     an interrupt, what follows is in doubt.
     """
     deadline = deadline or Deadline()
+    incomplete = frozenset[str]() if trace.applying_seen else frozenset({"applied"})
     matched, last, doubt = 0, None, None
     happening: Happening | None = None
     try:
-        hearing = _Hearing(trace, Judge(profile), Post.of(trace))
+        hearing = _Hearing(trace, Judge(profile, incomplete=incomplete), Post.of(trace))
         for happening in in_order(trace):
             deadline.check()
             outcome = hearing.hear(happening)
@@ -176,7 +181,7 @@ class _Hearing:
         self.watched[happening.server] = now = watched.after(fine, upcoming.committed)
         for sending in happening.sent:
             self.post.send(sending, _ways(sending, fine))
-        offence = _breach_of_property(happening, fine) or self._apply(happening, fine)
+        offence = self._breach_of_property(happening, fine) or self._apply(happening, fine)
         offence = offence or self._enter(happening)
         if offence is not None:
             return offence
@@ -202,6 +207,15 @@ class _Hearing:
             return Offence(happening, *_unexplained(happening), before, ways)
         (rule, broken), *_ = min((step.broken for step in steps), key=_gravity)
         return Offence(happening, rule.id, str(broken), before, ways)
+
+    def _breach_of_property(self, happening: Happening, steps: list[Judged]) -> Offence | None:
+        """What property a step violates, however it was; a profile tolerates no such thing."""
+        verdicts = [_violated(step, applying_seen=self.trace.applying_seen) for step in steps]
+        if None in verdicts:
+            return None
+        violated = verdicts[0]
+        assert violated is not None
+        return Offence(happening, violated.property, violated.explanation)
 
     def _apply(self, happening: Happening, steps: list[Judged]) -> Offence | None:
         """What the server hands to its state machine, if it is the same however the step was."""
@@ -254,21 +268,15 @@ def _fits(happening: Happening, step: Judged) -> bool:
 
 def _describe_glimpses(happening: Happening) -> str:
     shown = "; ".join(dict.fromkeys(map(describe_seen, happening.glimpses)))
-    return f"no step that Raft allows from the state before passes through {shown}"
+    return f"no step that Raft allows leads from what was seen before by way of {shown}"
 
 
-def _breach_of_property(happening: Happening, steps: list[Judged]) -> Offence | None:
-    """What property a step violates, however it was; a profile tolerates no such thing."""
-    verdicts = [_violated(step) for step in steps]
-    if None in verdicts:
-        return None
-    violated = verdicts[0]
-    assert violated is not None
-    return Offence(happening, violated.property, violated.explanation)
-
-
-def _violated(step: Judged) -> Violated | None:
+def _violated(step: Judged, *, applying_seen: bool) -> Violated | None:
     conduct = step.conduct
+    # StateMachineOrder, in the light of what was applied before as far as the trace tells.
+    order = apply_order.predicate(conduct) if applying_seen else None
+    if order is not None:
+        return Violated(StateMachineOrder().name, str(order))
     taken = Step(
         conduct.after.id, conduct.before.state, conduct.event, conduct.after.state, conduct.outputs
     )
@@ -284,7 +292,4 @@ def _unexplained(happening: Happening) -> tuple[str, str]:
     seen = happening.seen
     shown = replace(NOTHING_SEEN, log=seen.log)
     shown = replace(shown, last_log_index=seen.last_log_index, last_log_term=seen.last_log_term)
-    return (
-        "the log",
-        f"no step that Raft allows from the state before leads to {describe_seen(shown)}",
-    )
+    return "the log", f"nothing that may have happened leads to {describe_seen(shown)}"

@@ -39,6 +39,9 @@ class Header(Part, frozen=True, kw_only=True):
     """Servers without a vote that the trace has lines of."""
     unobserved: tuple[Literal["sends"], ...] = ()
     """``sends``: not every message that was sent has a line."""
+    complete: tuple[Literal["apply", "start"], ...] = ()
+    """``apply``: every entry that was applied has a line. ``start``: so has every time that a
+    server started or restarted."""
 
 
 class LogPart(Part, frozen=True, kw_only=True, rename={"start": "from"}):
@@ -135,6 +138,14 @@ class ApplyLine(Line, frozen=True, kw_only=True, tag="apply"):
     entry: EntryPart | UnsetType = UNSET
 
 
+class RedirectLine(Line, frozen=True, kw_only=True, tag="redirect"):
+    """In the last step of the server, it names a leader to a client."""
+
+    leader: Name
+
+
+OutputLine: TypeAlias = SendLine | ApplyLine | RedirectLine
+"""What belongs to the last step of a server."""
 AnyStepLine: TypeAlias = (
     StartLine
     | RestartLine
@@ -144,7 +155,7 @@ AnyStepLine: TypeAlias = (
     | ReceiveLine
     | BeyondLine
 )
-AnyLine: TypeAlias = AnyStepLine | SendLine | ApplyLine
+AnyLine: TypeAlias = AnyStepLine | OutputLine
 
 
 class CountedFields(Part, frozen=True, kw_only=True):

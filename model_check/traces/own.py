@@ -15,13 +15,23 @@ from model_check.traces.happening import (
     Happening,
     Place,
     PlacedLines,
+    Redirecting,
     Seen,
     Sending,
     Start,
     Trace,
     TraceError,
 )
-from model_check.traces.lines import AnyLine, AnyStepLine, ApplyLine, Header, Name, SendLine
+from model_check.traces.lines import (
+    AnyLine,
+    AnyStepLine,
+    ApplyLine,
+    Header,
+    Name,
+    OutputLine,
+    RedirectLine,
+    SendLine,
+)
 from model_check.traces.own_parts import Parts, entry_of
 from raft_ref import Index, NodeId
 
@@ -93,14 +103,23 @@ class _Draft:
     """As its first line tells of it."""
     sent: list[Sending] = field(default_factory=list)
     applied: list[Applying] = field(default_factory=list)
+    redirected: list[Redirecting] = field(default_factory=list)
 
     @property
     def happening(self) -> Happening:
         """All that was told of it."""
-        sent, applied = tuple(self.sent), tuple(self.applied)
-        places = [*(each.place for each in sent), *(each.place for each in applied)]
-        ends = max(places, default=None)
-        return replace(self.beginning, sent=sent, applied=applied, ends=ends)
+        outputs: list[Sending | Applying | Redirecting] = [
+            *self.sent,
+            *self.applied,
+            *self.redirected,
+        ]
+        return replace(
+            self.beginning,
+            sent=tuple(self.sent),
+            applied=tuple(self.applied),
+            redirected=tuple(self.redirected),
+            ends=max((each.place for each in outputs), default=None),
+        )
 
 
 @dataclass(slots=True)
@@ -124,7 +143,7 @@ class _Reader:
         self._lines += 1
         server = self._parts.number(place, line.server)
         try:
-            if isinstance(line, SendLine | ApplyLine):
+            if isinstance(line, OutputLine):
                 self._add_output(place, server, line)
             else:
                 self._add_step(place, server, line)
@@ -141,6 +160,7 @@ class _Reader:
             lines=self._lines,
             names={number: str(name) for name, number in numbers.items()},
             sends_seen="sends" not in self.header.unobserved,
+            applying_seen={"apply", "start"} <= set(self.header.complete),
         )
 
     def _add_step(self, place: Place, server: NodeId, line: AnyStepLine) -> None:
@@ -180,7 +200,7 @@ class _Reader:
             )
         self._ends[server] = last
 
-    def _add_output(self, place: Place, server: NodeId, line: SendLine | ApplyLine) -> None:
+    def _add_output(self, place: Place, server: NodeId, line: OutputLine) -> None:
         draft = self._open.get(server)
         if draft is None:
             raise TraceError(
@@ -191,12 +211,16 @@ class _Reader:
                 f"{place}: server {line.server!r} does {_event(line)} when it has only started; "
                 "say first what makes it do so"
             )
-        if isinstance(line, SendLine):
-            _require_own(place, line)
-            draft.sent.append(Sending(place, self._parts.told(place, line.message)))
-        else:
-            entry = UNSET if isinstance(line.entry, UnsetType) else entry_of(line.entry)
-            draft.applied.append(Applying(place, line.index, entry))
+        match line:
+            case SendLine():
+                _require_own(place, line)
+                draft.sent.append(Sending(place, self._parts.told(place, line.message)))
+            case ApplyLine():
+                entry = UNSET if isinstance(line.entry, UnsetType) else entry_of(line.entry)
+                draft.applied.append(Applying(place, line.index, entry))
+            case RedirectLine():
+                leader = self._parts.number(place, line.leader)
+                draft.redirected.append(Redirecting(place, leader))
 
 
 def _require_own(place: Place, line: SendLine) -> None:

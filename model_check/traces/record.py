@@ -16,7 +16,7 @@ from model_check.conformance.observed import (
     ObservedState,
 )
 from model_check.conformance.observed import Sent as ForeignSent
-from model_check.conformance.protocol import EntryPart, StateField
+from model_check.conformance.protocol import EntryPart
 from model_check.traces.happening import RoleName
 from model_check.traces.lines import (
     AnyLine,
@@ -27,6 +27,7 @@ from model_check.traces.lines import (
     LogPart,
     ProposeLine,
     ReceiveLine,
+    RedirectLine,
     RestartLine,
     SeenPart,
     SendLine,
@@ -48,6 +49,7 @@ from raft_ref import (
     Message,
     NodeId,
     NodeState,
+    NotLeader,
     Output,
     Receive,
     Restart,
@@ -65,20 +67,27 @@ AnyStep: TypeAlias = (
 def recorded(
     initial: Sequence[NodeState],
     steps: Iterable[AnyStep],
-    unobservable: frozenset[StateField] = frozenset(),
+    unobservable: frozenset[str] = frozenset(),
 ) -> Iterator[bytes]:
-    """The lines of a trace of a run that began with these states, but for some of their fields."""
+    """The lines of a trace of a run that began with these states, but for some of their fields;
+    and complete, as to what was applied, unless ``applied`` is among these."""
     encoder = msgspec.json.Encoder()
     servers = list(range(1, len(initial) + 1))
-    yield encoder.encode(Header(format="raft-ref", version=1, servers=list(servers))) + b"\n"
+    header = Header(
+        format="raft-ref",
+        version=1,
+        servers=list(servers),
+        complete=() if "applied" in unobservable else ("apply", "start"),
+    )
+    yield encoder.encode(header) + b"\n"
     for line in _lines(initial, steps, unobservable):
         yield encoder.encode(line) + b"\n"
 
 
 def _lines(
-    initial: Sequence[NodeState], steps: Iterable[AnyStep], unobservable: frozenset[StateField]
+    initial: Sequence[NodeState], steps: Iterable[AnyStep], unobservable: frozenset[str]
 ) -> Iterator[AnyLine]:
-    hidden = dict.fromkeys(unobservable, UNSET)
+    hidden = dict.fromkeys(unobservable - {"applied", "redirect"}, UNSET)
     for server, state in enumerate(initial, start=1):
         seen = _state(Log(), state, is_start=True)
         yield StartLine(server=server, state=structs.replace(seen, **hidden))
@@ -91,6 +100,8 @@ def _lines(
                     yield SendLine(server=step.node, message=_message(message))
                 case Apply(index, entry):
                     yield ApplyLine(server=step.node, index=index, entry=_entry(entry))
+                case NotLeader(leader) if leader is not None:
+                    yield RedirectLine(server=step.node, leader=leader)
 
 
 def _step_line(server: NodeId, event: Event | ForeignEvent, state: SeenPart) -> AnyLine:

@@ -19,6 +19,7 @@ from raft_ref.events import (
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    NotLeader,
     Receive,
     Restart,
     Send,
@@ -33,7 +34,15 @@ _encoder = msgspec.json.Encoder()
 
 def header(config: Config) -> bytes:
     """The first line of a trace."""
-    return _line({"format": "raft-ref", "version": 1, "servers": sorted(config.servers)})
+    return _line(
+        {
+            "format": "raft-ref",
+            "version": 1,
+            "servers": sorted(config.servers),
+            # Lines are written before anything is applied, and a server begins with one.
+            "complete": ["apply", "start"],
+        }
+    )
 
 
 def beginning(server: NodeId, state: NodeState, *, is_restart: bool) -> bytes:
@@ -62,6 +71,8 @@ def _lines(server: NodeId, step: Step) -> Iterator[bytes]:
             case Apply(index, entry):
                 applied = {"event": "apply", "server": server, "index": index}
                 yield _line({**applied, "entry": _entry(entry)})
+            case NotLeader(leader) if leader is not None:
+                yield _line({"event": "redirect", "server": server, "leader": leader})
             case _:
                 pass
 

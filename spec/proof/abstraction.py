@@ -64,6 +64,7 @@ ANY_STEP = StepTerms(
         acknowledged=Function("known_acknowledged", "Int", 1),
         confirmed=constant("known_confirmed", "Int"),
         claimed=constant("known_claimed", "Int"),
+        ever_applied=constant("known_ever_applied", "Int"),
     ),
     output=OutputTerms(
         is_send=constant("is_send", "Bool"),
@@ -142,6 +143,7 @@ def _meaning(conduct: Conduct, undefined: Undefined) -> dict[str, object]:
         "known_acknowledged": lambda server: evidence.acknowledged.get(server, 0),
         "known_confirmed": evidence.confirmed,
         "known_claimed": evidence.claimed,
+        "known_ever_applied": conduct.before.evidence.ever_applied,
         "first_removed": removed,
         "log_is_kept": before.log == after.log,
         "is_alone": lambda server: conduct.after.is_majority(frozenset({server})),

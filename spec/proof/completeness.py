@@ -143,6 +143,18 @@ def commit_indexes_are_committed(world: World) -> Term:
 
 
 @invariant("commit")
+def ever_applied_is_committed(world: World) -> Term:
+    """What a server has ever applied has been committed, in its term or an earlier one, and is in
+    its log; also when a restart has made it forget that it is committed."""
+
+    def is_so(n: Term) -> Term:
+        index, in_term = world.ever_applied(n), world.ever_applied_term(n)
+        return _is_committed(world, world.log(n), index, in_term, world.term(n))
+
+    return every(("Node",), lambda n: implies(term_of(0) < world.ever_applied(n), is_so(n)))
+
+
+@invariant("commit")
 def considered_is_committed(world: World) -> Term:
     """What a server has ever come to consider committed, in whatever term it was, has been
     committed in that term or an earlier one."""

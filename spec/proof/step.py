@@ -43,6 +43,8 @@ class EvidenceTerms:
     """By server: the highest index; 0 of one that has acknowledged nothing."""
     confirmed: Term
     claimed: Term
+    ever_applied: Term
+    """Before the step applies anything. (The others: once the event has happened.)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _SORTS: dict[str, tuple[Sort, int]] = {
     "acknowledged": ("Int", 2),
     "confirmed": ("Int", 1),
     "claimed": ("Int", 1),
+    # what it has applied
+    "ever_applied": ("Int", 1),
     # what has been put out
     "sent": ("Bool", 1),
     "applied": ("Bool", 2),
@@ -54,6 +56,7 @@ _SORTS: dict[str, tuple[Sort, int]] = {
     "claim": ("Int", 1),
     "claim_term": ("Int", 1),
     "applied_term": ("Int", 2),
+    "ever_applied_term": ("Int", 1),
 }
 """Of each part: what sort it has, and how many arguments."""
 
@@ -75,6 +78,7 @@ class World:
     acknowledged: Part
     confirmed: Part
     claimed: Part
+    ever_applied: Part
     sent: Part
     """Which messages have ever been sent: any may arrive, any number of times, or never."""
     applied: Part
@@ -114,6 +118,8 @@ class World:
     """In which term that was committed."""
     applied_term: Part
     """In which term was committed what was applied."""
+    ever_applied_term: Part
+    """In which term was committed what a server has ever applied, up to the highest index."""
 
     def server(self, node: Term) -> ServerTerms:
         """The state of a server."""
@@ -133,6 +139,7 @@ class World:
             acknowledged=lambda m: self.acknowledged(node, m),
             confirmed=self.confirmed(node),
             claimed=self.claimed(node),
+            ever_applied=self.ever_applied(node),
         )
 
     def log(self, node: Term) -> LogTerms:

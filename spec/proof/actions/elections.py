@@ -46,7 +46,13 @@ def enter() -> Action:
         ),
         entered_length=lambda n, t: choose(is_here(n, t), own.log.length, ANY.entered_length(n, t)),
     )
-    nothing = EvidenceTerms(lambda _: FALSE, lambda _: term_of(0), term_of(0), term_of(0))
+    nothing = EvidenceTerms(
+        grants=lambda _: FALSE,
+        acknowledged=lambda _: term_of(0),
+        confirmed=term_of(0),
+        claimed=term_of(0),
+        ever_applied=ANY.ever_applied(SERVER),
+    )
     step = step_of(after, evidence=nothing)
     does = "enters another term, and has no vote in it yet"
     return Action("enter", does, step, world, _changes_term)

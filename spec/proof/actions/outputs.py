@@ -88,11 +88,20 @@ def apply() -> Action:
     def is_now(i: Term, e: Term) -> Term:
         return both(equal(i, index), equal(e, entry))
 
+    # After a restart, its commit index may be below what it has applied, and may apply again.
+    known, known_term = ANY.ever_applied(SERVER), ANY.ever_applied_term(SERVER)
+    is_new = known < index
     world = replace(
         ANY,
         applied=lambda i, e: either(ANY.applied(i, e), is_now(i, e)),
         applied_term=lambda i, e: choose(
-            is_now(i, e), ANY.commit_term(SERVER), ANY.applied_term(i, e)
+            is_now(i, e),
+            choose(index <= own.commit, ANY.commit_term(SERVER), known_term),
+            ANY.applied_term(i, e),
+        ),
+        ever_applied=at_server(choose(is_new, index, known), ANY.ever_applied),
+        ever_applied_term=at_server(
+            choose(is_new, ANY.commit_term(SERVER), known_term), ANY.ever_applied_term
         ),
     )
     return Action("apply", "applies an entry", step_of(own, output=output), world)

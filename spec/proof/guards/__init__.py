@@ -4,6 +4,10 @@ They follow `spec.rules` line by line, so that they can be read beside it. That 
 found by comparison (`tests/test_proof_guards.py`), on every step within bounds of a server with a
 vote. That a server without one neither stands for election nor leads is left out of the formulas,
 since the proof does not need it.
+
+Two rules have no guard, and what is proved is proved without them: APPLY-ORDER is about all that
+a step applies, in its order, and implies StateMachineOrder by itself; REDIRECT-LEADER is about
+answers to clients, which no server receives.
 """
 
 from __future__ import annotations
@@ -55,3 +59,6 @@ GUARDS: dict[str, Guard] = {
     "MESSAGE-WELL-FORMED": messages.message_well_formed,
 }
 """By rule, in the order of `spec.rules`."""
+
+WITHOUT_GUARD = frozenset({"APPLY-ORDER", "REDIRECT-LEADER"})
+"""The rules that no proof rests on."""

@@ -49,5 +49,6 @@ def commit_stable(step: StepTerms) -> Term:
 
 def apply_committed(step: StepTerms) -> Term:
     output, after = step.output, step.after
-    is_own = both(output.index <= after.commit, after.log.has(output.index, output.entry))
-    return implies(output.is_apply, is_own)
+    is_committed = either(output.index <= after.commit, output.index <= step.evidence.ever_applied)
+    is_own = after.log.has(output.index, output.entry)
+    return implies(output.is_apply, both(is_committed, is_own))
