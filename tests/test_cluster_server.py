@@ -255,3 +255,25 @@ def test_nothing_is_said_to_change_of_what_is_the_same() -> None:
     change = change_between(PersistentState(1, None, log), grown)
     assert change is not None
     assert (change.start, change.entries) == (3, (Entry(2, "c"),))
+
+
+def test_an_entry_that_is_not_what_was_appended_is_of_unknown_outcome_and_ends_no_server() -> None:
+    """The wire lets no such command in; if one comes in all the same, a server goes on."""
+    server = new_leader()
+    acknowledge(server, 1)
+    server.handle(2, [Arrived(2, Forward(Tag(1, 1), 1, "[],[]"))])
+    (told,) = [frame for _, frame in acknowledge(server, 2).sends if isinstance(frame, Answer)]
+    assert isinstance(told.reply, Failed)
+    assert told.reply.code == UNKNOWN
+
+
+def test_of_too_many_lives_of_other_servers_the_last_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("raft_ref.cluster.requests.MAX_LIVES", 2)
+    server = new_leader()
+    for life in range(4):
+        server.handle(2, [Arrived(2, Forward(Tag(life, 1), 1, SET))])
+    assert server.open_requests == 2
+    server.handle(2, [Arrived(2, Forward(Tag(1, 2), 1, SET))])
+    assert server.open_requests == 3

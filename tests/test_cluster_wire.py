@@ -22,6 +22,7 @@ from raft_ref.cluster.wire import (
     decode_length,
     encode_frame,
 )
+from tests.cluster_frames import send_frames
 
 CONFIG = Config(id=1, servers=frozenset({1, 2, 3}))
 FRAMES: list[Frame] = [
@@ -150,3 +151,9 @@ def test_a_term_is_taken_as_long_as_elections_can_have_led_to_it() -> None:
     assert decoded(content(frame), current_term=7) == frame
     with pytest.raises(Malformed, match="cannot be"):
         decoded(content(frame), current_term=6)
+
+
+def test_whatever_another_server_sends_is_refused_or_taken_up_and_no_server_gives_up() -> None:
+    tally = send_frames(5000, seed=1)
+    assert tally.taken > 1000
+    assert tally.refused > 1000

@@ -31,8 +31,9 @@ Answered = Callable[[Reply], None]
 Ask = Callable[[Command, Answered], None]
 Facts = Callable[[], Mapping[str, object]]
 
-MAX_PIPELINED = 1000
-"""A client that has asked for so many things at once is not listened to until one is answered."""
+MAX_PIPELINED = 128
+"""A client that has asked for so many things at once is not listened to until one is answered: the
+requests of all wait for each other, so one that asks for more makes all others wait longer."""
 
 MAX_UNSENT: Bytes = 2**20
 """A client with so many bytes of answers that it has not read is not listened to."""

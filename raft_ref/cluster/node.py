@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from random import SystemRandom
 from time import perf_counter
 from typing import NamedTuple
@@ -11,12 +11,13 @@ from typing import NamedTuple
 from raft_ref.cluster.clients import Answered, ClientPort
 from raft_ref.cluster.driver import Driver, NoJournal
 from raft_ref.cluster.frames import Frame
+from raft_ref.cluster.inbox import Inbox
 from raft_ref.cluster.journal import TraceFile
 from raft_ref.cluster.logs import Log
 from raft_ref.cluster.measures import Measures
 from raft_ref.cluster.replies import Reply, not_done
 from raft_ref.cluster.requests import Ticket
-from raft_ref.cluster.server import Arrived, Asked, Batch, Input, Server
+from raft_ref.cluster.server import Arrived, Asked, Batch, Server
 from raft_ref.cluster.settings import Settings
 from raft_ref.cluster.sqlite import SqliteStorage
 from raft_ref.cluster.storage import Change, StorageError
@@ -31,15 +32,6 @@ MAX_OPEN = 10_000
 
 MAX_OPEN_SIZE = 64 * 2**20
 """How long their commands are together, in characters."""
-
-MAX_ARRIVED = 10_000
-"""Frames that have arrived and wait; more are dropped."""
-
-MAX_BATCH = 500
-"""What is taken up at once, so that one batch does not take longer than a timeout."""
-
-MAX_BATCH_SIZE = 2**20
-"""How long the commands of clients are in one batch, in characters, for the same reason."""
 
 _log = Log("node")
 
@@ -79,7 +71,7 @@ class Node:
         self._journal = self._open_trace()
         storage = MeasuredStorage(self._storage, self._measures)
         self._driver = Driver(storage, self._journal or NoJournal(), self)
-        self._inbox: list[Input] = []
+        self._inbox = Inbox()
         self._has_some = asyncio.Event()
         self._asked: dict[Ticket, _Open] = {}
         self._asked_size = 0
@@ -121,8 +113,8 @@ class Node:
     # --- what comes in ---------------------------------------------------------------------------
 
     def _arrive(self, source: NodeId, frame: Frame) -> None:
-        if len(self._inbox) < MAX_ARRIVED:
-            self._take(Arrived(source, frame))
+        if self._inbox.arrive(Arrived(source, frame)):
+            self._has_some.set()
         else:
             self._measures.dropped.inc()
 
@@ -135,10 +127,7 @@ class Node:
         self._tickets += 1
         self._asked[self._tickets] = _Open(answered, perf_counter(), size)
         self._asked_size += size
-        self._take(Asked(self._tickets, command))
-
-    def _take(self, happened: Input) -> None:
-        self._inbox.append(happened)
+        self._inbox.ask(Asked(self._tickets, command))
         self._has_some.set()
 
     # --- what is done ----------------------------------------------------------------------------
@@ -146,8 +135,7 @@ class Node:
     async def _serve(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._until_something_happens()
-            count = _batch_length(self._inbox)
-            inputs, self._inbox = self._inbox[:count], self._inbox[count:]
+            inputs = self._inbox.take()
             with self._measures.handle_seconds.time():
                 batch = self.server.handle(self._loop.time(), inputs)
             self._report(batch)
@@ -209,16 +197,6 @@ class _Open(NamedTuple):
     answered: Answered
     start: Seconds
     size: int
-
-
-def _batch_length(inbox: Sequence[Input]) -> int:
-    """How many of what has come are taken up at once."""
-    size = 0
-    for number, each in enumerate(inbox[:MAX_BATCH]):
-        size += len(each.command) if isinstance(each, Asked) else 0
-        if size > MAX_BATCH_SIZE:
-            return max(number, 1)
-    return min(len(inbox), MAX_BATCH)
 
 
 def _require_possible(settings: Settings, term: Term) -> None:

@@ -43,7 +43,7 @@ MAX_QUEUED = 64 * 2**20
 WELCOME_WITHIN: Seconds = 5.0
 """From the connection to the end of the handshake."""
 
-TURN = 50
+TURN = 250
 """Frames of one server that are taken up before others have their turn."""
 
 MAX_STRANGERS = 64
