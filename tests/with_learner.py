@@ -19,19 +19,26 @@ def for_learner(message: dict[str, Any]) -> dict[str, Any]:
     return copy
 
 
-with subprocess.Popen(  # noqa: S603 - an adapter of our own
-    [sys.executable, str(TOY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-) as toy:
-    assert toy.stdin is not None
-    assert toy.stdout is not None
-    for line in sys.stdin.buffer:
-        toy.stdin.write(line)
-        toy.stdin.flush()
-        reply = json.loads(toy.stdout.readline())
-        sent = reply.get("messages", [])
-        copies = [
-            for_learner(each) for each in sent if (each["kind"], each["to"]) == ("AppendEntries", 2)
-        ]
-        if copies:
-            reply["messages"] = sent + copies
-        print(json.dumps(reply), flush=True)
+def main() -> None:
+    with subprocess.Popen(  # noqa: S603 - an adapter of our own
+        [sys.executable, str(TOY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as toy:
+        assert toy.stdin is not None
+        assert toy.stdout is not None
+        for line in sys.stdin.buffer:
+            toy.stdin.write(line)
+            toy.stdin.flush()
+            reply = json.loads(toy.stdout.readline())
+            sent = reply.get("messages", [])
+            copies = [
+                for_learner(each)
+                for each in sent
+                if (each["kind"], each["to"]) == ("AppendEntries", 2)
+            ]
+            if copies:
+                reply["messages"] = sent + copies
+            print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()
