@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import pytest
@@ -11,7 +11,7 @@ from spec.proof.abstraction import ANY_STEP
 from spec.proof.actions import ACTIONS
 from spec.proof.splitting import Part, parts
 from spec.proof.step import ServerTerms, StepTerms
-from spec.proof.terms import TRUE
+from spec.proof.terms import TRUE, subterms
 
 
 def changed(step: StepTerms) -> set[str]:
@@ -44,3 +44,12 @@ def test_all_that_a_step_may_do_is_done_in_some_part() -> None:
     (puts_out,) = (part.step for part in parts() if part.action == "send")
     assert puts_out.output == ANY_STEP.output  # a message, or an entry that is applied
     assert all(part.step.evidence == ANY_STEP.evidence for part in parts())
+
+
+def test_where_a_part_is_left_out_nothing_at_all_has_changed() -> None:
+    """Of whatever a server is made of; a part that does not change something says so of it."""
+    (part, *_) = parts()
+    said = {each.head for each in subterms(replace(part, step=ANY_STEP).changes_nothing)}
+    names = {each.name for each in fields(ServerTerms)} - {"log"}
+    assert said >= {f"{moment}_{name}" for moment in ("before", "after") for name in names}
+    assert ANY_STEP.keeps_log.head in said
