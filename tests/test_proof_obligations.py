@@ -19,7 +19,7 @@ from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import ARGUMENTS, Obligation, Theory
 from spec.proof.smtlib import Names, script
 from spec.proof.splitting import whole
-from spec.proof.terms import Term, constant, equal, every, some, term_of
+from spec.proof.terms import Function, Term, constant, equal, every, goals, some, term_of
 from spec.proof.vocabulary import ASSUMPTIONS
 from spec.proof.world import ANY, World
 
@@ -237,3 +237,18 @@ def test_what_does_not_hold_at_the_beginning_or_is_not_kept_is_no_invariant() ->
     assert entered == {each.name for each in broken}
     elected = {each.about for each in kept if each.action == "elect"}
     assert elected == {each.name for each in wrong}
+
+
+def test_what_an_action_does_is_looked_at_however_alike_it_is_written() -> None:
+    """A formula that only looks like the one before it is another one."""
+    role = Function("elor", "Int", 1)  # of as many letters
+    (action,) = (each for each in ACTIONS if each.name == "change-role")
+    odd = replace(action, after=replace(ANY, role=role))
+    follows = every(("Node",), lambda n: equal(ANY.role(n), 0))
+
+    def formula(world: World) -> Term:
+        return every(("Node",), lambda n: equal(world.role(n), 0))
+
+    theory = Theory((Invariant("all-follow", "election", "", formula),), actions=(odd,))
+    (kept,) = (each for each in theory.obligations() if each.kind == "consecution")
+    assert not is_same(kept.goal, next(goals(follows)))

@@ -69,6 +69,21 @@ def test_a_world_in_which_an_invariant_does_not_hold_is_told() -> None:
     assert "commit-indexes-are-committed" in broken_invariants(known)
 
 
+def test_a_world_in_which_something_does_not_follow_is_told() -> None:
+    """What follows from invariants is looked at beside them, of every entry and majority."""
+    twice = {**beginning(), "led": lambda server, term: term == 1 and server in (1, 2)}
+    assert "one-leader-a-term" in broken_invariants(twice)
+    for index in (1, 2):  # that is choosable, and in no later leader's log
+        lost = {
+            **beginning(),
+            "started": lambda term: term in (1, 2),
+            "led_length": lambda term, index=index: index if term == 1 else 0,
+            "led_entry": lambda term, index: OLD,
+            "term": lambda server: 1,
+        }
+        assert "later-leaders-have-it" in broken_invariants(lost)
+
+
 def test_the_command_shows_what_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prove", "--possible"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -220,6 +220,15 @@ def test_what_a_leader_appends_after_its_election_does_not_help() -> None:
     assert history(LeaderCompleteness(), *steps) is not None
 
 
+def test_what_a_snapshot_covers_a_leader_has() -> None:
+    for start, is_complete in ((1, True), (2, True), (0, False)):
+        log = Log((), start, start)
+        candidate = NodeState(PersistentState(3, 2, log), Candidate(frozenset({2})))
+        leads = step(2, candidate, NodeState(PersistentState(3, 2, log), LEADER))
+        seen = history(LeaderCompleteness(), committed(1, 1, [X1], 1), leads)
+        assert (seen is None) == is_complete
+
+
 def test_a_leader_that_leads_another_term_at_once_must_have_the_entry_too() -> None:
     goes_on = step(2, state(1, [], LEADER), state(2, [], LEADER))
     assert history(LeaderCompleteness(), committed(1, 1, [X1], 1), goes_on) is not None

@@ -112,3 +112,26 @@ def test_who_votes_in_a_term_that_was_not_seen_does_so_once() -> None:
 
     assert offence(LED[0], START, *grant(2), *grant(2)) is None
     assert offence(LED[0], START, *grant(2), *grant(3)) in ("VOTE-ONCE", "VOTE-TRUTHFUL")
+
+
+# --- what is applied by a server of which little else is known ------------------------------------
+
+
+def test_another_entry_that_is_applied_is_seen_though_the_server_may_be_like_several_things() -> (
+    None
+):
+    """Of server 2 neither term nor role is seen; what it applies is, all the same."""
+
+    def takes(server: int, term: int, command: str, **state: Any) -> list[Json]:
+        entry = {"term": term, "command": command}
+        request = arrival(term=term, entries=[entry], leader_commit=1)
+        request["message"] |= {"from": 3, "to": server}
+        return [
+            {"event": "start", "server": server},
+            request | {"server": server} | ({"state": state} if state else {}),
+            {"event": "apply", "server": server, "index": 1, "entry": entry},
+        ]
+
+    first = takes(1, 1, "x", current_term=1, role="follower", commit_index=1)
+    assert offence(LED[0], *first, *takes(2, 1, "x")) is None
+    assert offence(LED[0], *first, *takes(2, 2, "y")) == "StateMachineSafety"
