@@ -116,7 +116,8 @@ class Conduct:
 
     @property
     def counted(self) -> range:
-        """The indexes, from the commit index on, that a majority is known to hold."""
+        """The indexes, from the commit index on, that a majority of those with a vote is known to
+        hold."""
         after = self.after
         matches = dict(after.evidence.acknowledged) | {after.id: after.state.log.last_index}
         held = sorted((matches.get(server, 0) for server in after.servers), reverse=True)

@@ -110,12 +110,13 @@ class Shadow:
 
     id: NodeId
     servers: frozenset[NodeId]
+    """Those that have a vote. Evidence may come from others, too, and is not counted."""
     state: NodeState
     """What it shows of itself."""
     evidence: Evidence = NO_EVIDENCE
 
     def is_majority(self, servers: frozenset[NodeId]) -> bool:
-        """Whether these are more than half of the cluster."""
+        """Whether these are more than half of those that have a vote, and any others."""
         return 2 * len(servers & self.servers) > len(self.servers)
 
     def may_have_brought(self, name: str, read: frozenset[str]) -> frozenset[Unread]:

@@ -158,7 +158,7 @@ def assert_rules_are_told(conduct: Conduct) -> None:
 
 
 @given(conducts())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_however_a_rule_is_broken_its_diagnosis_reads_well(conduct: Conduct) -> None:
     assert_rules_are_told(conduct)
 
