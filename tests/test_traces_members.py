@@ -185,6 +185,21 @@ def test_the_acknowledgement_of_a_learner_does_not_commit() -> None:
     assert offence([*lines[:-2], *encoded([committed])]) == ("COMMIT-QUORUM", len(lines) - 1)
 
 
+def test_a_message_of_an_unknown_kind_excuses_nothing_if_its_sender_has_no_vote() -> None:
+    """From S2, it might be a vote, and nobody could tell."""
+    lines = case("c11")[:5]
+    hint: Json = {"to": "a", "kind": "Hint", "fields": {}}
+    for source, expected in (("b", "inconclusive"), ("d", "violates")):
+        arrival: Json = {"event": "receive", "server": "a", "message": {"from": source} | hint}
+        elected: Json = {"event": "heartbeat_timeout", "server": "a", "state": {"role": "leader"}}
+        told = [
+            *with_head(lines, servers=["a", "b", "c"], learners=["d"]),
+            *encoded([arrival, elected]),
+        ]
+        unheard = with_head(told, unobserved=["sends"])
+        assert verdict_on(unheard).verdict == expected
+
+
 def test_a_message_in_the_name_of_another_is_none_of_its_own() -> None:
     lines = case("c10")
     sent = json.loads(lines[-1])

@@ -48,18 +48,18 @@ from spec.rule import Broken, Rule
 from spec.rules import RULES, apply_order
 from spec.shadow import Unread, Witnessed
 
-NEVER_SENT = "what arrives was sent"
-"""What no server owes, but the network: it may lose, repeat and reorder, but it does not forge."""
+NEVER_SENT = "a message that was not sent"
+"""The network may lose, repeat and reorder messages, but it does not forge any."""
 
 _UNSENT = (
-    'was never sent (if not every message that is sent has its line, say "unobserved": ["sends"] '
-    "in the first one)"
+    'was never sent (if not every message that is sent has a line, say "unobserved": ["sends"] '
+    "in the first line)"
 )
 
-BEGINNING = "what a server is like at first"
+BEGINNING = "the initial state"
 """Nothing that Raft leads to."""
 
-WITHIN = "what is seen within the step"
+WITHIN = "a state within the step"
 """A contradiction between the lines of a trace."""
 
 _STEP_PROPERTIES = tuple(
@@ -268,7 +268,7 @@ def _fits(happening: Happening, step: Judged) -> bool:
 
 def _describe_glimpses(happening: Happening) -> str:
     shown = "; ".join(dict.fromkeys(map(describe_seen, happening.glimpses)))
-    return f"no step that Raft allows leads from what was seen before by way of {shown}"
+    return f"no step that Raft allows from the state before passes through {shown}"
 
 
 def _violated(step: Judged, *, applying_seen: bool) -> Violated | None:
@@ -292,4 +292,7 @@ def _unexplained(happening: Happening) -> tuple[str, str]:
     seen = happening.seen
     shown = replace(NOTHING_SEEN, log=seen.log)
     shown = replace(shown, last_log_index=seen.last_log_index, last_log_term=seen.last_log_term)
-    return "the log", f"nothing that may have happened leads to {describe_seen(shown)}"
+    return (
+        "the log",
+        f"no step that Raft allows from the state before leads to {describe_seen(shown)}",
+    )
