@@ -234,6 +234,19 @@ def test_a_leader_that_leads_another_term_at_once_must_have_the_entry_too() -> N
     assert history(LeaderCompleteness(), committed(1, 1, [X1], 1), goes_on) is not None
 
 
+def test_an_entry_is_remembered_once_with_the_earliest_term_in_which_it_was_committed() -> None:
+    """Whatever else was: what is remembered more than that makes more states of the same."""
+    item = LeaderCompleteness()
+    steps = [committed(1, term, [X1, Y1], until) for term in (3, 1, 2) for until in (1, 2)]
+    memory = item.initial()
+    for one in steps:
+        fact = item.fact(one)
+        assert fact is not None
+        memory = item.remember(memory, fact)
+    known = sorted(memory.committed)
+    assert [(each.index, each.entry, each.term) for each in known] == [(1, X1, 1), (2, Y1, 1)]
+
+
 @pytest.mark.parametrize("log", [[X1], [X1, X2], [Y1, X2]])
 def test_every_entry_that_was_committed_counts_and_every_leader(log: list[Entry]) -> None:
     """Two are committed at once, and two leaders elected after that; one of them lacks one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,17 @@ from raft_ref import (
     Message,
     NodeState,
     NotLeader,
+    Output,
     Receive,
+    RequestVote,
+    RequestVoteReply,
     Restart,
+    Send,
 )
 from spec.conduct import Conduct, watch
 from spec.rule import Broken, NotDecidable
 from spec.rules import RULES, RULES_BY_ID
-from spec.shadow import NO_EVIDENCE, Evidence, first_evidence
+from spec.shadow import CARRIED_BY, NO_EVIDENCE, Evidence, Unread, first_evidence
 from tests.conducts import (
     BREACHES,
     CANDIDATE,
@@ -67,6 +72,45 @@ def test_a_breach_is_told_with_what_was_expected_and_seen(rule_id: str, conduct:
     assert broken.expected != broken.seen
     assert all((broken.conjunct, broken.expected, broken.seen))
     assert str(broken) == f"{broken.conjunct}: expected {broken.expected}, observed {broken.seen}"
+
+
+def harmless(conduct: Conduct) -> list[Output]:
+    """What a server in that state may put out, one of each kind."""
+    after, way = conduct.after.state, {"source": 1, "destination": 3}
+    term = after.current_term
+    messages: tuple[Message, ...] = (
+        RequestVote(**way, term=term, last_log_index=0, last_log_term=0),
+        RequestVoteReply(**way, term=term, vote_granted=False),
+        replace(append(term=term, source=1), destination=3),
+        AppendEntriesReply(**way, term=term, success=False, match_index=0),
+    )
+    applied = [Apply(1, entry) for entry in (after.log.entry_at(1),) if entry is not None]
+    return [*map(Send, messages), *applied]
+
+
+PUT_OUT = [(rule_id, conduct) for rule_id, conduct in BREACHES if len(conduct.outputs) == 1]
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "conduct"),
+    PUT_OUT,
+    ids=[f"{rule_id}-{number}" for number, (rule_id, _) in enumerate(PUT_OUT)],
+)
+def test_a_breach_is_found_wherever_it_stands_among_what_is_put_out(
+    rule_id: str, conduct: Conduct
+) -> None:
+    rule, (breach,) = RULES_BY_ID[rule_id], conduct.outputs
+    expected = rule.judge(conduct)
+    around = [
+        output
+        for output in harmless(conduct)
+        if rule.judge(replace(conduct, outputs=(output,))) is None
+        # One that is applied says which is next.
+        and not (isinstance(output, Apply) and isinstance(breach, Apply))
+    ]
+    assert len(around) >= 3
+    for outputs in ((*around, breach), (breach, *around), (*around, breach, *around)):
+        assert rule.judge(replace(conduct, outputs=outputs)) == expected
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -204,6 +248,36 @@ ALLOWED: dict[str, Conduct] = {
 def test_odd_but_allowed(conduct: Conduct) -> None:
     rules = [each for each in RULES if each.group in ("apply", "client")]
     assert [(each.id, each.judge(conduct)) for each in rules if each.judge(conduct)] == []
+
+
+def test_of_evidence_what_is_named_is_kept_and_nothing_else() -> None:
+    unread = frozenset({Unread(2, "Ballot")})
+    acknowledged = IndexMap(((2, 3),))
+    all_of_it = Evidence(frozenset({2}), acknowledged, 4, 5, frozenset({3}), unread=unread)
+    nothing = Evidence()
+    for size in range(len(CARRIED_BY) + 1):
+        for names in combinations(CARRIED_BY, size):
+            kept = all_of_it.only(frozenset(names))
+            for name in CARRIED_BY:
+                source = all_of_it if name in names else nothing
+                assert getattr(kept, name) == getattr(source, name)
+            assert kept.unread == (unread if names else frozenset())
+
+
+def test_evidence_does_not_shrink_in_its_term() -> None:
+    """A message that comes late, or again, takes nothing away of what was known."""
+    held = server(log=(A, B))
+    first = step(held, append(A, B, commit=2), held)
+    assert (first.after.evidence.confirmed, first.after.evidence.claimed) == (2, 2)
+    later = watch(first.after, Receive(append(A, commit=1)), held, ())
+    assert (later.after.evidence.confirmed, later.after.evidence.claimed) == (2, 2)
+    further = watch(later.after, Receive(append(A, commit=3)), held, ())
+    assert (further.after.evidence.confirmed, further.after.evidence.claimed) == (2, 3)
+    one = step(LED, success(1), LED)
+    two = watch(one.after, Receive(success(2, source=3)), LED, ())
+    assert two.after.evidence.acknowledged == IndexMap(((2, 1), (3, 2)))
+    refused = AppendEntriesReply(source=2, destination=1, term=1, success=False, match_index=0)
+    assert watch(two.after, Receive(refused), LED, ()).after.evidence == two.after.evidence
 
 
 # --- the core obeys them -------------------------------------------------------------------------

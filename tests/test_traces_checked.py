@@ -135,3 +135,18 @@ def test_another_entry_that_is_applied_is_seen_though_the_server_may_be_like_sev
     first = takes(1, 1, "x", current_term=1, role="follower", commit_index=1)
     assert offence(LED[0], *first, *takes(2, 1, "x")) is None
     assert offence(LED[0], *first, *takes(2, 2, "y")) == "StateMachineSafety"
+
+
+# --- servers without a vote -----------------------------------------------------------------------
+
+
+def test_only_a_leader_without_a_vote_that_may_lead_leaves_doubt() -> None:
+    """One of a term that is over leads nobody, and is refused."""
+    learns = arrival(term=5, entries=[], leader_commit=0) | {"state": {"current_term": 5}}
+    outside = arrival(term=4, entries=[], leader_commit=0)
+    outside["message"]["from"] = 9
+    found = verdict_on(encoded([LED[0], START, learns, outside, shows(5)]))
+    assert found.verdict == "conforms"
+    outside["message"]["fields"]["term"] = 5
+    found = verdict_on(encoded([LED[0], START, learns, outside, shows(5)]))
+    assert found.verdict == "inconclusive"
