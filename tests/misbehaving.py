@@ -14,6 +14,8 @@ from typing import Any
 
 FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
 terms: dict[int, int] = {}
+FIRST = False
+"""Whether it is the first process, where that matters."""
 greeted: set[int] = set()
 """Who got a message: nobody is told, and nothing depends on it, unless state is to be hidden."""
 
@@ -107,7 +109,7 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
         greeted.add(node)
     sent: list[dict[str, Any]] = []
     if kind == "election_timeout":
-        falls = FAULT == "hides-state" and node in greeted and terms[node] == 1
+        falls = terms[node] == 1 and (FIRST or (FAULT == "hides-state" and node in greeted))
         terms[node] += -1 if falls else 1
         sent = messages(node)
     seen = view(node)
@@ -147,8 +149,12 @@ def spoil(text: str) -> str:
 
 
 def main() -> None:
+    global FIRST
     if FAULT == "silent":
         time.sleep(60)
+    if FAULT == "falls-in-the-first-process" and not os.path.exists(sys.argv[2]):
+        open(sys.argv[2], "w").close()
+        FIRST = True
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # it is a file
     for asked, line in enumerate(sys.stdin):
         text = json.dumps(reply(json.loads(line)))

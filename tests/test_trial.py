@@ -353,6 +353,18 @@ def test_a_violation_that_does_not_come_again_is_the_adapters_fault() -> None:
     player.close()
 
 
+def test_a_violation_of_one_process_alone_is_the_adapters_fault(tmp_path: Path) -> None:
+    command = (*MISBEHAVING, "falls-in-the-first-process", str(tmp_path / "was"))
+    player = Player(setup(command).adapter, setup(command).space, PAPER)
+    with pytest.raises(AdapterFailed, match="something else on a fresh process") as failed:
+        accusation(player, [Occur(1, ElectionTimeout()), Occur(1, ElectionTimeout())])
+    player.close()
+    assert failed.value.reason.endswith(
+        "MonotonicTerm was violated before; action 2 (S1 times out): "
+        "state.current_term: 2, before: 0"
+    )
+
+
 def test_a_budget_that_runs_out_is_inconclusive() -> None:
     plan = Plan(kinds=("mutants", "random"), walks=10_000, workers=1)
     trial = try_out(setup(TOY), plan, deadline=out_of_time_when("playing runs"))

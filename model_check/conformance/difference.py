@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
+from typing import TypeAlias
 
-from model_check.conformance.observed import ObservedState
-from model_check.conformance.table import LearntStep
+from model_check.conformance.observed import (
+    ForeignEvent,
+    ForeignMessage,
+    ForeignOutput,
+    ObservedState,
+)
+from model_check.conformance.table import LearntStep, kind_of_failure
+from model_check.counterexample import Moment
+from model_check.render import describe_action
+from model_check.system import Outcome
 
 MOST_PATHS = 3
 """To be shown; of more differences, their number."""
@@ -25,6 +35,35 @@ def difference(before: LearntStep, now: LearntStep) -> str:
     if len(found) > MOST_PATHS:
         shown.append(f"and {len(found) - MOST_PATHS} more fields")
     return "; ".join(shown)
+
+
+ForeignMoment: TypeAlias = Moment[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage]
+
+
+def first_difference(before: Sequence[ForeignMoment], now: Sequence[ForeignMoment]) -> str:
+    """The first action that did not lead to the same again, and how it differed; empty if none did.
+
+    Fingerprints are not compared: while runs are played, they may contain anything.
+    """
+    for number, (one, other) in enumerate(zip(before, now, strict=False), start=1):
+        outcomes = one.outcome, other.outcome
+        steps = [_without_fingerprint(each) for each in outcomes if each is not None]
+        if len(steps) == 2 and steps[0] != steps[1]:
+            what = difference(*steps) or f"{_ended(steps[1])}, before: {_ended(steps[0])}"
+            return f"action {number} ({describe_action(one.action)}): {what}"
+    return ""
+
+
+def _without_fingerprint(
+    outcome: Outcome[ObservedState, ForeignOutput, ForeignMessage],
+) -> LearntStep:
+    state = replace(outcome.state, fingerprint="")
+    failure = outcome.failure and kind_of_failure(outcome.failure)
+    return LearntStep(state, outcome.messages, failure)
+
+
+def _ended(step: LearntStep) -> str:
+    return step.failure or "no failure"
 
 
 def _as_reply(step: LearntStep) -> dict[str, object]:

@@ -17,6 +17,7 @@ from functools import partial
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import FIRST_LOOK, consequence
+from model_check.conformance.difference import first_difference
 from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement, unjudged
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Learner
@@ -244,14 +245,16 @@ def accusation(
             shortened(tuple(run), is_same)
     except KeyboardInterrupt as interrupt:
         deadline.interrupted(interrupt)
+    before = shortest.run.moments
     with deadline.finishing():
-        again = player.again([moment.action for moment in shortest.run.moments]).finding
-    if again is None or not _is_same(again, first):
+        again = player.again([moment.action for moment in before])
+    if again.finding is None or not _is_same(again.finding, first):
+        where = first_difference(before, again.run.moments)
         raise AdapterFailed(
             f"the servers did something else on a fresh process: {first.violation.property} was "
-            f"violated before"
+            f"violated before" + (f"; {where}" if where else "")
         )
-    return again
+    return again.finding
 
 
 def _findings(
