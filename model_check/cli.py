@@ -36,6 +36,7 @@ from model_check.commands.prove import prove_command
 from model_check.commands.rules import rules_command
 from model_check.commands.trace import trace_command
 from model_check.commands.vectors import vectors_command
+from model_check.contracts import ContractError
 from model_check.deadline import OutOfTime
 
 EXIT_USAGE = 2
@@ -94,6 +95,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `raft-ref check | head`: nobody reads on, so say no more
         _say_no_more()
         return EXIT_INCONCLUSIVE
+    except ContractError as error:  # such as a core that was changed, and asks the clock
+        _complain(f"raft-ref: cannot be explored: {error}")
     except OSError as error:  # such as a full disk that standard output is on
         _say_no_more()
         _complain(f"raft-ref: cannot go on: {error}")

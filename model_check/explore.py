@@ -17,11 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
+from model_check.contracts import not_the_same_in
 from model_check.deadline import Deadline
 from model_check.system import Action, M, Q, State, Successor, System, Violation
 from spec.forms import E, H, O, S
+
+T = TypeVar("T")
 
 Verdict: TypeAlias = Literal["holds", "violated", "inconclusive"]
 
@@ -152,6 +155,9 @@ def explore(
 
     ``on_progress`` is called now and then with what was found so far. An interrupt (Ctrl-C) ends
     the exploration as an exhausted budget does: with a truthful report.
+
+    Raises:
+        ContractError: if ``system`` is not what a `System` has to be.
     """
     started = time.monotonic()
     budget, deadline = budget.begun()
@@ -180,6 +186,7 @@ def explore(
                 if found.transitions % TICK == 0:
                     take_stock()
                     on_progress(found)
+            _ask_again(system, parents, found, deadline)
         except KeyboardInterrupt as interrupt:
             found.stopped_by = deadline.interrupted(interrupt)
         take_stock()
@@ -191,6 +198,18 @@ def explore(
         parents.clear()  # before the collector would look through it
     found.verdict = verdict(found)
     return found
+
+
+def _ask_again(
+    system: System[S, E, O, M, Q, H],
+    parents: Parents[S, Q, H],
+    found: Exploration[E, M],
+    deadline: Deadline,
+) -> None:
+    """See that the system is made of pure functions, if the search has come to its end."""
+    if found.stopped_by is None:
+        with deadline.phase("asking for some steps again"):
+            system.check_pure(parents, deadline.check, are_all=found.violation is None)
 
 
 def verdict(found: Exploration[E, M]) -> Verdict:
@@ -249,14 +268,25 @@ def _breadth_first(
         found.depth += bool(frontier)
 
 
+def taken_again(actions: Iterator[T], state: object) -> T:
+    """The first of ``actions``, which once led from ``state`` to where they have to lead again.
+
+    Raises:
+        ContractError: if there is none.
+    """
+    action = next(actions, None)
+    if action is None:
+        raise not_the_same_in(state)
+    return action
+
+
 def _path(
     system: System[S, E, O, M, Q, H], parents: Parents[S, Q, H], state: State[S, Q, H]
 ) -> list[Action[E, M]]:
     """The actions of a shortest run to ``state``."""
     actions: list[Action[E, M]] = []
     while (parent := parents[state]) is not None:
-        actions.append(
-            next(action for action, after, *_ in system.successors(parent) if after == state)
-        )
+        led = (action for action, after, *_ in system.successors(parent) if after == state)
+        actions.append(taken_again(led, parent))
         state = parent
     return actions[::-1]

@@ -9,10 +9,11 @@ runs; nothing else changes, and explorers need not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
+from model_check.contracts import ASKED_AGAIN, not_the_same, spread
 from model_check.system import (
     Action,
     Addressed,
@@ -98,9 +99,12 @@ class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
     def events(self, node: NodeNumber, state: int) -> tuple[int, ...]:
         enabled = self._enabled.get((node, state))
         if enabled is None:
-            events = self.node.events(node, self.state_numbers[state])
-            enabled = self._enabled[node, state] = tuple(map(self.event_numbers.number, events))
+            enabled = self._enabled[node, state] = self._find_enabled(node, state)
         return enabled
+
+    def _find_enabled(self, node: NodeNumber, state: int) -> tuple[int, ...]:
+        events = self.node.events(node, self.state_numbers[state])
+        return tuple(map(self.event_numbers.number, events))
 
     def outcomes(
         self, node: NodeNumber, state: int, event: int
@@ -119,6 +123,23 @@ class InternedNode(Node[int, int, int, int], Generic[S, E, O, M]):
         node, state, event = key
         found = attempt(self.node, node, self.state_numbers[state], self.event_numbers[event])
         return tuple(map(self._interned, found))
+
+    def check_pure(self, look_at_the_clock: Callable[[], None]) -> None:
+        """See, for some steps, that the node does the same when it is asked again.
+
+        Raises:
+            ContractError: if it does not.
+        """
+        for node, state in spread(tuple(self._enabled), ASKED_AGAIN):
+            known, again = self._enabled[node, state], self._find_enabled(node, state)
+            if known != again:
+                event = max({*known} ^ {*again}, default=known[0])
+                raise not_the_same(node, self.state_numbers[state], self.event_numbers[event])
+        for key in spread(tuple(self._outcomes), ASKED_AGAIN):
+            look_at_the_clock()
+            if self._find_outcomes(key) != self._outcomes[key]:
+                node, state, event = key
+                raise not_the_same(node, self.state_numbers[state], self.event_numbers[event])
 
     def _interned(self, outcome: Outcome[S, O, M]) -> Outcome[int, int, int]:
         return Outcome(
@@ -281,6 +302,7 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
     """The same system as another, over numbers; its actions and states can be turned back."""
 
     def __init__(self, system: System[S, E, O, M, Q, H]) -> None:
+        system.check_initial()
         node = InternedNode(system.node)
         # A network never looks into a message, so it carries numbers just as well.
         network = cast("Network[int, Hashable]", system.network)
@@ -297,6 +319,16 @@ class InternedSystem(System[int, int, int, int, int, int], Generic[S, E, O, M]):
         if steps is None:
             steps = self._local_steps[key] = super().local_steps(node, before, event)
         return steps
+
+    def check_pure(
+        self,
+        states: Collection[State[int, int, int]],
+        look_at_the_clock: Callable[[], None],
+        *,
+        are_all: bool,
+    ) -> None:
+        """See that the original does the same again, for some steps that it was asked for."""
+        self._interned_node.check_pure(look_at_the_clock)
 
     @property
     def core_calls(self) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+from model_check.contracts import ContractError
 from model_check.system import Addressed, Deliver, Lose, Network
 from spec.forms import NodeNumber
 
@@ -52,6 +53,7 @@ class Replayable(Network[M, "Messages[M]"], Generic[M]):
         for _, message in messages:
             if message not in merged:
                 insort(merged, message, key=repr)
+                _require_told_apart(merged, message)
         return tuple(merged)
 
     def messages(self, in_flight: Messages[M]) -> tuple[M, ...]:
@@ -100,6 +102,9 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
 
     What is sent while ``capacity`` messages wait on a link is lost. With ``loss`` the first message
     of a queue may get lost, too. A restart empties the queues from and to the node.
+
+    Raises:
+        ValueError: if the capacity is below 1.
     """
 
     keeps_delivered = False
@@ -108,6 +113,10 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
 
     capacity: int = 2
     loss: bool = True
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise ValueError(f"the capacity of a link must be at least 1, not {self.capacity}")
 
     def empty(self) -> Queues[M]:
         return ()
@@ -147,3 +156,12 @@ class Fifo(Network[M, "Queues[M]"], Generic[M]):
         for position, (receiver, (first, *rest)) in enumerate(in_flight):
             left = ((receiver, tuple(rest)),) if rest else ()
             yield first, in_flight[:position] + left + in_flight[position + 1 :]
+
+
+def _require_told_apart(messages: list[M], message: M) -> None:
+    """Refuse another than ``message`` with the same `repr`: the order of a set would depend on
+    which was sent first, and the same set be two."""
+    place = messages.index(message)
+    shown = repr(message)
+    if any(repr(other) == shown for other in messages[max(place - 1, 0) : place]):
+        raise ContractError(f"two messages that differ are both shown as {shown}")

@@ -18,6 +18,13 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from model_check.contracts import (
+    ASKED_AGAIN,
+    ContractError,
+    not_the_same_in,
+    require_hashable,
+    spread,
+)
 from spec.forms import E, H, NodeNumber, O, Renaming, S
 
 M = TypeVar("M", bound=Hashable)
@@ -50,12 +57,13 @@ class Outcome(Generic[S, O, M]):
 
 
 class Node(ABC, Generic[S, E, O, M]):
-    """What one node does. All methods are pure functions."""
+    """What one node does. All methods are pure functions; see `System` for what that means, and for
+    what becomes of a node that does not keep to its contracts."""
 
     @property
     @abstractmethod
     def count(self) -> int:
-        """How many nodes there are; they are numbered from 1."""
+        """How many nodes there are, at least one; they are numbered from 1."""
 
     @abstractmethod
     def initial(self, node: NodeNumber) -> S:
@@ -63,7 +71,8 @@ class Node(ABC, Generic[S, E, O, M]):
 
     @abstractmethod
     def events(self, node: NodeNumber, state: S) -> Iterable[E]:
-        """What the environment may do to ``node`` now, within bounds, in a fixed order."""
+        """What the environment may do to ``node`` now, within bounds: finitely many events, in a
+        fixed order. One that is given twice is one."""
 
     def step(self, node: NodeNumber, state: S, event: E) -> Outcome[S, O, M]:
         """What ``event`` makes of ``node``. An exception counts as a violation of `TOTALITY`."""
@@ -71,7 +80,8 @@ class Node(ABC, Generic[S, E, O, M]):
 
     def outcomes(self, node: NodeNumber, state: S, event: E) -> tuple[Outcome[S, O, M], ...]:
         """All that ``event`` may make of ``node``, in a fixed order: what `step` says, unless the
-        node has a choice. If there is nothing, the event does not happen."""
+        node has a choice. If there is nothing, the event does not happen. Each is an action of its
+        own, equal ones included."""
         return (self.step(node, state, event),)
 
     def foresee(self, steps: Iterable[tuple[NodeNumber, S, E]]) -> None:
@@ -83,7 +93,10 @@ class Node(ABC, Generic[S, E, O, M]):
 
     @abstractmethod
     def sender(self, message: M) -> NodeNumber:
-        """Who sent ``message``: it says so itself, so that no two nodes send the same."""
+        """Who sent ``message``: it says so itself, so that no two nodes send the same.
+
+        A step that sends in another's name, or to nobody, violates `TOTALITY`.
+        """
 
     def is_outdated(self, state: S, message: M) -> bool:
         """Whether ``message`` can never again do anything to its receiver, which is in ``state``.
@@ -96,19 +109,24 @@ class Node(ABC, Generic[S, E, O, M]):
     def simulates(self, state: S, other: S) -> bool:
         """Whether a node in ``state`` may do all that one in ``other`` may, and still may then.
 
-        Properties see no difference between the two. An explorer that makes use of such claims
-        believes them.
+        Properties see no difference between the two. Every state simulates itself; and one that
+        simulates another simulates whatever that does. An explorer that makes use of such claims
+        believes them: only a circle of three or more states, in which not each is said to simulate
+        each, is noticed.
         """
         return state == other
 
     @abstractmethod
     def is_restart(self, event: E) -> bool:
-        """Whether ``event`` breaks the node's connections."""
+        """Whether ``event``, of the environment or a message's arrival, breaks the node's
+        connections."""
 
     def renamings(self) -> Iterable[Renaming]:
-        """The other names under which everything would happen just the same, itself included.
+        """The other names under which everything would happen just the same.
 
-        They must form a group. None, unless a node says so.
+        They must form a group, with the one that changes nothing first: each gives every node, and
+        every value that it names, another's name or its own, and none is given twice. None, unless
+        a node says so. Claims are checked: see `model_check.engine.symmetry`.
         """
         return ()
 
@@ -153,7 +171,8 @@ Action: TypeAlias = Occur[E] | Deliver[M] | Lose[M]
 class Network(ABC, Generic[M, Q]):
     """What may become of messages: how they wait, arrive and get lost. Pure functions again.
 
-    Messages belong to their sender: what one node has in flight does not depend on the others.
+    Messages belong to their sender: what one node has in flight does not depend on the others. A
+    network never looks into a message: it may be given numbers in their place.
     """
 
     keeps_delivered: bool
@@ -229,7 +248,8 @@ class Observation(NamedTuple):
 
 
 class Watch(ABC, Generic[S, E, O, M, H]):
-    """All properties and milestones of a system as one observer. See `model_check.watch`."""
+    """All properties and milestones of a system as one observer, which remembers what it must by
+    pure functions. See `model_check.watch`."""
 
     @abstractmethod
     def initial(self) -> H:
@@ -250,7 +270,8 @@ class Watch(ABC, Generic[S, E, O, M, H]):
         """What is broken by all that is remembered."""
 
     def is_limited(self, fact: Hashable) -> bool:
-        """Whether a step with this fact may happen so and so often only."""
+        """Whether a step with this fact may happen so and so often only: true, if any memory is
+        ever beyond by it."""
         return False
 
     def is_beyond(self, memory: H) -> bool:
@@ -265,7 +286,7 @@ class Watch(ABC, Generic[S, E, O, M, H]):
     def compare(
         self, node: NodeNumber, view: Hashable, other: NodeNumber, other_view: Hashable
     ) -> Violation | None:
-        """What two nodes break together at one moment."""
+        """What two nodes break together at one moment. Asked in both orders."""
 
     @property
     @abstractmethod
@@ -278,7 +299,8 @@ class Watch(ABC, Generic[S, E, O, M, H]):
 
     @abstractmethod
     def rank(self, violation: Violation) -> int:
-        """Which of several violations counts: the one with the lowest rank."""
+        """Which of several violations counts: the one with the lowest rank. From 0 to 2**20 - 1,
+        and its own for each property."""
 
     @abstractmethod
     def rename(self, memory: H, renaming: Renaming) -> H:
@@ -312,11 +334,52 @@ Successor: TypeAlias = tuple[Action[E, M], State[S, Q, H], Violation | None, tup
 
 
 class System(Generic[S, E, O, M, Q, H]):
-    """Nodes, a network and properties: everything that can happen, and what must hold."""
+    """Nodes, a network and properties: everything that can happen, and what must hold.
+
+    An exploration is right if the system keeps to the following contracts. One that does not is
+    refused with a `ContractError`, unless something else is said.
+
+    *Nodes.* There is at least one. A node may send to itself, and may be restarted by a message.
+    `Node.events` is finite, and so is each tuple of `Node.outcomes`; an event that is given twice
+    counts once, but each outcome is a transition, whether or not another has the same effect, and
+    an event without outcomes does not happen. An exception in a step, a message in another node's
+    name, and one to nobody are findings: violations of `TOTALITY`. Exceptions elsewhere are not
+    caught. That something is finite cannot be checked: an exploration may not end.
+
+    *Pure functions.* Every method of `Node`, `Network` and `Watch` gives the same for the same
+    arguments, and changes nothing. Explorers ask for each local step once, and keep the answer. At
+    the end they ask again, in another order, for up to `ASKED_AGAIN` of the steps and lists of
+    events: for all of them, exploring would take twice the calls of a node that may be slow. They
+    do not, if a budget or an interrupt has ended the exploration: its verdict claims nothing. A
+    property is not asked again what it makes of a memory or of two views: it is given no more.
+
+    *Values.* States, events, outputs, messages, facts and memories are hashable, are never changed,
+    and may take the place of values they are equal to. Hashes are seen to be there, and to be the
+    same after a step. Whether equal values behave the same is not: only one of them is kept.
+    Messages that differ have different `repr`s, by which sets of them are ordered; the reference
+    explorer refuses others, the compiled one needs no `repr`.
+
+    *Claims.* `Node.renamings` and `Node.rename` are checked wherever they are made use of: the
+    compiled explorer explores without symmetry, and says so, or raises `AsymmetryError` if symmetry
+    was asked for. `Node.is_outdated` is checked where messages are forgotten (`MistakenClaim`).
+    `Node.simulates` is believed where sends are eager: to check it is to compare all that may ever
+    happen in the one state and in the other, which is what the claim is there to save. Two states
+    that simulate each other are not made use of; a circle of more than two is a `MistakenClaim`.
+
+    *The network.* It never looks into a message, since the compiled explorer gives it numbers
+    instead: that cannot be seen from outside. `Network.keeps_delivered` and `Network.keeps_order`
+    are checked by what deliveries leave, and by sending in another order. Where
+    `Network.breaks_on_restart` is false, `Network.restart` is never called.
+
+    *The watch.* `Watch.is_limited` holds of every fact that makes a memory `Watch.is_beyond`. Ranks
+    are from 0 to 2**20 - 1. `Watch.compare` is asked in both orders, so that it may depend on them.
+    """
 
     def __init__(
         self, node: Node[S, E, O, M], network: Network[M, Q], watch: Watch[S, E, O, M, H]
     ) -> None:
+        if node.count < 1:
+            raise ContractError(f"a system has at least one node, not {node.count}")
         self.node = node
         self.network = network
         self.watch = watch
@@ -327,8 +390,24 @@ class System(Generic[S, E, O, M, Q, H]):
         nodes = tuple(self.node.initial(number) for number in range(1, count + 1))
         return State(nodes, (self.network.empty(),) * count, self.watch.initial())
 
+    def check_initial(self) -> None:
+        """See that there is one initial state.
+
+        Raises:
+            ContractError: if it is not always the same, or cannot be stored.
+        """
+        initial = self.initial()
+        require_hashable(initial, "the initial state")
+        if self.initial() != initial:
+            raise ContractError("the initial state is not the same when it is asked for again")
+
     def initial_violation(self) -> Violation | None:
-        """What the initial state breaks before anything happened."""
+        """What the initial state breaks before anything happened.
+
+        Raises:
+            ContractError: if it is not always the same, or cannot be stored.
+        """
+        self.check_initial()
         nodes, _, memory = self.initial()
         violation = self._worst(self.watch.judge(memory), self.watch.survey(nodes))
         for node in range(1, len(nodes) + 1):
@@ -339,7 +418,7 @@ class System(Generic[S, E, O, M, Q, H]):
         """Every action enabled in ``state``, in a fixed order, and where it leads."""
         nodes, in_flight, memory = state
         for node, before in enumerate(nodes, start=1):
-            for event in self.node.events(node, before):
+            for event in dict.fromkeys(self.node.events(node, before)):
                 for choice, led in self._led(state, node, event, in_flight):
                     yield Occur(node, event, choice), *led
         for sender, own in enumerate(in_flight, start=1):
@@ -449,9 +528,43 @@ class System(Generic[S, E, O, M, Q, H]):
         view, violation = self.watch.view(nodes[node - 1]), None
         for other, state in enumerate(nodes, start=1):
             if other != node:
-                found = self.watch.compare(node, view, other, self.watch.view(state))
+                found = self.compare(node, view, other, self.watch.view(state))
                 violation = self._worst(violation, found)
         return violation
+
+    def compare(
+        self, node: NodeNumber, view: Hashable, other: NodeNumber, other_view: Hashable
+    ) -> Violation | None:
+        """What two nodes break together, whichever of them `Watch.compare` is told first."""
+        # So it is of no account which node moved last, nor whether a property minds.
+        return self._worst(
+            self.watch.compare(node, view, other, other_view),
+            self.watch.compare(other, other_view, node, view),
+        )
+
+    def check_pure(
+        self,
+        states: Collection[State[S, Q, H]],
+        look_at_the_clock: Callable[[], None],
+        *,
+        are_all: bool,
+    ) -> None:
+        """See, for some of ``states``, that the same happens in them again.
+
+        ``are_all`` says that these are all states there are. ``look_at_the_clock`` is called now
+        and then, and may raise to end it.
+
+        Raises:
+            ContractError: if it does not.
+        """
+        # Each of them asks for many steps.
+        for state in spread(tuple(states), ASKED_AGAIN // 8):
+            look_at_the_clock()
+            once, again = (list(self.successors(state)) for _ in range(2))
+            if once != again or (
+                are_all and any(each[1] not in states for each in once if each[2] is None)
+            ):
+                raise not_the_same_in(state)
 
     def _worst(self, violation: Violation | None, other: Violation | None) -> Violation | None:
         """The one of the two that counts."""
@@ -469,17 +582,32 @@ def attempt(
     node: Node[S, E, O, M], number: NodeNumber, before: S, event: E
 ) -> tuple[Outcome[S, O, M], ...]:
     """The outcomes of an event; if there is an exception, a step that changes nothing and says why
-    it failed."""
+    it failed.
+
+    Raises:
+        ContractError: if a state, event or outcome cannot be stored, or was changed in place.
+    """
+    where = "node", number, "in", before, "on", event
+    mark = require_hashable((before, event), *where)
     try:
-        outcomes = node.outcomes(number, before, event)
+        outcomes = tuple(node.outcomes(number, before, event))
         for outcome in outcomes:
             for message in outcome.messages:
                 _check_way(node, number, message)
-        return outcomes
-    except NotTheNode:
+    except (NotTheNode, ContractError):
         raise
     except Exception as error:  # whatever it is, it is a finding about the node, not about us
         return (Outcome(before, failure=f"{type(error).__name__}: {error}"),)
+    require_hashable(outcomes, "what comes of", *where)
+    if hash((before, event)) != mark:
+        raise ContractError(f"{_words(where)}: the step changes what it is given, in place")
+    if not all(isinstance(outcome.messages, tuple) for outcome in outcomes):
+        raise ContractError(f"{_words(where)}: the messages of an outcome must be a tuple")
+    return outcomes
+
+
+def _words(where: Iterable[object]) -> str:
+    return " ".join(map(str, where))
 
 
 def _check_way(node: Node[S, E, O, M], number: NodeNumber, message: M) -> None:

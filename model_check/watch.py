@@ -34,6 +34,7 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
 
     Raises:
         TypeError: if a property has none of the forms of `spec.forms`.
+        ValueError: if two properties have the same name, or one is called as `TOTALITY` is.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class PropertyWatch(Watch[S, E, O, M, Memory]):
         self._limits = tuple(limits)
         self._ranks = {TOTALITY: 0}
         for item in properties:
+            if item.name in self._ranks:
+                raise ValueError(f"two properties are called {item.name}: results name one")
             self._ranks[item.name] = len(self._ranks)
             match item:
                 case StepProperty():

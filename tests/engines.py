@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, cast
 
+import pytest
+
+from model_check.contracts import ContractError
 from model_check.counterexample import replay
 from model_check.engine import explorer
 from model_check.engine.explorer import Options
 from model_check.explore import UNLIMITED, Budget, Exploration, explore
 from model_check.interned import InternedSystem
 from model_check.system import M, Q, State, System
-from spec.forms import E, H, O, Renaming, S
+from spec.forms import E, H, O, Property, Renaming, S
 
 
 class Summary(NamedTuple):
@@ -36,6 +40,11 @@ def summary(found: Exploration[E, M]) -> Summary:
         None if found.violation is None else found.violation.property,
         len(found.actions),
     )
+
+
+def named(properties: tuple[Property, ...]) -> str:
+    """How a test with these properties is called."""
+    return ", ".join(item.name for item in properties) or "no properties"
 
 
 def by_reference(system: System[S, E, O, M, Q, H], budget: Budget = UNLIMITED) -> Exploration[E, M]:
@@ -94,3 +103,24 @@ def renamed(
         ),
         system.watch.rename(state.memory, names),
     )
+
+
+def both_find_the_same(
+    system: System[S, E, O, M, Q, H], *, symmetry: bool | None = None
+) -> Exploration[E, M]:
+    """What the compiled explorer finds, which is what the reference explorer finds."""
+    expected = by_reference(system)
+    assert summary(explore(system)) == summary(expected)
+    found = compiled(system, symmetry=symmetry)
+    assert summary(found) == summary(compiled(system, workers=2, symmetry=symmetry))
+    assert summary(found) == summary(expected)
+    if found.violation is not None:
+        assert_replays(system, found)
+    return found
+
+
+def both_refuse(system: Callable[[], System[S, E, O, M, Q, H]], complaint: str) -> None:
+    """A system that no explorer explores."""
+    for found in (explore, by_reference, compiled):
+        with pytest.raises(ContractError, match=complaint):
+            found(system())

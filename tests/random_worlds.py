@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TypeAlias, cast
 
@@ -209,6 +210,36 @@ class Retirees(Peers):
 
     def is_outdated(self, state: Level, message: Letter) -> bool:
         return state == self.levels - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Misnamed(Peers):
+    """Peers that are interchangeable, but say wrongly of some values what they are otherwise."""
+
+    def rename(self, value: T, renaming: Renaming) -> T:
+        question = repr(value), renaming.nodes
+        if not self.dice.says(15, "lie", question):
+            return Peers.rename(self, value, renaming)
+        if self.dice.says(20, "refuse", question):
+            raise TypeError(f"no idea what {value} is")
+        if isinstance(value, Letter):
+            return cast(T, replace(value, destination=value.source))
+        return cast(T, (cast(int, value) + 1) % self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Moody(Correspondents):
+    """Nodes that, on some steps, do not always do the same; or, if they are not so, what they do at
+    first."""
+
+    is_so: bool = True
+    asked: Counter[Hashable] = field(default_factory=Counter, compare=False)
+
+    def case(self, node: int, state: Level, event: LetterEvent) -> Hashable:
+        case = Correspondents.case(self, node, state, event)
+        if self.is_so and self.dice.says(20, "moody", case):
+            self.asked[case] += 1
+        return case, max(self.asked[case], 1)
 
 
 class Suspicious:

@@ -16,7 +16,7 @@ from model_check.network import Fifo, Once, Replayable
 from model_check.system import Network, System
 from model_check.watch import Memory, PropertyWatch
 from spec.forms import Property
-from tests.engines import assert_replays, by_reference, compiled, summary
+from tests.engines import assert_replays, by_reference, compiled, named, summary
 from tests.random_worlds import (
     Correspondents,
     Dice,
@@ -122,7 +122,7 @@ def reminded(
     return System(Absentminded(nodes), SELF_NETWORKS[network], watch)
 
 
-@pytest.mark.parametrize("properties", [(), (NeverAtTen(),), (NeverAtThree(),)], ids=str)
+@pytest.mark.parametrize("properties", [(), (NeverAtTen(),), (NeverAtThree(),)], ids=named)
 @pytest.mark.parametrize("network", SELF_NETWORKS)
 @pytest.mark.parametrize("nodes", [1, 2, 3])
 def test_messages_to_oneself_are_explored_right(

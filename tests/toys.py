@@ -78,6 +78,19 @@ class Counters(Node[int, str | Ping, str, Ping]):
         return event == "reset"
 
 
+class Undecided(Counters):
+    """May also do nothing, in two ways that only ``labels`` tell apart; says so by an iterator."""
+
+    labels = "same", "same"
+
+    def outcomes(
+        self, node: int, state: int, event: str | Ping
+    ) -> tuple[Outcome[int, str, Ping], ...]:
+        idle = (Outcome[int, str, Ping](state, (label,)) for label in self.labels)
+        outcomes = iter((self.step(node, state, event), *idle))
+        return cast("tuple[Outcome[int, str, Ping], ...]", outcomes)
+
+
 class NeverCountsDown(StepProperty[int, str | Ping, str]):
     """No step lowers a counter."""
 

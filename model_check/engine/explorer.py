@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from model_check.contracts import ContractError
 from model_check.deadline import Deadline
 from model_check.engine.beam import thinned
 from model_check.engine.compiled import Int64s
@@ -34,6 +35,7 @@ from model_check.explore import (
     Exploration,
     Figures,
     ignore,
+    taken_again,
     verdict,
 )
 from model_check.system import Action, M, Q, State, System
@@ -56,6 +58,8 @@ NOTES = 1 << 20
 """Notes of what is missing that a worker may make before they are filled in."""
 SHARE_OF_MEMORY = 0.75
 """Of the memory the machine has free, unless told otherwise."""
+MOST_NODES = 255
+"""Two of them are kept in one number: see `derived.way_of`."""
 NO_PARENT = (1 << 32) - 1
 """Stands for the parent of the initial state."""
 HIGHEST_NUMBER = NO_PARENT - 1
@@ -97,11 +101,16 @@ def explore(
 
     Raises:
         AsymmetryError: if symmetry was asked for, and the system has none.
-        MistakenClaim: if a message that was forgotten would have done something.
+        ContractError: if ``system`` is not what a `System` has to be, or has more than `MOST_NODES`
+            nodes, or more than `ROOM` actions in one state.
+        MistakenClaim: if a message that was forgotten would have done something, or a node comes
+            round by steps that each lead to a state that is said to simulate the one before.
         ValueError: if a reduction was asked for, and the network does not keep what it delivers.
     """
     if (options.eager or options.forget) and not system.network.keeps_delivered:
         raise ValueError("reductions need a network that keeps what it delivers")
+    if system.node.count > MOST_NODES:
+        raise ContractError(f"at most {MOST_NODES} nodes, not {system.node.count}")
     budget, deadline = budget.begun()
     try:
         prepare(deadline)
@@ -189,9 +198,8 @@ class Search(Generic[S, E, O, M, Q, H]):
         try:
             self._store_initial()
             self._search()
-            if self._options.forget and found.stopped_by is None:
-                with self._deadline.phase("seeing that what was forgotten does nothing"):
-                    self.tables.check_outdated()
+            if found.stopped_by is None:
+                self._check_what_was_believed()
         except KeyboardInterrupt as interrupt:
             found.stopped_by = self._deadline.interrupted(interrupt)
         finally:
@@ -204,6 +212,22 @@ class Search(Generic[S, E, O, M, Q, H]):
         self._take_stock()
         found.verdict = verdict(found)
         return found
+
+    def _check_what_was_believed(self) -> None:
+        """See that the nodes are what they say, as far as the search made use of it.
+
+        Raises:
+            ContractError: if a step is not the same when it is asked again.
+            MistakenClaim: if one of their claims is wrong.
+            OutOfTime: if there is no time for that.
+        """
+        with self._deadline.phase("asking for some steps again"):
+            self.tables.check_pure()
+        if self._options.eager:
+            self.tables.check_simulations()
+        if self._options.forget:
+            with self._deadline.phase("seeing that what was forgotten does nothing"):
+                self.tables.check_outdated()
 
     def _store_initial(self) -> None:
         row, stabilizer = self.tables.canonical(self.tables.row(self._system.initial()))
@@ -227,11 +251,14 @@ class Search(Generic[S, E, O, M, Q, H]):
         while found.violation is None and self._worst[0] == NO_VIOLATION:
             end = [partition.stored for partition in self.partitions]
             level = self._followed(first, end)
-            while any(len(rest) for rest in level):
-                self._expand([rest[: self._batch] for rest in level])
+            rests = level
+            while any(len(rest) for rest in rests):
+                self._expand([rest[: self._batch] for rest in rests])
                 if found.stopped_by is not None:
                     return
-                level = [rest[self._batch :] for rest in level]
+                rests = [rest[self._batch :] for rest in rests]
+            if self._system.watch.has_global_properties and self._worst[0] < NO_VIOLATION:
+                self._look_again(level)
             if end == [partition.stored for partition in self.partitions]:
                 return
             first = end
@@ -274,6 +301,8 @@ class Search(Generic[S, E, O, M, Q, H]):
             notes = []
             for worker, (taken, deferred, noted, transitions) in enumerate(outcomes):
                 buffers = self._buffers[worker]
+                if len(batches[worker]) and not taken and not noted and not buffers.counts.any():
+                    raise ContractError(f"more than {ROOM} actions are possible in one state")
                 self._expanded += taken - deferred
                 self._transitions += transitions
                 notes.append(buffers.missing[:noted])
@@ -352,6 +381,23 @@ class Search(Generic[S, E, O, M, Q, H]):
                     self._survey_violations += 1
             self._surveyed[number] = partition.stored
 
+    def _look_again(self, level: list[Int64s]) -> None:
+        """Find the worst that is broken by any step from a level.
+
+        Where a step breaks something by itself, `_survey` is not shown where it leads; but a
+        property of all nodes that is broken there, too, may count more.
+        """
+        for owner, places in enumerate(level):
+            partition = self.partitions[owner]
+            for place in places.tolist():
+                self._deadline.check()
+                state = self.tables.state_of(partition.rows[place])
+                for _, _, violation, _ in self._system.successors(state):
+                    if violation is not None:
+                        number = place * len(self.partitions) + owner
+                        rank = self._system.watch.rank(violation)
+                        self._worst = min(self._worst, (rank, number))
+
     def _check_memory(self) -> None:
         found = self.found
         growth = sum(partition.bytes_to_grow for partition in self.partitions)
@@ -381,11 +427,12 @@ class Search(Generic[S, E, O, M, Q, H]):
         """Find the actions of a shortest run to the worst violation."""
         rank, number = self._worst
         actions, state = self.run_to(number)
-        last, violation = next(
+        broken = (
             (action, violation)
             for action, _, violation, _ in self._system.successors(state)
             if violation is not None and self._system.watch.rank(violation) == rank
         )
+        last, violation = taken_again(broken, state)
         self.found.violation = violation
         self.found.actions = [*actions, last]
         self.found.depth = len(self.found.actions)
@@ -401,11 +448,12 @@ class Search(Generic[S, E, O, M, Q, H]):
         actions, state = self._runs.setdefault(way.pop(), ([], self._system.initial()))
         for each in reversed(way):
             row = self._row(each)
-            action, state = next(
+            led = (
                 (action, after)
                 for action, after, violation, _ in self._system.successors(state)
                 if violation is None and self._row_of(after) == row
             )
+            action, state = taken_again(led, state)
             actions = [*actions, action]
             self._runs[each] = actions, state
         return actions, state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic
 
+from model_check.contracts import ContractError
 from model_check.engine.values import Alike, Number, Values
 from model_check.explore import AsymmetryError
 from model_check.system import M, Q
@@ -62,8 +63,16 @@ class Judgements(Generic[S, E, O, M, Q, H]):
 
     def _remember(self, memory: Number, fact: Number) -> Number:
         values = self._values
-        return values.memory(self._watch.remember(values.memories[memory], values.facts[fact]))
+        named = values.facts[fact]
+        after = self._watch.remember(values.memories[memory], named)
+        # Only steps with limited facts are counted one by one, and so can be taken off again.
+        if self._watch.is_beyond(after) and not self._watch.is_limited(named):
+            raise ContractError(
+                f"{named} may happen any number of times, says is_limited, but too often, says "
+                f"is_beyond of {after}"
+            )
+        return values.memory(after)
 
     def _compare(self, view: Number, other: Number) -> int:
         (node, seen), (other_node, other_seen) = self._values.views[view], self._values.views[other]
-        return self._values.rank(self._watch.compare(node, seen, other_node, other_seen))
+        return self._values.rank(self._values.system.compare(node, seen, other_node, other_seen))

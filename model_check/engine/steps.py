@@ -6,9 +6,11 @@ is said to be outdated does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Generic, NamedTuple, TypeAlias
 
+from model_check.contracts import ASKED_AGAIN, not_the_same, spread
 from model_check.engine.layout import NO_VIOLATION
 from model_check.engine.values import Alike, Number, Values
 from model_check.explore import AsymmetryError, MistakenClaim
@@ -95,7 +97,7 @@ class Steps(Generic[S, E, O, M, Q, H]):
             local.fact is None
             and local.violation is None
             and not breaks
-            and self._node.simulates(local.state, before)
+            and self._adds(local.state, before)
         )
         return Effect(
             values.local(node, local.state),
@@ -107,6 +109,15 @@ class Steps(Generic[S, E, O, M, Q, H]):
             local.fact is not None and values.system.watch.is_limited(local.fact),
             is_eager,
         )
+
+    def _adds(self, after: S, before: S) -> bool:
+        """Whether ``after`` may do more than ``before``, or is the same.
+
+        Not if each simulates the other: a node that went back and forth between the two would never
+        get to anything else.
+        """
+        simulates = self._node.simulates
+        return after == before or (simulates(after, before) and not simulates(before, after))
 
     def _deliver(self, local: Number, message: Number) -> Effects:
         node, state = self._values.locals[local]
@@ -189,6 +200,54 @@ class Steps(Generic[S, E, O, M, Q, H]):
             kinds.setdefault(kind, []).append(fact)
         return {kind: tuple(sorted(facts)) for kind, facts in kinds.items()}
 
+    # --- what is believed for now ------------------------------------------------------------
+
+    def check_pure(self, look_at_the_clock: Callable[[], None]) -> None:
+        """See, for some steps, that the same happens when it is asked again.
+
+        Raises:
+            ContractError: if it does not.
+        """
+        calls = self.calls
+        for local in spread(tuple(self.own), ASKED_AGAIN):
+            look_at_the_clock()
+            known, again = self.own[local], self._occur(local)
+            if known != again:
+                node, state = self._values.locals[local]
+                raise not_the_same(node, state, _differing(known, again))
+        for local, message in spread(tuple(self.delivered), ASKED_AGAIN):
+            look_at_the_clock()
+            if self._deliver(local, message) != self.delivered[local, message]:
+                raise not_the_same(*self._values.locals[local], self._values.messages[message])
+        self.calls = calls
+
+    def check_simulations(self) -> None:
+        """See that no node comes round to a state by steps that each lead to one that may do more.
+
+        Raises:
+            MistakenClaim: if one does.
+        """
+        above: dict[Number, set[Number]] = {}
+        for local, effects in self._all_effects():
+            higher = {effect.after for effect in effects if effect.is_eager}
+            above.setdefault(local, set()).update(higher - {local})
+        try:
+            TopologicalSorter(above).prepare()
+        except CycleError as error:
+            states = [str(self._values.locals[number][1]) for number in error.args[1]]
+            raise MistakenClaim(
+                f"of {', '.join(states)}, each is said to simulate the one before or after it, but "
+                "not the others: what simulates must be transitive"
+            ) from None
+
+    def _all_effects(self) -> Iterator[tuple[Number, Effects]]:
+        """All effects known, with the local state they are of."""
+        for (local, _), effects in self.delivered.items():
+            yield local, effects
+        for local, own in self.own.items():
+            for effects in own.values():
+                yield local, effects
+
     # --- what is outdated --------------------------------------------------------------------
 
     def _compute_outdated(self, key: tuple[Number, Number]) -> bool:
@@ -212,11 +271,8 @@ class Steps(Generic[S, E, O, M, Q, H]):
             MistakenClaim: if it would have.
         """
         becomes: dict[Number, set[Number]] = {}
-        for (local, _), effects in self.delivered.items():
+        for local, effects in self._all_effects():
             becomes.setdefault(local, set()).update(effect.after for effect in effects)
-        for local, own in self.own.items():
-            for effects in own.values():
-                becomes.setdefault(local, set()).update(effect.after for effect in effects)
         unseen = [key for key, outdated in self.outdated.items() if outdated]
         seen = set(unseen)
         while unseen:
@@ -252,3 +308,8 @@ class Steps(Generic[S, E, O, M, Q, H]):
     def _described(self, local: Number, message: Number) -> str:
         node, state = self._values.locals[local]
         return f"{self._values.messages[message]}, to node {node} in {state},"
+
+
+def _differing(known: dict[E, Effects], again: dict[E, Effects]) -> object:
+    """An event that is of the one and not of the other, or has other effects there."""
+    return next(event for event in (*known, *again) if known.get(event) != again.get(event))

@@ -7,11 +7,12 @@ search needs is `KernelTables`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Generic
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, cast
 
 import numpy as np
 
+from model_check.contracts import ContractError
 from model_check.engine import derived, kernels, layout
 from model_check.engine.arrays import Column, Lookup, numbers
 from model_check.engine.compiled import UNKNOWN, Int32s, Int64s
@@ -23,7 +24,7 @@ from model_check.engine.steps import Effect, Effects, Steps
 from model_check.engine.symmetry import Group
 from model_check.engine.values import Number, Values
 from model_check.interned import Memo, Numbering
-from model_check.system import M, Q, State, System
+from model_check.system import Addressed, M, Network, Q, State, System
 from spec.forms import E, H, NodeNumber, O, S
 
 
@@ -84,6 +85,14 @@ class Tables(Generic[S, E, O, M, Q, H]):
         """Steps computed: how often the node's own step function was called."""
         return self._steps.calls
 
+    def check_pure(self) -> None:
+        """See `Steps.check_pure`."""
+        self._steps.check_pure(self._look_at_the_clock)
+
+    def check_simulations(self) -> None:
+        """See `Steps.check_simulations`."""
+        self._steps.check_simulations()
+
     def check_outdated(self) -> None:
         """See `Steps.check_outdated`."""
         self._steps.check_outdated()
@@ -131,6 +140,15 @@ class Tables(Generic[S, E, O, M, Q, H]):
         return tuple(
             self._values.locals[int(self._derived.local[component])][1] for component in row[:-1]
         )
+
+    def state_of(self, row: Int32s) -> State[S, Q, H]:
+        """The state of the system that a row stands for."""
+        network = cast("Network[Hashable, Hashable]", self._network)
+        message = cast("Callable[[Hashable], Hashable]", self._values.messages.__getitem__)
+        boxes = (self._values.boxes[int(self._derived.box[component])] for component in row[:-1])
+        in_flight = tuple(network.rename(box, message, lambda node: node) for box in boxes)
+        memory = self._values.memories[int(row[-1])]
+        return State(self.states_of(row), cast("tuple[Q, ...]", in_flight), memory)
 
     def local_state(self, number: Number) -> S:
         """The local state of this number."""
@@ -248,7 +266,7 @@ class Tables(Generic[S, E, O, M, Q, H]):
             case layout.NEED_OWN:
                 self._list_own_effects(high)
             case layout.NEED_SENT:
-                sent = self._network.send(self._values.boxes[high], self._values.sent[low])
+                sent = self._send(self._values.boxes[high], self._values.sent[low])
                 self._sent.enter(high, low, self._values.boxes.number(sent))
             case layout.NEED_RESTARTED:
                 sender, restarted = divmod(low, way_of(1, 0))
@@ -269,6 +287,20 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 images = self._values.box_images[high]
                 self._box_images.pad(len(self._values.boxes))
                 self._box_images.array[high] = images
+
+    def _send(self, box: Hashable, messages: tuple[Addressed[int], ...]) -> Hashable:
+        """What a box becomes by sending ``messages``, whose order is as in `Values.messages_sent`.
+
+        Raises:
+            ContractError: if it matters, and the network says that it does not.
+        """
+        sent = self._network.send(box, messages)
+        if not self._network.keeps_order and sent != self._network.send(box, messages[::-1]):
+            raise ContractError(
+                f"{type(self._network).__name__} says that it keeps no order, but does not treat "
+                "messages the same that are sent in another"
+            )
+        return sent
 
     def _base(self) -> BaseTables:
         """Everything the system was asked so far."""
@@ -358,6 +390,11 @@ class Tables(Generic[S, E, O, M, Q, H]):
         messages: list[list[int]] = [[] for _ in nodes]
         left: list[list[Number]] = [[] for _ in nodes]
         for deliver, remaining in self._network.deliveries(contents):
+            if self._network.keeps_delivered and remaining != contents:
+                raise ContractError(
+                    f"{type(self._network).__name__} says that it keeps what it delivers, but "
+                    f"{self._values.messages[deliver.message]} is not in flight as before"
+                )
             receiver = self._values.receivers[deliver.message]
             messages[receiver - 1].append(deliver.message)
             left[receiver - 1].append(self._values.boxes.number(remaining))

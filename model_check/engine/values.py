@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeAlias, cast
 
+from model_check.contracts import ContractError
 from model_check.engine import layout
 from model_check.engine.arrays import numbers
 from model_check.engine.layout import NO_VIOLATION
@@ -120,8 +121,17 @@ class Values(Generic[S, E, O, M, Q, H]):
         return [self._milestones[bit] for bit in range(len(self._milestones)) if reached >> bit & 1]
 
     def rank(self, violation: Violation | None) -> int:
-        """How early the violated property comes, or `NO_VIOLATION`."""
-        return NO_VIOLATION if violation is None else self.system.watch.rank(violation)
+        """How early the violated property comes, or `NO_VIOLATION`.
+
+        Raises:
+            ContractError: if that is a number that means something else to kernels.
+        """
+        if violation is None:
+            return NO_VIOLATION
+        rank = self.system.watch.rank(violation)
+        if not 0 <= rank < NO_VIOLATION:
+            raise ContractError(f"{violation} has rank {rank}, which is not from 0 to 2**20 - 1")
+        return rank
 
     def _milestone(self, name: str) -> Number:
         number = self._milestones.number(name)
