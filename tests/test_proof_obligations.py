@@ -9,8 +9,9 @@ from graphlib import TopologicalSorter
 
 import pytest
 
+from model_check.proof import examples
 from model_check.proof.prove import NEEDS, Question, Try, settle
-from model_check.proof.solvers import SOLVER_NAMES, Attempt, SolverName, core, is_proved
+from model_check.proof.solvers import SOLVER_NAMES, Attempt, SolverName, core, is_proved, model
 from spec.proof.action import Action
 from spec.proof.actions import ACTIONS
 from spec.proof.consequences import CONSEQUENCES, at_what_is_committed
@@ -19,8 +20,8 @@ from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import ARGUMENTS, Obligation, Theory
 from spec.proof.smtlib import Names, script
 from spec.proof.splitting import whole
-from spec.proof.terms import Function, Term, constant, equal, every, goals, some, term_of
-from spec.proof.vocabulary import ASSUMPTIONS
+from spec.proof.terms import Function, Term, constant, equal, every, goals, negation, some, term_of
+from spec.proof.vocabulary import ASSUMPTIONS, node
 from spec.proof.world import ANY, World
 
 BRIEF = Attempt(seed=0, milliseconds=300)
@@ -56,6 +57,23 @@ def test_only_a_proof_has_a_core(solver: SolverName) -> None:
     assert core(solver, PRODUCES_CORES + OPEN, BRIEF) is None
     assert core(solver, PRODUCES_CORES + FALSE, BRIEF) is None
     assert core(solver, script(TRUE_OF, TRUE_OF["a"], cores=True), BRIEF) == ["a"]
+
+
+def test_only_a_world_that_was_found_is_shown() -> None:
+    assert model(TRUE, 300) is None
+    assert model(OPEN, 300) is None
+    assert model(FALSE, 300) is not None
+
+
+def test_an_action_that_contradicts_an_invariant_is_not_possible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examples, "WORLDS", examples.WORLDS[:1])
+    (action,) = (each for each in ACTIONS if each.name == "change-role")
+    assert examples.possible(action, 2_000)
+    rises = negation(ANY.term(node("server")) < 0)
+    never = replace(action, is_such=lambda _: {"falls": negation(rises)})
+    assert not examples.possible(never, 2_000)
 
 
 @pytest.mark.parametrize("solver", SOLVER_NAMES)
