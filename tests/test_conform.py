@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from model_check.check import FASTEST, EngineName, Means, NetworkName, Setup, check
 from model_check.cli import run
+from model_check.conformance import confirm
 from model_check.conformance.difference import difference
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter
@@ -314,6 +315,12 @@ def test_an_adapter_that_hides_state_is_told_where_two_histories_parted() -> Non
         misbehave("hides-state")
     assert "times out" in at.value.reason
     assert "receives hello() from" in at.value.reason
+
+
+def test_failures_that_come_again_are_the_same_if_they_are_of_one_kind() -> None:
+    """A process may say more of it the second time; but not that something else is wrong."""
+    assert confirm._is_same("exit status 1\nat line 3", "exit status 1\nat line 4")
+    assert not confirm._is_same("exit status 1", "no answer in 1 s")
 
 
 def test_what_cannot_be_observed_is_not_judged() -> None:

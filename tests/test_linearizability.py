@@ -10,6 +10,7 @@ from model_check.linearizability.check import (
     Linearizable,
     NotLinearizable,
     Undecided,
+    WitnessError,
     check,
 )
 from model_check.linearizability.history import Completed, Operation, Pending
@@ -20,6 +21,8 @@ from model_check.linearizability.models import (
     Delete,
     Get,
     Items,
+    KeyValueAction,
+    KeyValueResult,
     ListAction,
     Read,
     ReadAll,
@@ -28,6 +31,7 @@ from model_check.linearizability.models import (
     Set,
     Write,
 )
+from model_check.linearizability.search import Ordered, Search
 from model_check.linearizability.witness import unexplained
 from model_check.linearizability.words import explain, headline
 from tests.histories import (
@@ -273,6 +277,18 @@ def test_an_order_that_is_none_is_refused() -> None:
     for reason, order in refused.items():
         assert reason in (unexplained(history, {"x": order}, STORE) or "")
     assert unexplained(history, {}, STORE) == "the keys are others"
+
+
+def test_an_order_that_a_search_gets_wrong_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every order is done again before anything is said of the history."""
+    first, second, read = SUBTLETIES["reads decide the order of concurrent writes"]
+
+    def wrong(*_: object) -> Ordered[KeyValueAction, KeyValueResult]:
+        return Ordered((first, second, read))
+
+    monkeypatch.setattr(Search, "run", wrong)
+    with pytest.raises(WitnessError, match=r"a bug in the search: .*the model answers '2'"):
+        check([first, second, read], STORE)
 
 
 def test_why_not_is_said_and_drawn() -> None:
