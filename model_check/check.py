@@ -182,6 +182,19 @@ def explore_system(
         MistakenClaim: if a message that was forgotten would have done something.
         ValueError: if symmetry was asked for, and there is none.
     """
+    budget, deadline = budget.begun()
+    try:
+        return _explore_system(system, budget, means, on_progress)
+    except KeyboardInterrupt as interrupt:  # before the explorer was there to notice
+        return Exploration(stopped_by=deadline.interrupted(interrupt))
+
+
+def _explore_system(
+    system: System[S, E, O, M, Hashable, Memory],
+    budget: Budget,
+    means: Means,
+    on_progress: Callable[[Figures], None],
+) -> Exploration[E, M]:
     if means.chosen_engine == "reference":
         interned = InternedSystem(system)
         found = explore(interned, budget, on_progress=on_progress)

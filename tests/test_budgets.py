@@ -278,3 +278,14 @@ def test_a_budget_is_for_the_whole_command(
         report = json.loads(capsys.readouterr().out)
         assert len(report[rows]) == number
         assert report["stopped_by"] == "the budget of 1 seconds, while computing the renamings"
+
+
+def test_an_interrupt_while_the_explorer_is_imported_leaves_a_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise OutOfTime("the budget of 1 seconds")
+
+    monkeypatch.setattr("model_check.engine.explorer.Options", interrupt)
+    found = check(Setup(bounds=Bounds())).exploration
+    assert (found.verdict, found.stopped_by) == ("inconclusive", "the budget of 1 seconds")
