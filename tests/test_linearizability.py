@@ -125,6 +125,14 @@ ANOMALIES: dict[str, KeyValueHistory] = {
 
 SUBTLETIES: dict[str, KeyValueHistory] = {
     "nothing": [],
+    "a write of unknown outcome that would do early is needed late": [
+        unknown("a", 1, SET_1),
+        done("b", 2, 9, SET_1, "OK"),
+        done("c", 3, 8, SET_2, "OK"),
+        done("d", 4, 7, GET, "1"),
+        done("e", 10, 11, SET_2, "OK"),
+        done("f", 20, 21, GET, "1"),
+    ],
     "reads decide the order of concurrent writes": [
         done("a", 1, 9, SET_1, "OK"),
         done("b", 2, 8, SET_2, "OK"),

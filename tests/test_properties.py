@@ -237,7 +237,7 @@ def test_a_leader_that_leads_another_term_at_once_must_have_the_entry_too() -> N
 def test_an_entry_is_remembered_once_with_the_earliest_term_in_which_it_was_committed() -> None:
     """Whatever else was: what is remembered more than that makes more states of the same."""
     item = LeaderCompleteness()
-    steps = [committed(1, term, [X1, Y1], until) for term in (3, 1, 2) for until in (1, 2)]
+    steps = [committed(1, term, [X1, Y1], until) for until in (1, 2) for term in (3, 1, 2)]
     memory = item.initial()
     for one in steps:
         fact = item.fact(one)

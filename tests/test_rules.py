@@ -123,6 +123,15 @@ def test_what_cannot_be_observed_is_not_decidable_and_never_obeyed(rule: object)
     assert each.judge(quiet, frozenset({"x"})) is None
 
 
+def test_entries_may_come_after_one_that_a_snapshot_covers() -> None:
+    """What a snapshot covers is committed, so that nothing in a request can differ from it."""
+    before = server()
+    held = replace(before, persistent=replace(before.persistent, log=Log((), 2, 1)))
+    longer = replace(before, persistent=replace(before.persistent, log=Log((B,), 2, 1)))
+    conduct = step(held, append(A, B, prev=(1, 1)), longer)
+    assert [rule.id for rule in RULES if rule.judge(conduct) is not None] == []
+
+
 # --- evidence ------------------------------------------------------------------------------------
 
 
