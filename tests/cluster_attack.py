@@ -2,9 +2,11 @@
 
 Clients and would-be servers that know no secret send what is random, and what is a mutation of what
 they should send; 1,000 connections hold commands that never end; some clients ask for much and read
-nothing. Meanwhile each server is asked PING, on an old connection and on new ones, and is written
-to. In the end: nothing acknowledged is lost, no stranger was welcome, no server has ended, used too
-much memory, or kept a PING waiting, and all their logs are lines of JSON.
+nothing. Beside it, frames as a server of the cluster might send them, right, wrong or mutated, are
+given to servers in these processes. Meanwhile each server is asked PING, on an old connection and
+on new ones, and is written to. In the end: nothing acknowledged is lost, no stranger was welcome,
+no server has ended, used too much memory, or kept a PING waiting, and all their logs are lines of
+JSON.
 
 Exit codes: 0 nothing came of it, 1 something did.
 """
@@ -21,18 +23,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
 import psutil
 
 from raft_ref.cluster.client import ClientError, Stream
-from raft_ref.cluster.handshake import Connecting
 from raft_ref.cluster.processes import LOG, LocalCluster, Member
 from raft_ref.cluster.settings import Address
 from raft_ref.cluster.storage import Identity
 from raft_ref.cluster.timers import Seconds
-from raft_ref.cluster.wire import with_length
+from tests.cluster_frames import Tally, send_frames
+from tests.cluster_streams import client_stream, packed, server_stream
 
 VALUE = "x" * 1000
 QUIET: Seconds = 0.02
@@ -46,8 +49,10 @@ CLOSES_WITHIN: Seconds = 0.1
 class Scale:
     """How large an attack is."""
 
-    streams: int = 1_000_000
+    streams: int = 800_000
     """Of clients and of would-be servers, half each: a connection, and what is sent on it."""
+    frames: int = 0
+    """That a server of the cluster might send, to servers that are not connected."""
     connections: int = 1000
     slow_readers: int = 20
     at_once: int = 50
@@ -64,6 +69,7 @@ class Outcome:
     """What came of it."""
 
     streams: int = 0
+    frames: int = 0
     welcome: int = 0
     """Strangers that were let in."""
     slowest_ping: Seconds = 0.0
@@ -95,89 +101,6 @@ class Outcome:
             "nothing was written": not self.writes,
         }
         return [problem for problem, is_so in found.items() if is_so]
-
-
-# --- what is sent --------------------------------------------------------------------------------
-
-
-def packed(*words: bytes) -> bytes:
-    """A command."""
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
-
-
-LARGE = (
-    b"*1000000000",
-    b">300000000",
-    b"*-5",
-    b"*1\r\n$999999999",
-    b"%99999999",
-    b"~99",
-    b"*1\r\n",
-)
-COMMANDS = (
-    packed(b"PING"),
-    packed(b"SET", b"attack", b"v" * 50),
-    packed(b"GET", b"attack"),
-    packed(b"HELLO", b"3"),
-    packed(b"MULTI") + packed(b"INCR", b"attack:n") + packed(b"EXEC"),
-    packed(b"RAFT.CALL", b"1", b"1", b"GET", b"attack"),
-    packed(b"INFO"),
-    packed(b"CLIENT", b"SETNAME", b"x"),
-    packed(b"ECHO", b"\x00\xff\r\n"),
-)
-
-
-def client_stream(chance: Random) -> bytes:
-    """What a client might send that should not."""
-    match chance.randrange(4):
-        case 0:
-            return chance.randbytes(chance.randint(1, 2000))
-        case 1:
-            return chance.choice(LARGE) * chance.randint(1, 50) + b"\r\n"
-        case _:
-            commands = chance.choices(COMMANDS, k=chance.randint(1, 5))
-            return mutated(chance, b"".join(commands))
-
-
-def server_stream(chance: Random, identity: Identity, peer: int) -> bytes:
-    """What somebody might send who wants to be taken for a server, and knows no secret."""
-    hello = Connecting(identity, peer, None).hello
-    proof = b'{"type":"proof","proof":"' + b"A" * 43 + b'="}'
-    vote = b'{"type":"raft","message":{"type":"RequestVote","source":%d,"destination":%d,' % (
-        identity.server,
-        peer,
-    )
-    vote += b'"term":9007199254740991,"last_log_index":9,"last_log_term":9}}'
-    match chance.randrange(5):
-        case 0:
-            return chance.randbytes(chance.randint(1, 2000))
-        case 1:
-            return with_length(chance.randbytes(chance.randint(0, 500)))
-        case 2:
-            return b"".join(map(with_length, (hello, proof, vote)))
-        case 3:
-            return with_length(hello) + mutated(chance, b"".join(map(with_length, (proof, vote))))
-        case _:
-            return mutated(chance, with_length(hello))
-
-
-def mutated(chance: Random, content: bytes) -> bytes:
-    """Something like it: with bytes changed, left out, repeated, or a number exchanged."""
-    changed = bytearray(content)
-    for _ in range(chance.randint(1, 4)):
-        place = chance.randrange(len(changed) + 1)
-        match chance.randrange(5):
-            case 0:
-                changed[place : place + 1] = chance.randbytes(1)
-            case 1:
-                del changed[place : place + chance.randint(1, 20)]
-            case 2:
-                changed[place:place] = changed[place : place + chance.randint(1, 50)]
-            case 3:
-                changed[place:place] = b"%d" % (10 ** chance.randint(1, 12))
-            case _:
-                changed[place:place] = chance.choice(LARGE)
-    return bytes(changed)
 
 
 # --- attackers -----------------------------------------------------------------------------------
@@ -316,14 +239,22 @@ async def attacked(cluster: LocalCluster, scale: Scale) -> Outcome:
 
 async def _all_streams(cluster: LocalCluster, scale: Scale, outcome: Outcome) -> None:
     targets = list(_targets(cluster))
-    share, loop = scale.streams // scale.processes, asyncio.get_running_loop()
-    with ProcessPoolExecutor(scale.processes) as pool:
+    count, loop = scale.processes, asyncio.get_running_loop()
+    streams, frames = scale.streams // count, scale.frames // count
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         runs = [
-            loop.run_in_executor(pool, attack, targets, share, scale.at_once, scale.seed + number)
-            for number in range(scale.processes)
+            loop.run_in_executor(pool, attack, targets, streams, scale.at_once, scale.seed + number)
+            for number in range(count)
         ]
         outcome.welcome = sum(await asyncio.gather(*runs))
-    outcome.streams = share * scale.processes
+        tallies: list[Tally] = await asyncio.gather(
+            *(
+                loop.run_in_executor(pool, send_frames, frames, scale.seed + number)
+                for number in range(count)
+            )
+        )
+    outcome.streams = streams * count
+    outcome.frames = sum(each.taken + each.refused for each in tallies)
 
 
 def _targets(cluster: LocalCluster) -> Iterator[Target]:
@@ -402,11 +333,17 @@ def _no_json(member: Member) -> Iterator[str]:
 def main() -> int:
     """Attack a cluster of three, and say what came of it."""
     parser = argparse.ArgumentParser("python -m tests.cluster_attack", description=__doc__)
-    parser.add_argument("--streams", type=int, default=1_000_000)
+    parser.add_argument("--streams", type=int, default=800_000)
+    parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    scale = Scale(streams=given.streams, connections=given.connections, seed=given.seed)
+    scale = Scale(
+        streams=given.streams,
+        frames=given.frames,
+        connections=given.connections,
+        seed=given.seed,
+    )
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raft-ref-") as directory:
         cluster = LocalCluster(Path(directory), 3, trace=False)
@@ -419,7 +356,8 @@ def main() -> int:
     problems = outcome.problems(scale)
     seconds = time.monotonic() - start
     print(
-        f"{outcome.streams:,} streams in {seconds:.0f} s; {outcome.writes:,} writes acknowledged; "
+        f"{outcome.streams:,} streams and {outcome.frames:,} frames in {seconds:.0f} s; "
+        f"{outcome.writes:,} writes acknowledged; "
         f"slowest PING {outcome.slowest_ping * 1000:.0f} ms; "
         f"{outcome.memory / 2**20:.0f} MiB at most; terms {outcome.terms[0]} to {outcome.terms[1]}"
     )

@@ -24,7 +24,7 @@ from raft_ref.messages import (
     RequestVoteReply,
 )
 from raft_ref.types import Config, Entry, NodeId, PersistentState, Term
-from tests.cluster_attack import mutated
+from tests.cluster_streams import mutated
 
 CONFIG = Config(id=1, servers=frozenset({1, 2, 3}))
 COMMAND = '["SET","k","v"]'

@@ -29,7 +29,15 @@ from raft_ref.messages import AppendEntriesReply, RequestVote
 from raft_ref.types import Term
 from tests.cluster_attack import Scale, attacked
 
-SCALE = Scale(streams=600, connections=60, slow_readers=3, at_once=20, processes=1, ping_within=5.0)
+SCALE = Scale(
+    streams=600,
+    frames=500,
+    connections=60,
+    slow_readers=3,
+    at_once=20,
+    processes=1,
+    ping_within=5.0,
+)
 
 
 @pytest.fixture

@@ -96,6 +96,19 @@ def test_a_usage_error_is_one_line(
     assert len(found.err.splitlines()) == 1
 
 
+def test_a_secret_and_limits_are_taken_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = str(LocalCluster(tmp_path, 3).members[1].path)
+    for arguments, complaint in {
+        ("run", "--dir", str(tmp_path), "--maxclients", "0"): "maxclients must be at least 1",
+        ("node", "--config", settings, "--timeout", "x"): "timeout is a number, such as",
+        ("node", "--config", settings, "--secret", "/nowhere"): "cannot read the secret /nowhere",
+    }.items():
+        assert run(["cluster", *arguments]) == 2
+        assert complaint in capsys.readouterr().err
+
+
 def test_a_directory_of_another_cluster_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,11 +236,14 @@ def certified(
     return replace(settings, certificates=certificates)
 
 
+@pytest.mark.parametrize("has_secret", [True, False])
 def test_with_certificates_servers_hear_each_other(
-    two: tuple[Settings, Settings], tmp_path: Path
+    two: tuple[Settings, Settings], tmp_path: Path, has_secret: bool
 ) -> None:
     authority = trustme.CA()
     settings = [certified(each, authority, f"server-{each.config.id}", tmp_path) for each in two]
+    if not has_secret:
+        settings = [replace(each, secret=None) for each in settings]
 
     async def scene() -> None:
         async with started(settings[0]) as one, started(settings[1]) as other:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from raft_ref.cluster.metrics_port import serve_metrics
 from raft_ref.cluster.server import Server
 from raft_ref.cluster.settings import Address
 
@@ -49,7 +50,7 @@ class Measures:
 
     def serve(self, address: Address) -> None:
         """Answer Prometheus there. Raises `OSError`."""
-        start_http_server(address.port, address.host, self._registry)
+        serve_metrics(address, self._registry)
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"raft_{name}", text, registry=self._registry)

@@ -153,7 +153,8 @@ class Link:
             return 0.0
         start = clock()
         try:
-            await asyncio.wait_for(self._introduce(reader, writer), WELCOME_WITHIN)
+            async with asyncio.timeout(WELCOME_WITHIN):
+                await self._introduce(reader, writer)
             _log.info("connected", peer=self._peer, address=str(self._address))
             await self._send_until_closed(reader, writer)
             reason = "closed by it"
@@ -286,7 +287,8 @@ class Listener:
             _log.warning("too many connections", problem="they do not say whose they are")
             next(iter(self._strangers)).transport.abort()
         try:
-            source = await asyncio.wait_for(self._introduction(reader, writer), WELCOME_WITHIN)
+            async with asyncio.timeout(WELCOME_WITHIN):
+                source = await self._introduction(reader, writer)
         finally:
             del self._strangers[writer]
         earlier = self._current.get(source)
