@@ -12,6 +12,8 @@ import pytest
 
 from model_check.check import Means, Setup, check
 from model_check.cli import run
+from model_check.commands.conformance import account_of_conformance
+from model_check.commands.trial import account_of_trial
 from model_check.conformance.explore import ForeignSetup, conform
 from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import Plan, ScheduleKind
@@ -228,6 +230,8 @@ def test_what_was_found_is_not_lost_to_what_would_come_after(phase: str, deadlin
     reason = f"the budget of 1 seconds, while {phase}"
     assert trial.stopped_by is not None
     assert trial.stopped_by.startswith("an interrupt" if deadline is interrupted_when else reason)
+    (note,) = account_of_trial(trial).notes
+    assert note.startswith(f"note: stopped by {trial.stopped_by}: a run may have actions")
 
 
 SMALL = Bounds(max_log=0)
@@ -252,6 +256,10 @@ def test_an_exploration_ends_in_every_phase(phase: str, deadline: object) -> Non
     is_interrupt = deadline is interrupted_when
     assert reason.startswith("an interrupt" if is_interrupt else "the budget of 1 seconds")
     assert result.verdict == verdict
+    is_noted = any(
+        note.startswith("note: stopped by") for note in account_of_conformance(result).notes
+    )
+    assert is_noted == bool(result.findings)
 
 
 # --- commands ------------------------------------------------------------------------------------

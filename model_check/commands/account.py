@@ -129,6 +129,15 @@ def _describe_options(setup: ForeignSetup) -> str:
     return ", ".join(f"{name}={value}" for name, value in setup.adapter.options)
 
 
+def notes_on_stop(stopped_by: str | None) -> Iterator[str]:
+    """What one should know of findings if something came before all was done that follows them."""
+    if stopped_by is not None:
+        yield (
+            f"note: stopped by {stopped_by}: a run may have actions that it does not need, and "
+            "there may be more to find"
+        )
+
+
 def describe_rules(
     setup: ForeignSetup, unjudged: Mapping[str, tuple[str, ...]], steps: int | None = None
 ) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_check.commands.account import Account, describe_adapter, describe_rules
+from model_check.commands.account import Account, describe_adapter, describe_rules, notes_on_stop
 from model_check.commands.summary import (
     describe_bounds,
     describe_figures,
@@ -74,6 +74,8 @@ def _describe_doubt(result: Conformance) -> str:
 def _notes(result: Conformance) -> Iterator[str]:
     if result.suspected:
         yield f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
+    if result.findings:
+        yield from notes_on_stop(result.exploration.stopped_by)
     if result.other_failures:
         yield f"note: {result.other_failures} more kinds of failed steps are not shown"
     yield from warnings(result.exploration, result.vacuous)

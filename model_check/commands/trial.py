@@ -11,6 +11,7 @@ from model_check.commands.account import (
     Account,
     describe_adapter,
     describe_rules,
+    notes_on_stop,
 )
 from model_check.conformance.trial import Progress, Trial
 
@@ -33,6 +34,7 @@ def account_of_trial(trial: Trial) -> Account:
         otherwise=_otherwise(trial),
         rows=rows,
         unjudged=trial.unjudged,
+        notes=tuple(notes_on_stop(trial.stopped_by)) if trial.findings else (),
         findings=trial.findings,
         hidden=trial.hidden,
     )
