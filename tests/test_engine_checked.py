@@ -14,7 +14,16 @@ from model_check.explore import UNLIMITED, AsymmetryError, explore
 from model_check.network import Once, Replayable
 from model_check.system import Network, Node, Occur, Outcome, System
 from model_check.watch import Memory, PropertyWatch
-from spec.forms import AtMost, HistoryProperty, PairProperty, Property, Renaming, Step
+from spec.forms import (
+    AtMost,
+    GlobalProperty,
+    HistoryProperty,
+    PairProperty,
+    Property,
+    Renaming,
+    Step,
+    StepProperty,
+)
 from tests.engines import assert_replays, summary
 
 
@@ -131,6 +140,22 @@ def test_pairs_are_compared_with_those_who_stand_before_and_after() -> None:
     assert_both_find(scripted(node, NotBoth(), network=Once()), "NotBoth")
 
 
+class NeverAt(GlobalProperty[int]):
+    """The nodes are never at these states together."""
+
+    def __init__(self, *states: int) -> None:
+        self._states = states
+
+    def violation(self, states: tuple[int, ...]) -> str | None:
+        return f"at {states}" if states == self._states else None
+
+
+@pytest.mark.parametrize("states", [(1, 0), (2, 0)])
+def test_every_state_is_looked_at_as_a_whole_the_last_one_too(states: tuple[int, int]) -> None:
+    moves: Moves = {(1, 0, "go"): (1, ""), (1, 1, "go"): (2, "")}
+    assert_both_find(scripted(Script(moves), NeverAt(*states)), "NeverAt")
+
+
 # --- what is eager -------------------------------------------------------------------------------
 
 
@@ -144,18 +169,20 @@ def test_a_step_that_leaves_something_to_remember_is_not_eager() -> None:
     assert explore(system).violation == found.violation
 
 
-class NeverStays(Never):
-    """Nobody ever says "stay": the first time is once too many."""
+class NeverGoes(StepProperty[int, Happens, str]):
+    """Nobody ever goes."""
 
-    def violation(self, memory: int) -> str | None:
-        return "once" if memory else None
+    def violation(self, step: Step[int, Happens, str]) -> str | None:
+        return "goes" if step.event == "go" else None
 
 
-def test_a_step_that_breaks_something_is_not_eager() -> None:
-    """Though nothing changes by it, and nothing of it is remembered."""
-    system = scripted(Script({(1, 0, "go"): (0, "hello")}), NeverStays())
+@pytest.mark.parametrize("says", ["", "hello"])
+def test_a_step_that_breaks_something_is_not_eager(says: str) -> None:
+    """Though no node changes by it, and nothing of it is remembered."""
+    system = scripted(Script({(1, 0, "go"): (0, says)}), NeverGoes())
     found = explore_compiled(system, UNLIMITED, Options(workers=1, eager=True))
     assert found.violation is not None
+    assert_replays(system, found)
 
 
 # --- names ---------------------------------------------------------------------------------------
