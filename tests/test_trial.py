@@ -211,7 +211,7 @@ def test_what_the_core_does_the_core_behind_an_adapter_does() -> None:
     try:
         for run_of_core in cover(Bounds(values=1)).runs:
             played = player.play(run_of_core)
-            assert (played.left_out, played.finding) == (0, None)
+            assert (played.coverage.left_out, played.finding) == (0, None)
             assert len(played.run.moments) == len(run_of_core)
     finally:
         player.close()

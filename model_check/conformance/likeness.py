@@ -16,8 +16,8 @@ from raft_ref import (
 )
 
 Likeness: TypeAlias = tuple[bool, int]
-"""The greater, the more alike: whether it says yes or no to the same, or carries entries as the
-other does; then minus how far apart the logs are that it speaks of."""
+"""The greater, the more alike: whether it says yes or no to the same, or carries or acknowledges
+entries as the other does; then minus how far apart the logs are that it speaks of."""
 
 
 def closest(
@@ -50,6 +50,7 @@ def _likeness(wanted: Message, known: Message) -> Likeness:
             ends = (each.prev_log_index + len(each.entries) for each in (wanted, known))
             return bool(wanted.entries) == bool(known.entries), -abs(next(ends) - next(ends))
         case AppendEntriesReply(), AppendEntriesReply():
-            return wanted.success == known.success, -abs(wanted.match_index - known.match_index)
+            says, wants = ((each.success, bool(each.match_index)) for each in (known, wanted))
+            return says == wants, -abs(wanted.match_index - known.match_index)
         case _:
             raise AssertionError("messages of different kinds are not compared")
