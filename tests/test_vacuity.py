@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -172,7 +173,7 @@ def test_what_is_unsupported_is_not_played(capsys: pytest.CaptureFixture[str]) -
     assert restarts <= trial.vacuous.keys()
     assert run([*PLAYED, "--", *UNSUPPORTED]) == 0
     out = capsys.readouterr().out
-    assert "  unsupported  12 restart\n" in out
+    assert re.search(r"  unsupported  \d+ restart\n", out)
     assert "nothing could have broken RESTART-LOG: these runs never reached restart" in out
 
 
