@@ -256,7 +256,7 @@ def test_nobody_is_accused_of_not_being_our_core(command: tuple[str, ...]) -> No
     assert trial.verdict == "conforms"
     progress = trial.progress
     assert (progress.runs["mutants"], progress.runs["random"]) == (RUNS, 20)
-    assert progress.left_out < progress.actions / 50
+    assert progress.left_out < progress.actions / 30
     assert progress.steps > progress.actions - progress.left_out - 20
 
 
