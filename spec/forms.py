@@ -61,6 +61,8 @@ class Property:
     observes: ClassVar[frozenset[str]] = frozenset()
     """What of a node's state the property looks at, by name: where that cannot be observed, the
     property cannot be judged."""
+    observes_instead: ClassVar[frozenset[str]] = frozenset()
+    """What is enough to judge it by, though less may then be found; nothing else, if empty."""
 
     @property
     def name(self) -> str:

@@ -191,6 +191,7 @@ class StateMachineSafety(HistoryProperty[NodeState, Event, Output, Applied, Appl
     # An entry that a server considers committed counts as applied: it may apply it at any moment.
     exercised_by = frozenset({"follower_commit"})
     observes = frozenset({"log", "commit_index"})
+    observes_instead = frozenset({"applied"})
 
     def initial(self) -> Applied:
         """Remember what was ever applied, and where."""
@@ -298,7 +299,7 @@ class StateMachineOrder(StepProperty[NodeState, Event, Output]):
     # ``last_applied`` tells of all earlier steps, as long as each moves it to what it applies: so a
     # step that leaves it behind, and would apply an entry again, is a violation, too.
     exercised_by = frozenset({"apply"})
-    observes = frozenset({"log", "applied"})
+    observes = frozenset({"log", "last_applied", "applied"})
 
     def violation(self, step: RaftStep) -> str | None:
         is_restart = isinstance(step.event, Restart)

@@ -33,7 +33,7 @@ def record(command: tuple[str, ...], actions: list[RaftAction]) -> Iterator[byte
     player = Player(adapter, Setup(bounds=Bounds(servers=3)), PAPER)
     try:
         run = player.play(actions).run
-        hidden = player.table.unobservable
+        hidden = player.table.hidden
     finally:
         player.close()
     return recorded(run.initial, _steps(run), hidden)

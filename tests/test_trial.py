@@ -211,7 +211,7 @@ def test_what_the_core_does_the_core_behind_an_adapter_does() -> None:
     try:
         for run_of_core in cover(Bounds(values=1)).runs:
             played = player.play(run_of_core)
-            assert (played.coverage.left_out, played.finding) == (0, None)
+            assert (played.left_out, played.finding) == (0, None)
             assert len(played.run.moments) == len(run_of_core)
     finally:
         player.close()
@@ -256,7 +256,7 @@ def test_nobody_is_accused_of_not_being_our_core(command: tuple[str, ...]) -> No
     assert trial.verdict == "conforms"
     progress = trial.progress
     assert (progress.runs["mutants"], progress.runs["random"]) == (RUNS, 20)
-    assert progress.left_out < progress.actions / 30
+    assert progress.left_out < progress.actions / 50
     assert progress.steps > progress.actions - progress.left_out - 20
 
 
@@ -295,7 +295,12 @@ def test_what_is_found_does_not_depend_on_the_workers() -> None:
         try_out(setup(TOY, bug="truncates"), Plan(kinds=("mutants",), workers=workers))
         for workers in (1, 3)
     ]
-    assert trials[0].findings == trials[1].findings
+    one, other = (trial.findings for trial in trials)
+    assert one[-1] == other[-1]
+    # To what comes of it there are several shortest runs; which one several threads find is open.
+    lengths = [[len(each.run.moments) for each in findings] for findings in (one, other)]
+    assert lengths[0] == lengths[1]
+    assert [each.violation.property for each in one] == [each.violation.property for each in other]
     assert trials[0].progress.runs == trials[1].progress.runs
 
 

@@ -14,7 +14,6 @@ from model_check.commands.tables import show_table
 from model_check.conformance.explore import ForeignSetup, schedule_of
 from model_check.conformance.finding import Finding
 from model_check.conformance.process import AdapterFailed
-from model_check.conformance.protocol import StateField
 from model_check.conformance.redo import Redone
 from model_check.conformance.schedule import write_schedule
 from model_check.render import as_mermaid, as_table, server_name
@@ -39,7 +38,7 @@ class Account:
     notes: tuple[str, ...] = ()
     """What else to know before believing the verdict."""
     findings: tuple[Finding, ...] = ()
-    hidden: frozenset[StateField] = frozenset()
+    hidden: frozenset[str] = frozenset()
     """The fields of a server's state that the adapter does not show."""
 
     @property

@@ -13,11 +13,10 @@ from model_check.conformance.observed import (
     ForeignMessage,
     ForeignOutput,
     ObservedState,
-    Sent,
 )
 from model_check.conformance.process import AdapterFailed
 from model_check.conformance.protocol import ProtocolError
-from model_check.conformance.table import LearntStep, Table, kind_of_failure
+from model_check.conformance.table import LearntStep, Table, kind_of_failure, learnt_from
 from model_check.counterexample import Moment, Replay
 from model_check.render import describe_event
 from model_check.system import Deliver, Occur
@@ -77,8 +76,7 @@ def _learnt(
     assert outcome is not None
     if outcome.failure is not None:
         return outcome.failure
-    sent = tuple(output.message for output in outcome.outputs if isinstance(output, Sent))
-    return LearntStep(outcome.state, sent)
+    return learnt_from(outcome)
 
 
 def _parted(

@@ -14,7 +14,7 @@ from model_check.conformance.observed import (
     ForeignOutput,
     ObservedState,
 )
-from model_check.conformance.table import LearntStep, kind_of_failure
+from model_check.conformance.table import LearntStep, kind_of_failure, learnt_from
 from model_check.counterexample import Moment
 from model_check.render import describe_action
 from model_check.system import Outcome
@@ -59,7 +59,7 @@ def _without_fingerprint(
 ) -> LearntStep:
     state = replace(outcome.state, fingerprint="")
     failure = outcome.failure and kind_of_failure(outcome.failure)
-    return LearntStep(state, outcome.messages, failure)
+    return replace(learnt_from(outcome), state=state, failure=failure)
 
 
 def _ended(step: LearntStep) -> str:
@@ -79,6 +79,11 @@ def _as_reply(step: LearntStep) -> dict[str, object]:
             }
             for message in step.messages
         ],
+        "applied": [
+            {"index": each.index, "term": each.entry.term, "command": each.entry.command}
+            for each in step.applied
+        ],
+        "redirect": step.redirect,
         "fingerprint": step.state.fingerprint,
     }
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from model_check.check import (
-    FASTEST,
-    EngineName,
-    Means,
-    Setup,
-    explore_system,
-    replayed,
-    unexercised,
-)
+from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import consequence
 from model_check.conformance.finding import Finding, first_breach
@@ -73,6 +65,15 @@ class ForeignSetup:
     """Of its bounds, ``max_entries`` means nothing: that is the implementation's business."""
     profile: Profile = PAPER
 
+    def __post_init__(self) -> None:
+        # An adapter shows no lastApplied; what its servers apply is held against APPLY-ORDER.
+        names = tuple(name for name in self.space.properties if name not in JUDGED_AS_RULES)
+        object.__setattr__(self, "space", replace(self.space, properties=names))
+
+
+JUDGED_AS_RULES = frozenset({"StateMachineOrder"})
+"""The properties that a rule states of one server, from what it was observed to do."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conformance:
@@ -85,7 +86,7 @@ class Conformance:
     judged: tuple[Property, ...]
     unjudged: dict[str, tuple[str, ...]]
     """The properties and rules that could not be judged, and for want of what."""
-    hidden: frozenset[StateField]
+    hidden: frozenset[str]
     """The fields of a server's state that the adapter does not show."""
     exploration: ForeignExploration
     steps_judged: int = 0
@@ -115,11 +116,8 @@ class Conformance:
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:
-        """The properties and rules that nothing could have broken, and the milestones that each one
-        lacked."""
-        if self.exploration.verdict == "violated":
-            return {}
-        return judged_vacuously(self.setup, self.hidden, self.exploration.reached)
+        """The properties that nothing could have broken, and the milestones each one lacked."""
+        return vacuous(self.judged, self.exploration)
 
 
 def conform(
@@ -161,10 +159,8 @@ class _Inquiry:
         self._means = means
         self._on_progress = on_progress
         self._node = ForeignNode(learner, setup.space.bounds)
-        self._judge = Judge(setup.profile, self._table.unobservable)
-        self._judged, self._unjudged = judgeable(
-            setup.space.chosen_properties, self._table.unobservable
-        )
+        self._judge = Judge(setup.profile, self._table.hidden)
+        self._judged, self._unjudged = judgeable(setup.space.chosen_properties, self._table.hidden)
         self._found = ForeignExploration()
         self._hearing = Hearing()
         self._suspicions: list[Suspicion] = []
@@ -174,7 +170,7 @@ class _Inquiry:
 
     def result(self) -> Conformance:
         """Look for all there is to find, do again what was found, and report it."""
-        lacking = [field for field in NEEDED if field in self._table.unobservable]
+        lacking = [field for field in NEEDED if field in self._table.hidden]
         if lacking:
             stopped_by = f"{', '.join(lacking)}, which bounds the exploration and is not observable"
             self._found.stopped_by = stopped_by
@@ -266,7 +262,7 @@ class _Inquiry:
             engine=self._means.chosen_engine,
             name=self._table.init.name,
             judged=self._judged,
-            hidden=self._table.unobservable,
+            hidden=self._table.hidden,
             unjudged=self._unjudged | self._hearing.undecided,
             exploration=self._found,
             steps_judged=self._hearing.steps,
@@ -340,20 +336,7 @@ def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:
     )
 
 
-def judged_vacuously(
-    setup: ForeignSetup, hidden: frozenset[StateField], reached: Collection[str]
-) -> dict[str, tuple[str, ...]]:
-    """The properties and rules that are judged where these fields are hidden, and that nothing
-    could have broken, with the milestones that each one lacked."""
-    items = {item.name: item.exercised_by for item in setup.space.chosen_properties}
-    if setup.space.rules:
-        items |= {rule.id: rule.exercised_by for rule in RULES}
-    lacking = unexercised(items, reached)
-    skipped = unjudged(setup, hidden)
-    return {name: milestones for name, milestones in lacking.items() if name not in skipped}
-
-
-def unjudged(setup: ForeignSetup, hidden: frozenset[StateField]) -> dict[str, tuple[str, ...]]:
+def unjudged(setup: ForeignSetup, hidden: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """The properties and rules that cannot be judged where these fields are hidden, and for want of
     which of them."""
     _, properties = judgeable(setup.space.chosen_properties, hidden)

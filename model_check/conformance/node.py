@@ -17,10 +17,9 @@ from model_check.conformance.observed import (
     ObservedState,
     Sent,
     as_core_output,
-    newly_committed,
     witnessed,
 )
-from model_check.conformance.protocol import EventName, StateField
+from model_check.conformance.protocol import EventName
 from model_check.conformance.table import LearntStep, LocalEvent, Table, kind_of_failure
 from model_check.counterexample import Replay
 from model_check.raft import Bounds, environment_events
@@ -31,6 +30,7 @@ from raft_ref import (
     ElectionTimeout,
     HeartbeatTimeout,
     NodeId,
+    NotLeader,
     Output,
     Restart,
 )
@@ -62,12 +62,6 @@ class ForeignServers(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMes
     def supported(self, events: Iterable[EnvironmentEvent]) -> Iterator[EnvironmentEvent]:
         """Those of ``events`` that the adapter can cause."""
         return (event for event in events if not isinstance(event, self._unsupported))
-
-    def unsupported(self, event: EnvironmentEvent) -> EventName | None:
-        """The name of ``event``, if the adapter cannot cause it."""
-        if not isinstance(event, self._unsupported):
-            return None
-        return next(name for name, kind in _EVENTS.items() if isinstance(event, kind))
 
     def arrival(self, message: ForeignMessage) -> tuple[NodeId, ForeignEvent]:
         return message.destination, Arrival(message)
@@ -103,22 +97,23 @@ class ForeignNode(ForeignServers):
             kind = kind_of_failure(learnt.failure)
             self.failures.setdefault(kind, learnt.failure)
             return Outcome(state, failure=learnt.failure if kind == self.failing else None)
-        return outcome_of(state, learnt, self.count)
+        return outcome_of(learnt, self.count)
 
     def foresee(self, steps: Iterable[LocalEvent]) -> None:
         self._learner.learn(steps)
 
 
 def outcome_of(
-    before: ObservedState, learnt: LearntStep, servers: int
+    learnt: LearntStep, servers: int
 ) -> Outcome[ObservedState, ForeignOutput, ForeignMessage]:
     """A step that a server has survived, as an outcome, in a cluster of so many ``servers``.
 
     A message to anybody else is put out, and judged, but no network carries it.
     """
-    committed = newly_committed(before, learnt.state)
     carried = tuple(each for each in learnt.messages if each.destination <= servers)
-    return Outcome(learnt.state, (*map(Sent, learnt.messages), *committed), carried)
+    redirects = () if learnt.redirect is None else (NotLeader(learnt.redirect),)
+    outputs = (*map(Sent, learnt.messages), *learnt.applied, *redirects)
+    return Outcome(learnt.state, outputs, carried)
 
 
 _EVENTS: dict[EventName, type] = {
@@ -140,13 +135,11 @@ class ScheduledNode(ForeignNode):
     ) -> None:
         super().__init__(learner, bounds)
         self._events = {
-            (action.node, action.event)
-            for action in actions
-            if isinstance(action, Occur) and not isinstance(action.event, Arrival)
+            (action.node, action.event) for action in actions if isinstance(action, Occur)
         }
 
     def events(self, node: NodeId, state: ObservedState) -> Iterator[ForeignEvent]:
-        return self.supported(event for at, event in self._events if at == node)
+        return (event for at, event in self._events if at == node)
 
     def step(
         self, node: NodeId, state: ObservedState, event: ForeignEvent
@@ -184,9 +177,15 @@ def foreign_system(
 
 
 def judgeable(
-    properties: Iterable[Property], hidden: frozenset[StateField]
+    properties: Iterable[Property], hidden: frozenset[str]
 ) -> tuple[tuple[Property, ...], dict[str, tuple[str, ...]]]:
     """The properties that can be judged, and what the others lack."""
-    lacking = {item: tuple(sorted(item.observes & hidden)) for item in properties}
+    lacking = {item: tuple(sorted(_lacking(item, hidden))) for item in properties}
     judged = tuple(item for item, fields in lacking.items() if not fields)
     return judged, {item.name: fields for item, fields in lacking.items() if fields}
+
+
+def _lacking(item: Property, hidden: frozenset[str]) -> frozenset[str]:
+    """What cannot be observed that the property looks at, if nothing else is enough for it."""
+    is_enough = item.observes_instead and not item.observes_instead & hidden
+    return frozenset() if is_enough else item.observes & hidden

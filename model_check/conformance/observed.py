@@ -18,10 +18,14 @@ from model_check.conformance.protocol import (
     AppendEntriesFields,
     AppendEntriesReplyFields,
     EntryPart,
+    EventReply,
     MessagePart,
+    ProposeOk,
     ProtocolError,
+    Report,
     RequestVoteFields,
     RequestVoteReplyFields,
+    ResetOk,
     RoleName,
     StateField,
     StatePart,
@@ -44,6 +48,7 @@ from raft_ref import (
     Message,
     NodeId,
     NodeState,
+    NotLeader,
     Output,
     PersistentState,
     Receive,
@@ -100,7 +105,7 @@ class Sent:
 
 EnvironmentEvent: TypeAlias = ElectionTimeout | HeartbeatTimeout | ClientRequest | Restart
 ForeignEvent: TypeAlias = EnvironmentEvent | Arrival
-ForeignOutput: TypeAlias = Sent | Apply
+ForeignOutput: TypeAlias = Sent | Apply | NotLeader
 
 
 def observe(
@@ -127,7 +132,6 @@ def observe(
         ),
         role=_ROLES[_given(part.role, "follower")],
         commit_index=_given(part.commit_index, 0),
-        last_applied=_given(part.commit_index, 0),
         fingerprint=fingerprint,
     )
 
@@ -236,20 +240,47 @@ def witnessed(event: ForeignEvent) -> Witnessed:
 
 def as_core_output(output: ForeignOutput) -> Output | None:
     """``output`` as the core's; None for a message that is not understood."""
-    if isinstance(output, Apply):
+    if isinstance(output, Apply | NotLeader):
         return output
     message = understood(output.message)
     return None if message is None else Send(message)
 
 
-def newly_committed(before: NodeState, after: NodeState) -> tuple[Apply, ...]:
-    """The entries that a server takes for committed now and did not before, or only before a
-    restart: to it, they are what a state machine may apply."""
+def applied_entries(reply: EventReply, reports: frozenset[Report]) -> tuple[Apply, ...]:
+    """The entries that ``reply`` says were handed to the state machine.
+
+    Raises:
+        ProtocolError: if the field is missing though it is reported, or there all the same.
+    """
+    parts = reply.applied
+    if isinstance(reply, ResetOk):
+        return ()
+    _require_as_reported("applied", not isinstance(parts, UnsetType), reports)
     return tuple(
-        Apply(index, entry)
-        for index in range(before.commit_index + 1, after.commit_index + 1)
-        if (entry := after.log.entry_at(index)) is not None
+        Apply(part.index, Entry(part.term, part.command))
+        for part in (() if isinstance(parts, UnsetType) else parts)
     )
+
+
+def redirection(reply: EventReply, reports: frozenset[Report]) -> NodeId | None:
+    """The leader that ``reply`` says was named to a client, if any was.
+
+    Raises:
+        ProtocolError: if the field is missing though it is reported, or there all the same.
+    """
+    if not isinstance(reply, ProposeOk):
+        return None
+    _require_as_reported("redirect", not isinstance(reply.redirect, UnsetType), reports)
+    return _given(reply.redirect, None)
+
+
+def _require_as_reported(field: Report, is_given: bool, reports: frozenset[Report]) -> None:
+    if is_given != (field in reports):
+        raise ProtocolError(
+            f"the reply has the field {field!r}, which init_ok did not name in reports"
+            if is_given
+            else f"the reply lacks the field {field!r}, which init_ok named in reports"
+        )
 
 
 def _entries(parts: list[EntryPart]) -> tuple[Entry, ...]:

@@ -17,6 +17,8 @@ Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A term, an index or the like: what every language's JSON can carry."""
 NodeNumber = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 StateField: TypeAlias = Literal["current_term", "voted_for", "role", "log", "commit_index"]
+Report: TypeAlias = Literal["applied", "redirect"]
+"""What not every adapter can see of an event: see `InitOk.reports`."""
 EventName: TypeAlias = Literal["election_timeout", "heartbeat_timeout", "propose", "restart"]
 RoleName: TypeAlias = Literal["follower", "candidate", "leader"]
 
@@ -108,6 +110,14 @@ class EntryPart(Part, frozen=True, kw_only=True):
     command: str
 
 
+class AppliedPart(Part, frozen=True, kw_only=True):
+    """An entry that a server has handed to its state machine."""
+
+    index: Natural
+    term: Natural
+    command: str
+
+
 class StatePart(Part, frozen=True, kw_only=True):
     """What can be observed of a server."""
 
@@ -186,6 +196,9 @@ class InitOk(Reply, frozen=True, kw_only=True, tag="init_ok"):
     name: str
     unobservable: list[StateField]
     unsupported: list[EventName]
+    reports: list[Report] = []
+    """What the replies to events tell besides: ``applied``, or in that to `Propose`, ``redirect``.
+    None of it, where this is missing."""
     states: list[InitialState]
 
 
@@ -195,6 +208,8 @@ class EventReply(Reply, frozen=True, kw_only=True):
     messages: list[MessagePart]
     state: StatePart
     fingerprint: str
+    applied: list[AppliedPart] | UnsetType = UNSET
+    """The entries that it has handed to its state machine, in this order."""
 
 
 class ResetOk(EventReply, frozen=True, kw_only=True, tag="reset_ok"):
@@ -211,6 +226,9 @@ class HeartbeatTimeoutOk(EventReply, frozen=True, kw_only=True, tag="heartbeat_t
 
 class ProposeOk(EventReply, frozen=True, kw_only=True, tag="propose_ok"):
     """The command was handed over."""
+
+    redirect: NodeNumber | UnsetType | None = UNSET
+    """The leader that the server named to the client; null if it named none."""
 
 
 class DeliverOk(EventReply, frozen=True, kw_only=True, tag="deliver_ok"):

@@ -9,7 +9,6 @@ from model_check.conformance.explore import ForeignSetup, Judgement, unjudged
 from model_check.conformance.finding import Finding, first_breach, until
 from model_check.conformance.learner import Learner
 from model_check.conformance.node import ForeignReplay, ScheduledNode, foreign_system, judgeable
-from model_check.conformance.protocol import StateField
 from model_check.conformance.schedule import Schedule
 from model_check.counterexample import replay
 from model_check.judged import Breach
@@ -30,7 +29,7 @@ class Redone:
     """The properties that could be judged."""
     unjudged: dict[str, tuple[str, ...]]
     """The others, and for want of what."""
-    hidden: frozenset[StateField]
+    hidden: frozenset[str]
     """The fields of a server's state that the adapter does not show."""
 
     @property
@@ -53,7 +52,7 @@ def redo(setup: ForeignSetup, schedule: Schedule) -> Redone:
         AdapterFailed: if the adapter is at fault.
     """
     with Learner(setup.adapter, workers=1) as learner:
-        hidden = learner.table.unobservable
+        hidden = learner.table.hidden
         judged, _ = judgeable(setup.space.chosen_properties, hidden)
         node = ScheduledNode(learner, setup.space.bounds, schedule.actions)
         run = replay(foreign_system(node, setup.space, judged), schedule.actions)

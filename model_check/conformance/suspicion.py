@@ -81,8 +81,12 @@ def hear(
     """
     hearing, deadline = hearing or Hearing(), deadline or Deadline()
     for evidence in dict.fromkeys(rule.allowed_by for rule in RULES):
-        rules = tuple(rule for rule in RULES if rule.allowed_by == evidence)
-        _hear(node, table, Bench(node.count, judge), rules, hearing, deadline)
+        alike = tuple(rule for rule in RULES if rule.allowed_by == evidence)
+        hidden = {rule.id: tuple(sorted(rule.observes & judge.unobserved)) for rule in alike}
+        hearing.undecided |= {rule: fields for rule, fields in hidden.items() if fields}
+        rules = tuple(rule for rule in alike if not hidden[rule.id])
+        if rules:
+            _hear(node, table, Bench(node.count, judge), rules, hearing, deadline)
     hearing.suspicions.sort(key=lambda suspicion: RULES.index(suspicion.rule))
     return hearing
 

@@ -10,28 +10,34 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
 from model_check.conformance.observed import (
     ForeignEvent,
     ForeignMessage,
+    ForeignOutput,
     ObservedState,
+    Sent,
+    applied_entries,
     foreign_message,
     observe,
+    redirection,
 )
 from model_check.conformance.protocol import (
     AnyEventReply,
     EventReply,
     InitOk,
     ProtocolError,
+    Report,
     decode_strictly,
 )
 from model_check.conformance.schedule import decode_local_event, encode_local_event
-from raft_ref import NodeId
+from model_check.system import Outcome
+from raft_ref import Apply, NodeId, NotLeader
 
-TABLE_VERSION = "1"
+TABLE_VERSION = "2"
 
 LocalEvent: TypeAlias = tuple[NodeId, ObservedState, ForeignEvent]
 """Something that happens to a server in some state."""
@@ -47,8 +53,24 @@ class LearntStep:
 
     state: ObservedState
     messages: tuple[ForeignMessage, ...] = ()
+    applied: tuple[Apply, ...] = ()
+    redirect: NodeId | None = None
+    """The leader that was named to a client."""
     failure: str | None = None
     """How the server failed, if it did. Then it did nothing else."""
+
+
+def learnt_from(outcome: Outcome[ObservedState, ForeignOutput, ForeignMessage]) -> LearntStep:
+    """The step of which ``outcome`` is the outcome."""
+    outputs = outcome.outputs
+    named = (output.leader for output in outputs if isinstance(output, NotLeader))
+    return LearntStep(
+        outcome.state,
+        tuple(output.message for output in outputs if isinstance(output, Sent)),
+        tuple(output for output in outputs if isinstance(output, Apply)),
+        next(named, None),
+        outcome.failure,
+    )
 
 
 def kind_of_failure(failure: str) -> str:
@@ -68,6 +90,10 @@ class Table:
         self.init = init
         self.servers = len(init.states)
         self.unobservable = frozenset(init.unobservable)
+        self._reports = frozenset(init.reports)
+        unreported = frozenset[str](get_args(Report)) - self._reports
+        self.hidden: frozenset[str] = self.unobservable | unreported | {"last_applied"}
+        """What cannot be observed of a server, or of what it does."""
         self.initial = tuple(
             observe(each.state, each.fingerprint, self.unobservable) for each in init.states
         )
@@ -129,7 +155,12 @@ class Table:
                 )
             state = known
         messages = (foreign_message(part, node) for part in reply.messages)
-        return LearntStep(state, tuple(self._messages.setdefault(m, m) for m in messages))
+        return LearntStep(
+            state,
+            tuple(self._messages.setdefault(m, m) for m in messages),
+            applied_entries(reply, self._reports),
+            redirection(reply, self._reports),
+        )
 
     def add(self, key: LocalEvent, learnt: EventReply | str) -> None:
         """Keep what an event does, or how it makes the server fail."""

@@ -17,22 +17,14 @@ from functools import partial
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import FIRST_LOOK, consequence
-from model_check.conformance.coverage import Coverage, Shortfall, shortfalls
 from model_check.conformance.difference import first_difference
-from model_check.conformance.explore import (
-    ForeignExploration,
-    ForeignSetup,
-    Judgement,
-    judged_vacuously,
-    unjudged,
-)
+from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement, unjudged
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Learner
 from model_check.conformance.node import ForeignSystem, judgeable
 from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
-from model_check.conformance.protocol import StateField
 from model_check.deadline import Deadline
 from model_check.explore import Budget
 from model_check.raft import RaftAction
@@ -44,11 +36,17 @@ PLAYING = "playing runs"
 
 
 @dataclass(kw_only=True)
-class Progress(Coverage):
+class Progress:
     """How far it has come."""
 
     runs: Counter[ScheduleKind] = field(default_factory=Counter)
     """How many were played of each kind."""
+    actions: int = 0
+    """Actions of the core in them."""
+    left_out: int = 0
+    """Those of which the implementation did nothing like."""
+    steps: int = 0
+    """Steps of its servers, all of them judged."""
     seconds: float = 0.0
 
 
@@ -63,7 +61,7 @@ class Trial:
     progress: Progress
     unjudged: dict[str, tuple[str, ...]]
     """The properties and rules that could not be judged, and for want of what."""
-    hidden: frozenset[StateField]
+    hidden: frozenset[str]
     """The fields of a server's state that the adapter does not show."""
     findings: tuple[Finding, ...] = ()
     """The first accusation, as short as leaving out actions makes it; and what comes of it."""
@@ -76,27 +74,13 @@ class Trial:
         return tuple(name for name in self.setup.space.properties if name not in self.unjudged)
 
     @property
-    def shortfalls(self) -> tuple[Shortfall, ...]:
-        """Why it says little that nothing was violated, if it does."""
-        return () if self.findings else shortfalls(self.progress, self.hidden)
-
-    @property
-    def vacuous(self) -> dict[str, tuple[str, ...]]:
-        """The properties and rules that nothing could have broken, and the milestones each one
-        lacked."""
-        if self.findings:
-            return {}
-        return judged_vacuously(self.setup, self.hidden, self.progress.reached)
-
-    @property
     def verdict(self) -> Judgement:
         """What it comes to."""
         if any(not finding.is_failure for finding in self.findings):
             return "violates"
         if self.findings:
             return "failed-step"
-        is_known = self.stopped_by is None and not self.shortfalls
-        return "conforms" if is_known else "inconclusive"
+        return "conforms" if self.stopped_by is None else "inconclusive"
 
 
 def try_out(
@@ -117,12 +101,14 @@ def try_out(
     progress = Progress()
     accused: tuple[RaftAction, ...] | None = None
     with closing(_player(setup)) as player:
-        name, hidden = player.table.init.name, player.table.unobservable
+        name, hidden = player.table.init.name, player.table.hidden
         unseen = unjudged(setup, hidden)
         try:
             for verdict in _in_order(setup, plan, deadline):
                 progress.runs[verdict.kind] += verdict.runs
-                progress.add(verdict.coverage)
+                progress.actions += verdict.actions
+                progress.left_out += verdict.left_out
+                progress.steps += verdict.steps
                 progress.seconds = time.monotonic() - started
                 on_progress(progress)
                 accused = verdict.accused
@@ -138,7 +124,7 @@ def try_out(
         plan=plan,
         name=name,
         progress=progress,
-        unjudged=progress.undecided | unseen,
+        unjudged=unseen,
         hidden=hidden,
         findings=findings,
         stopped_by=deadline.ended,
@@ -154,7 +140,9 @@ class _JobDone:
 
     kind: ScheduleKind
     runs: int
-    coverage: Coverage
+    actions: int
+    left_out: int
+    steps: int
     accused: tuple[RaftAction, ...] | None
 
 
@@ -203,16 +191,16 @@ def _do(job: Job) -> _JobDone | AdapterFailed:
 
 
 def _played(job: Job, player: Player) -> _JobDone:
-    coverage, played_runs = Coverage(), 0
+    before, played_runs, actions, left_out = player.steps, 0, 0, 0
     accused: tuple[RaftAction, ...] | None = None
     for run in runs_of(job, len(player.table.initial)):
         played = player.play(run)
-        played_runs += 1
-        coverage.add(played.coverage)
+        played_runs, actions = played_runs + 1, actions + len(run)
+        left_out += played.left_out
         if played.finding is not None:
             accused = tuple(run)
             break
-    return _JobDone(job.kind, played_runs, coverage, accused)
+    return _JobDone(job.kind, played_runs, actions, left_out, player.steps - before, accused)
 
 
 def _player(setup: ForeignSetup) -> Player:
@@ -300,7 +288,7 @@ def _consequence(
     """A run in which a property is violated by who breaks this rule, if a first look finds one."""
     assert finding.breach is not None
     with Learner(setup.adapter, plan.workers, deadline=deadline) as learner:
-        hidden = learner.table.unobservable
+        hidden = learner.table.hidden
         judge = Judge(setup.profile, hidden)
         properties, _ = judgeable(setup.space.chosen_properties, hidden)
 

@@ -20,7 +20,7 @@ from raft_ref import (
 )
 
 APPLYING = "All servers: if commitIndex > lastApplied, apply log[lastApplied] (§5.3)"
-TWO_AT_ONCE = Bounds(servers=2, max_log=2, values=1, max_entries=2)
+TWO_AT_ONCE = Bounds(max_log=2, values=1, max_entries=2)
 
 
 @mutant(
@@ -28,7 +28,7 @@ TWO_AT_ONCE = Bounds(servers=2, max_log=2, values=1, max_entries=2)
     rule=APPLYING,
     breaks="APPLY-ORDER",
     seen_in=NO_REPORT,
-    bounds=Bounds(servers=2, max_log=2, values=1),
+    bounds=Bounds(max_log=2, values=1),
     expected="StateMachineOrder",
 )
 def last_entry_applied_again(state: NodeState) -> Transition:
@@ -139,7 +139,7 @@ def applied_before_committed(state: NodeState) -> Transition:
     rule="Client interaction: the server supplies the most recent leader it has heard from (§8)",
     breaks="REDIRECT-LEADER",
     seen_in=NO_REPORT,
-    bounds=Bounds(servers=2, max_log=0, redirects=True),
+    bounds=Bounds(max_log=0, redirects=True),
     expected="ClientRedirection",
 )
 def vote_named_as_leader(state: NodeState) -> NodeId | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model_check.commands.account import Account
 from model_check.commands.summary import statement_of
-from model_check.conformance.explore import ForeignSetup, schedule_of
+from model_check.conformance.explore import JUDGED_AS_RULES, ForeignSetup, schedule_of
 from model_check.conformance.finding import Finding
 from model_check.conformance.process import STEP_TIMEOUT
 from model_check.conformance.protocol import StateField
@@ -20,7 +20,7 @@ from model_check.study.diagram import Diagram, alarms_of, diagram
 from model_check.study.environment import describe_log, environment
 from raft_ref import NodeState
 from spec.profiles import PAPER
-from spec.properties import PROPERTY_NAMES
+from spec.properties import WITHOUT_REDIRECTS
 
 
 def write_judgement(account: Account, path: Path) -> None:
@@ -95,14 +95,14 @@ def _shown(account: Account, number: int) -> ShownFinding:
     )
 
 
-def _actions(finding: Finding, hidden: frozenset[StateField]) -> Iterator[Action]:
+def _actions(finding: Finding, hidden: frozenset[str]) -> Iterator[Action]:
     run, alarms = finding.run, alarms_of(finding.run, finding.breach)
     for number, (moment, row) in enumerate(zip(run.moments, rows_of(run), strict=True), start=1):
         then = "" if moment.outcome is None else _then(moment.outcome.state, hidden)
         yield Action(number=number, row=row, then=then, alarms=alarms.get(number, ()))
 
 
-def _then(state: NodeState, hidden: frozenset[StateField]) -> str:
+def _then(state: NodeState, hidden: frozenset[str]) -> str:
     shown: dict[StateField, str] = {
         "role": describe_role(state.role),
         "current_term": f"term {state.current_term}",
@@ -117,7 +117,7 @@ def _again(setup: ForeignSetup, file: str) -> Iterator[str]:
     """The words of the command; what stands in the schedule need not be said."""
     space, adapter = setup.space, setup.adapter
     yield from ("raft-ref", "conform", "--replay", file)
-    if set(space.properties) != set(PROPERTY_NAMES):
+    if set(space.properties) != set(WITHOUT_REDIRECTS) - JUDGED_AS_RULES:
         for name in space.properties:
             yield from ("--property", name)
     if not space.rules:

@@ -1,12 +1,11 @@
 """Connections of clients, which speak the Redis protocol.
 
-The server reads from a client as long as the client reads its answers. When it stops, the server
-stops reading from it: further commands stay in the socket, and no other client waits for them.
-Every resource that a client can occupy is limited (see `limits`); a client that exceeds a limit is
-disconnected.
+A client is read from as long as its answers can leave. One that does not read them is not read
+from any more: what it has sent stays in its own socket, and no other client waits for it. All that
+clients can take up is limited (see `limits`), and who exceeds a limit is disconnected.
 
-Commands are taken from each client in turn, a limited number at a time, so that one client that
-pipelines many does not block the event loop.
+Commands are taken up a few at a time for each client in turn, so that one that sends many at once
+does not hold up the event loop.
 """
 
 from __future__ import annotations
@@ -33,29 +32,29 @@ Ask = Callable[[Command, Answered], None]
 Facts = Callable[[], Mapping[str, object]]
 
 MAX_PIPELINED = 128
-"""Requests of one client under way. The server reads no further commands until one is answered:
-all requests go through one log, so each adds to the latency of all others."""
+"""A client that has asked for so many things at once is not listened to until one is answered: the
+requests of all wait for each other, so one that asks for more makes all others wait longer."""
 
 MAX_UNSENT: Bytes = 2**20
-"""Unread answers of one client, in bytes, from which on the server reads no further commands."""
+"""A client with so many bytes of answers that it has not read is not listened to."""
 
 TURN = 100
-"""Commands taken from one client before the next has its turn."""
+"""Commands of one client that are taken up before others have their turn."""
 
 WRITE_SIZE: Bytes = 256 * 2**10
-"""Answers are written to the socket in pieces of about this size."""
+"""Answers are handed to the socket in pieces of about this size."""
 
 LOOKS_EVERY: Seconds = 0.25
 
 LINGERS: Seconds = 1.0
-"""How long a connection stays open after its last answer, unless the client closes it. Closing a
-socket with unread input resets the connection, and the client may lose the error it was sent."""
+"""A connection is closed so long after the last answer, if the client has not closed it before: an
+error that nobody has read is lost if unread input is left when a socket is closed."""
 
 ENDS_WITHIN: Seconds = 10.0
-"""How long a client that is being disconnected may take to read its remaining answers."""
+"""So long a client that is to be disconnected may take to read what it is still answered."""
 
 MAX_TURNED_AWAY = 100
-"""Connections above ``maxclients`` that are sent an error; further ones are closed at once."""
+"""So many connections too many are told so before they are closed."""
 
 _log = Log("clients")
 
@@ -68,10 +67,10 @@ class ClientPort:
         self.facts = facts
         self.limits = limits
         self.buffer = memoryview(bytearray(64 * 2**10))
-        """Shared by all connections: each copies its data before the next one reads."""
+        """All connections read into it in turn, and copy what they have read."""
         self._connections: set[Connection] = set()
         self._served: set[Connection] = set()
-        """Connections whose commands are still accepted; the others are being closed."""
+        """Of these, those whose commands are taken up."""
         self._rejected = 0
         self._server: asyncio.Server | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -92,7 +91,7 @@ class ClientPort:
             connection.abort()
 
     def counts(self) -> Mapping[str, object]:
-        """The fields of ``INFO`` about connections, named as in Redis."""
+        """What ``INFO`` says of connections, by Redis' names."""
         return {
             "connected_clients": len(self._served),
             "maxclients": self.limits.maxclients,
@@ -100,7 +99,7 @@ class ClientPort:
         }
 
     def enter(self, connection: Connection) -> bool:
-        """Register a new connection; False if there are too many."""
+        """Keep a new connection; whether there is room for it."""
         most = self.limits.maxclients
         has_room = len(self._connections) < most + MAX_TURNED_AWAY
         self._connections.add(connection)
@@ -114,11 +113,11 @@ class ClientPort:
         return False
 
     def retire(self, connection: Connection) -> None:
-        """Stop counting a connection against ``maxclients``: it is being closed."""
+        """Nothing more is taken up from a connection."""
         self._served.discard(connection)
 
     def leave(self, connection: Connection) -> None:
-        """Forget a closed connection."""
+        """A connection is closed."""
         self._served.discard(connection)
         self._connections.discard(connection)
 
@@ -142,10 +141,10 @@ class ClientPort:
 
 @dataclass(slots=True, eq=False)
 class _Answer:
-    """The answer to one command; answers are sent in the order of the commands."""
+    """What a client is answered; answers leave in the order of the questions."""
 
     content: bytes | None = None
-    """None until it is known."""
+    """None while it is not known."""
 
 
 class Connection(BufferedProtocol):
@@ -157,25 +156,25 @@ class Connection(BufferedProtocol):
         self._transport: Transport | None = None
         self._conversation = Conversation(limits=port.limits)
         self._todos: Iterator[Todo] | None = None
-        """Commands that were read and not handled yet; reading is paused until all are."""
+        """What has been read and not taken up; nothing more is read until it is."""
         self._answers: deque[_Answer] = deque()
         self._ready: Bytes = 0
-        """Bytes of the answers that are known and not written yet."""
+        """How long those are that are known."""
         self._is_blocked = False
-        """The socket takes no more answers."""
+        """The client does not read."""
         self._is_flushing = False
         self._has_ended = False
-        """The client has closed its sending side."""
+        """The client sends nothing more."""
         self.is_ending = False
-        """No further commands are accepted."""
+        """Nothing more that it sends is taken up."""
         self._is_finished = False
-        """The last answer has been written."""
+        """It was told all that it will be."""
         self._last_moved: Seconds = self._clock()
         self._exceeds_since: Seconds | None = None
 
     @property
     def memory(self) -> Bytes:
-        """Bytes held for this client: an unfinished command, and unread answers."""
+        """How much is kept for this client: an unfinished command, and answers not read."""
         return self._conversation.held + self._unsent
 
     @property
@@ -201,11 +200,11 @@ class Connection(BufferedProtocol):
         self._port.leave(self)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """The buffer to read into."""
+        """Where to put what is read."""
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Handle data that was read."""
+        """Something was read."""
         if self.is_ending:
             return
         self._last_moved = self._clock()
@@ -213,7 +212,7 @@ class Connection(BufferedProtocol):
         self._go_on()
 
     def eof_received(self) -> bool:
-        """Answer all commands before the connection is closed."""
+        """The client sends nothing more; it is still answered, unless all has been."""
         self._has_ended = True
         if self._is_finished:
             return False
@@ -222,11 +221,11 @@ class Connection(BufferedProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """The socket's buffer is full."""
+        """The client does not read."""
         self._is_blocked = True
 
     def resume_writing(self) -> None:
-        """The socket's buffer has room again."""
+        """The client reads again."""
         self._is_blocked = False
         self._last_moved = self._clock()
         self._flush()
@@ -234,14 +233,14 @@ class Connection(BufferedProtocol):
     # --- taking up -------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Handle a limited number of commands; schedule the rest."""
+        """Take up some of what was read; the rest later."""
         transport = self._transport
         if self._todos is None or self.is_ending or transport is None:
             return
         for _ in range(TURN):
             if self._is_busy():
                 transport.pause_reading()
-                return  # `_flush` continues
+                return  # until something was answered, and read
             todo = next(self._todos, None)
             if todo is None:
                 self._todos = None
@@ -254,7 +253,7 @@ class Connection(BufferedProtocol):
             if self.is_ending:
                 return
             if isinstance(todo, Inform):
-                break  # it costs as much as many other commands
+                break  # to look it all up takes as long as many commands
         transport.pause_reading()
         asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -286,8 +285,7 @@ class Connection(BufferedProtocol):
         self._is_known(answer.content)
 
     def _is_known(self, content: bytes) -> None:
-        """Schedule writing; answers that become known in one turn of the loop are written
-        together."""
+        """One more answer is known. All that are known in one turn leave together."""
         if self._is_closing():
             return
         self._ready += len(content)
@@ -312,7 +310,7 @@ class Connection(BufferedProtocol):
             self._go_on()
 
     def _next_piece(self) -> bytes:
-        """The answers at the head of the queue that are known, joined."""
+        """The next answers, as far as they are known, in one piece."""
         parts: list[bytes] = []
         size = 0
         answers = self._answers
@@ -326,18 +324,18 @@ class Connection(BufferedProtocol):
     # --- ending ----------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        """Accept no further commands, but answer those accepted."""
+        """Take up nothing more, but answer what was taken up."""
         self.is_ending = True
         self._port.retire(self)
         self._todos = None
         if self._transport is not None:
-            self._transport.resume_reading()  # input is discarded
+            self._transport.resume_reading()  # and nothing is done about it
         if not self._is_flushing:
             self._is_flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _finish(self) -> None:
-        """Close the sending side after the last answer; the client closes the connection."""
+        """All was answered: say so, and let the client close the connection."""
         transport = self._transport
         if self._is_finished or transport is None:
             return
@@ -349,12 +347,12 @@ class Connection(BufferedProtocol):
             transport.write_eof()
 
     def abort(self) -> None:
-        """Close the connection at once, discarding unsent answers."""
+        """Close the connection now, whatever has not left."""
         if self._transport is not None:
             self._transport.abort()
 
     def drop(self, limit: str) -> None:
-        """Close the connection because the client exceeds a limit."""
+        """Close the connection since the client has exceeded a limit."""
         if self._transport is None or self._is_closing():
             return
         address = str(self._transport.get_extra_info("peername"))
@@ -362,7 +360,7 @@ class Connection(BufferedProtocol):
         self.abort()
 
     def look(self, now: Seconds) -> None:
-        """Enforce the limits that depend on time."""
+        """See whether the client exceeds what it may for some time, or should be gone by now."""
         if self._is_closing():
             return
         limits, idle = self._port.limits, now - self._last_moved
@@ -375,7 +373,7 @@ class Connection(BufferedProtocol):
             self.drop("client-output-buffer-limit")
             return
         if self._answers and self._answers[0].content is None:
-            return  # the client waits for the server, not the other way round
+            return  # it waits for us
         if self.is_ending:
             if idle > (LINGERS if self._is_finished and not self._unsent else ENDS_WITHIN):
                 self.abort()

@@ -15,7 +15,7 @@ from raft_ref.types import Command, Term
 
 
 class Malformed(Exception):
-    """A peer violates the protocol, or speaks in another server's name."""
+    """What has arrived does not keep to the protocol, or is not from who sent it."""
 
 
 @dataclass(frozen=True, slots=True)

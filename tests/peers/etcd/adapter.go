@@ -68,29 +68,32 @@ func (c *cluster) start(s *server) error {
 }
 
 // settle does what a user of the library must: write to the disk, then send, until all is done.
-// Whatever is committed counts as applied at once.
-func (s *server) settle() ([]message, error) {
-	sent := []message{}
+// It hands on what is to be applied, of whatever kind, as it comes.
+func (s *server) settle() ([]message, []applied, error) {
+	sent, handed := []message{}, []applied{}
 	for s.node.HasReady() {
 		ready := s.node.Ready()
 		if err := s.disk.Append(ready.Entries); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !raft.IsEmptyHardState(ready.HardState) {
 			if err := s.disk.SetHardState(ready.HardState); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		for _, m := range ready.Messages {
 			encoded, err := encodeMessage(m)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			sent = append(sent, encoded)
 		}
+		for _, e := range ready.CommittedEntries {
+			handed = append(handed, applied{e.Index, entry{e.Term, string(e.Data)}})
+		}
 		s.node.Advance(ready)
 	}
-	return sent, nil
+	return sent, handed, nil
 }
 
 // do lets something happen to a server.
@@ -146,7 +149,7 @@ func (c *cluster) event(r request) (reply interface{}, err error) {
 		return nil, err
 	}
 	s = c.servers[r.Node]
-	sent, err := s.settle()
+	sent, handed, err := s.settle()
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (c *cluster) event(r request) (reply interface{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return eventOk{r.Type + "_ok", r.MsgID, sent, state, s.fingerprint()}, nil
+	return eventOk{r.Type + "_ok", r.MsgID, sent, handed, state, s.fingerprint()}, nil
 }
 
 func (c *cluster) init(r request) (interface{}, error) {
@@ -173,7 +176,7 @@ func (c *cluster) init(r request) (interface{}, error) {
 		}
 		states = append(states, initialState{id, state, c.servers[id].fingerprint()})
 	}
-	return initOk{"init_ok", r.MsgID, "etcd raft 3.4", []string{}, []string{}, states}, nil
+	return initOk{"init_ok", r.MsgID, "etcd raft 3.4", []string{}, []string{}, []string{"applied"}, states}, nil
 }
 
 // configure reads the options: pre_vote, check_quorum (true or false), max_size_per_msg (bytes).

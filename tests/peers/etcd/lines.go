@@ -22,6 +22,11 @@ type entry struct {
 	Command string `json:"command"`
 }
 
+type applied struct {
+	Index uint64 `json:"index"`
+	entry
+}
+
 type state struct {
 	CurrentTerm uint64  `json:"current_term"`
 	VotedFor    *uint64 `json:"voted_for"`
@@ -50,6 +55,7 @@ type initOk struct {
 	Name         string         `json:"name"`
 	Unobservable []string       `json:"unobservable"`
 	Unsupported  []string       `json:"unsupported"`
+	Reports      []string       `json:"reports"`
 	States       []initialState `json:"states"`
 }
 
@@ -57,6 +63,7 @@ type eventOk struct {
 	Type        string    `json:"type"`
 	InReplyTo   uint64    `json:"in_reply_to"`
 	Messages    []message `json:"messages"`
+	Applied     []applied `json:"applied"`
 	State       state     `json:"state"`
 	Fingerprint string    `json:"fingerprint"`
 }

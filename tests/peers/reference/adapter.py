@@ -12,12 +12,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 from serve import Json, Server, Unsupported, serve
 
 from raft_ref import (
+    Apply,
     ClientRequest,
     Config,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
     NodeState,
+    NotLeader,
     Receive,
     Restart,
     Send,
@@ -38,6 +40,8 @@ class ReferenceServer(Server):
             max_entries_per_append=int(options.get("max_entries", "1")),
         )
         self._state = NodeState()
+        self._applied: list[Json] = []
+        self._redirect: int | None = None
 
     def election_timeout(self) -> list[Json]:
         return self._step(ElectionTimeout())
@@ -70,11 +74,24 @@ class ReferenceServer(Server):
     def fingerprint(self) -> str:
         return dumps(self._state)
 
+    def take_applied(self) -> list[Json]:
+        applied, self._applied = self._applied, []
+        return applied
+
+    def redirect(self) -> int | None:
+        return self._redirect
+
     def _step(self, event: Event) -> list[Json]:
         transition = step(self._config, self._state, event)
         self._state = transition.state
+        self._redirect = None
         messages = []
         for output in transition.outputs:
+            if isinstance(output, Apply):
+                entry = {"term": output.entry.term, "command": output.entry.command}
+                self._applied.append({"index": output.index, **entry})
+            if isinstance(output, NotLeader):
+                self._redirect = output.leader
             if isinstance(output, Send):
                 data: Any = encode(output.message)
                 text = dumps(output.message)
@@ -86,4 +103,4 @@ class ReferenceServer(Server):
 
 
 if __name__ == "__main__":
-    serve("raft-ref's reference core", ReferenceServer)
+    serve("raft-ref's reference core", ReferenceServer, reports=("applied", "redirect"))

@@ -10,7 +10,7 @@ import json
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 Json = dict[str, Any]
@@ -51,6 +51,14 @@ class Server(ABC):
     def fingerprint(self) -> str:
         """All that can influence what the server will ever do."""
 
+    def take_applied(self) -> list[Json]:
+        """The entries handed to the state machine since the last call; see ``reports``."""
+        raise NotImplementedError
+
+    def redirect(self) -> int | None:
+        """The leader that was named to the client whose command came last; see ``reports``."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Give back what the server holds outside of memory, before it is reset."""
 
@@ -64,7 +72,8 @@ def serve(
     start: Callable[[int, list[int], dict[str, str]], Server],
     unobservable: tuple[str, ...] = (),
     unsupported: tuple[str, ...] = (),
-    lines: TextIO = sys.stdin,
+    reports: tuple[str, ...] = (),
+    lines: Iterable[str] = sys.stdin,
     replies: TextIO = sys.stdout,
 ) -> None:
     """Answer every line of ``lines``; ``start`` makes a fresh server.
@@ -73,13 +82,14 @@ def serve(
     """
     if replies is sys.stdout:
         sys.stdout = sys.stderr
-    cluster = Cluster(start)
+    cluster = Cluster(start, reports)
     for line in lines:
         request = json.loads(line)
         msg_id, kind = request.pop("msg_id"), request.pop("type")
         try:
             if kind == "init":
                 told = {"unobservable": list(unobservable), "unsupported": list(unsupported)}
+                told |= {"reports": list(reports)} if reports else {}
                 answer = {"name": name, **told, "states": cluster.init(**request)}
             else:
                 answer = cluster.event(kind, **request)
@@ -96,8 +106,13 @@ def serve(
 class Cluster:
     """All servers, and what becomes of them."""
 
-    def __init__(self, start: Callable[[int, list[int], dict[str, str]], Server]) -> None:
+    def __init__(
+        self,
+        start: Callable[[int, list[int], dict[str, str]], Server],
+        reports: tuple[str, ...] = (),
+    ) -> None:
         self._start = start
+        self._reports = reports
         self._servers: dict[int, Server] = {}
 
     def init(self, protocol_version: int, nodes: list[int], options: dict[str, str]) -> list[Json]:
@@ -128,7 +143,12 @@ class Cluster:
                 messages = getattr(server, kind)()
             case _:
                 raise Unsupported(f"no request {kind!r}")
-        return {"messages": messages, **view(server)}
+        told: Json = {}
+        if "applied" in self._reports:
+            told["applied"] = server.take_applied()
+        if "redirect" in self._reports and kind == "propose":
+            told["redirect"] = server.redirect()
+        return {"messages": messages, **told, **view(server)}
 
 
 def view(server: Server) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 
 BUGS = ("votes-twice", "forgets-vote", "ignores-logs", "truncates", "commits-alone",
-        "acknowledges-all", "crashes")  # fmt: skip
+        "acknowledges-all", "applies-uncommitted", "crashes")  # fmt: skip
 
 
 class ToyRaft:
@@ -26,6 +26,15 @@ class ToyRaft:
         self.votes: set[int] = set()
         self.match: dict[int, int] = {}
         self.outbox: list[Json] = []
+        self.applied, self.machine = 0, list[Json]()
+        if bug == "applies-uncommitted":  # back from a crash, it takes its whole log for committed
+            self.apply(len(self.log))
+
+    def apply(self, until: int) -> None:
+        while self.applied < until:
+            self.applied += 1
+            term, command = self.log[self.applied - 1]
+            self.machine.append({"index": self.applied, "term": term, "command": command})
 
     def save(self) -> None:
         vote = None if self.bug == "forgets-vote" else self.vote
@@ -149,17 +158,19 @@ def view(node: int) -> Json:
     """What the server did, and what it is like now; its disk is written before anything leaves."""
     server = servers[node]
     server.save()
+    server.apply(server.commit)
     messages = []
     for m in server.outbox:
         kind, fields = describe(m)
         messages.append({"from": m["from"], "to": m["to"], "kind": kind,
                          "fields": {"term": m["term"], **fields}, "payload": json.dumps(m)})  # fmt: skip
-    server.outbox = []
-    everything = [server.role, sorted(server.votes), sorted(server.match.items()), server.commit]
+    applied, server.outbox, server.machine = server.machine, [], []
+    everything = [server.role, sorted(server.votes), sorted(server.match.items()), server.commit,
+                  server.applied]  # fmt: skip
     state = {"current_term": server.term, "voted_for": server.vote, "role": server.role,
              "log": in_words(server.log), "commit_index": server.commit}  # fmt: skip
     fingerprint = json.dumps([everything, server.vote, server.disk])
-    return {"messages": messages, "state": state, "fingerprint": fingerprint}
+    return {"messages": messages, "applied": applied, "state": state, "fingerprint": fingerprint}
 
 
 def do(request: Json) -> Json:
@@ -172,7 +183,8 @@ def do(request: Json) -> Json:
             start(each)
         views = [{"node": each, **view(each)} for each in ids]
         states = [{key: one[key] for key in ("node", "state", "fingerprint")} for one in views]
-        return {"name": "toy", "unobservable": [], "unsupported": [], "states": states}
+        return {"name": "toy", "unobservable": [], "unsupported": [], "reports": ["applied", "redirect"],
+                "states": states}  # fmt: skip
     if kind == "crash":
         return {}
     if kind == "reset":
@@ -185,6 +197,7 @@ def do(request: Json) -> Json:
         servers[node].heartbeat()
     elif kind == "propose":
         servers[node].propose(request["command"])
+        return {**view(node), "redirect": None}  # it never tells a client who leads
     else:
         servers[node].receive(json.loads(request["payload"]))
     return view(node)
