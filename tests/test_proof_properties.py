@@ -27,11 +27,11 @@ from raft_ref import (
 )
 from spec.forms import Step
 from spec.proof.evaluation import compiled
+from spec.proof.obligations import PROPERTY_ARGUMENTS
 from spec.proof.properties import OF_MOMENTS, OF_STEPS
 from spec.proof.terms import Function, Sort, is_number, subterms
 from spec.proof.world import ANY
 from spec.properties import (
-    PROPERTY_NAMES,
     CommitStability,
     CommittedEntry,
     Elected,
@@ -226,10 +226,10 @@ def finite(name: str) -> Any:
 
 
 def test_every_property_has_a_formula() -> None:
-    assert {*OF_MOMENTS, *OF_STEPS} == {*MOMENTS, *STEPS} == set(PROPERTY_NAMES)
+    assert {*OF_MOMENTS, *OF_STEPS} == {*MOMENTS, *STEPS} == set(PROPERTY_ARGUMENTS)
 
 
-@pytest.mark.parametrize("name", PROPERTY_NAMES)
+@pytest.mark.parametrize("name", PROPERTY_ARGUMENTS)
 def test_a_formula_holds_just_where_its_property_does(name: str) -> None:
     dice = random.Random(name)  # noqa: S311 - no secret
     worlds = MOMENTS[name](dice) if name in MOMENTS else steps(name, dice)
@@ -240,7 +240,7 @@ def test_a_formula_holds_just_where_its_property_does(name: str) -> None:
     assert min(seen[True], seen[False]) > WORLDS // 20, seen
 
 
-@pytest.mark.parametrize("name", PROPERTY_NAMES)
+@pytest.mark.parametrize("name", PROPERTY_ARGUMENTS)
 def test_a_formula_is_bounded_by_no_number(name: str) -> None:
     """Beyond the terms and indexes of the small worlds above, it says the same: the only numbers in
     it are those where logs begin."""
