@@ -1,5 +1,5 @@
 """``python -m model_check`` is ``raft-ref``."""
 
-from raft_ref_entry.cli import main
+from raft_ref.entry.cli import main
 
 main()

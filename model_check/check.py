@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -117,9 +117,15 @@ def vacuous(properties: Iterable[Property], found: Exploration[E, M]) -> dict[st
     """The properties that nothing could have broken, and the milestones each one lacked."""
     if found.verdict == "violated":
         return {}
-    lacking = {
-        item.name: tuple(sorted(item.exercised_by - found.reached.keys())) for item in properties
-    }
+    return unexercised({item.name: item.exercised_by for item in properties}, found.reached)
+
+
+def unexercised(
+    exercised_by: Mapping[str, frozenset[str]], reached: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Of properties and rules, each with the milestones without which nothing could have broken it,
+    those that lacked some, and which, where no more milestones were ``reached``."""
+    lacking = {name: tuple(sorted(each.difference(reached))) for name, each in exercised_by.items()}
     return {name: milestones for name, milestones in lacking.items() if milestones}
 
 

@@ -12,7 +12,7 @@ Exit codes, the same for every command:
 4      inconclusive: a budget ran out, an interrupt came, or nobody read on, before the end; or
        unknown: a solver found no proof
 70     internal error: a defect of raft-ref, which says nothing of what was checked; a traceback,
-       and what to report (see `raft_ref_entry.cli`)
+       and what to report (see `raft_ref.entry.cli`)
 =====  ============================================================================
 """
 

@@ -1,3 +1,3 @@
-"""Where the pytest plugin was, for environments that were installed then; see `raft_ref_entry`."""
+"""Where the pytest plugin was, for environments that were installed then; see `raft_ref.entry`."""
 
-from raft_ref_entry.pytest_plugin import *  # noqa: F403
+from raft_ref.entry.pytest_plugin import *  # noqa: F403

@@ -1,6 +1,6 @@
 """The runs that the pytest plugin makes tests of: which there are, and what each comes to.
 
-The plugin (`raft_ref_entry.pytest_plugin`) asks for them from another process, in which the names
+The plugin (`raft_ref.entry.pytest_plugin`) asks for them from another process, in which the names
 of our packages may mean packages of the project under test. Requests and answers are JSON objects,
 a line each: first `Options`, answered by `Runs` or `Refusal`; then a `Play` for each test, answered
 by a `Result`.

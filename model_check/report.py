@@ -76,8 +76,13 @@ def figures(found: Exploration[E, M]) -> dict[str, object]:
         "state_bytes": found.state_bytes,
         "memory_bytes": found.memory_bytes,
         "notes": found.notes,
-        "reached": {item.name: found.reached.get(item.name) for item in MILESTONES},
+        "reached": reached_report(found.reached),
     }
+
+
+def reached_report(reached: Mapping[str, int]) -> dict[str, int | None]:
+    """Every milestone, with the fewest actions to it if it was reached."""
+    return {item.name: reached.get(item.name) for item in MILESTONES}
 
 
 def replay_report(run: RaftReplay) -> Report:

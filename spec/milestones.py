@@ -129,6 +129,10 @@ def _stale_message(step: RaftStep) -> bool:
     return False
 
 
+def _restart_in_a_term(step: RaftStep) -> bool:
+    return isinstance(step.event, Restart) and step.before.current_term > 0
+
+
 def _restart_with_vote(step: RaftStep) -> bool:
     return isinstance(step.event, Restart) and step.before.voted_for is not None
 
@@ -163,6 +167,7 @@ MILESTONES: tuple[RaftMilestone, ...] = (
     Milestone("vote_refused_for_log", "a vote was refused for the log", _vote_refused_for_log),
     Milestone("stale_message", "a message of an old term arrived", _stale_message),
     Milestone("restart_with_vote", "a server restarted that had voted", _restart_with_vote),
+    Milestone("restart_in_a_term", "a server restarted in a term above 0", _restart_in_a_term),
     Milestone("restart_with_entries", "a server restarted that had entries", _restart_with_entries),
     Milestone("restart_of_leader", "a leader restarted", _restart_of_leader),
     Milestone("restart_after_commit", "a server restarted after a commit", _restart_after_commit),

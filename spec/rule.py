@@ -62,6 +62,8 @@ class Rule:
     allowed_by: frozenset[str]
     """What may allow what is forbidden otherwise: ``arrival``, the message that has just arrived;
     or fields of the evidence."""
+    exercised_by: frozenset[str]
+    """Milestones without which nothing could have broken it: it is then obeyed vacuously."""
     implemented_by: Function
     """Where the reference core obeys it."""
     predicate: Callable[[Conduct], Broken | None]
@@ -124,6 +126,7 @@ def rule(
     cites: str,
     observes: str,
     allowed_by: str = "",
+    exercised_by: str = "",
     implemented_by: Function,
 ) -> Callable[[Callable[[Conduct], Broken | None]], Rule]:
     """A decorator that makes a rule of its predicate, whose docstring is the statement."""
@@ -137,6 +140,7 @@ def rule(
             citation=cites,
             observes=frozenset(observes.split()),
             allowed_by=frozenset(allowed_by.split()),
+            exercised_by=frozenset(exercised_by.split()),
             implemented_by=implemented_by,
             predicate=predicate,
         )

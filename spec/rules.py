@@ -73,6 +73,7 @@ def term_adopt(step: Conduct) -> Broken | None:
     "term",
     cites="§5.1; Fig. 2, All servers: convert to follower",
     observes="current_term role",
+    exercised_by="election",
     implemented_by=election.adopt_term,
 )
 def term_step_down(step: Conduct) -> Broken | None:
@@ -95,6 +96,7 @@ def term_step_down(step: Conduct) -> Broken | None:
     "vote",
     cites="§5.2; Fig. 2, RequestVote receiver rule 2: votedFor is null or candidateId",
     observes="current_term voted_for",
+    exercised_by="contested_election",
     implemented_by=election.may_grant_vote,
 )
 def vote_once(step: Conduct) -> Broken | None:
@@ -159,6 +161,7 @@ def vote_requested(step: Conduct) -> Broken | None:
     "vote",
     cites="§5.4.1; Fig. 2, RequestVote receiver rule 2: at least as up-to-date as receiver's log",
     observes="current_term voted_for log",
+    exercised_by="vote_refused_for_log",
     implemented_by=election.is_up_to_date,
 )
 def vote_up_to_date(step: Conduct) -> Broken | None:
@@ -241,6 +244,7 @@ def vote_request_truthful(step: Conduct) -> Broken | None:
     cites="§5.2; Fig. 2, Candidates: votes received from majority of servers",
     observes="current_term role",
     allowed_by="grants",
+    exercised_by="election",
     implemented_by=election.count_votes,
 )
 def elect_quorum(step: Conduct) -> Broken | None:
@@ -262,6 +266,7 @@ def elect_quorum(step: Conduct) -> Broken | None:
     "election",
     cites="§5.2; Fig. 4",
     observes="current_term role",
+    exercised_by="election",
     implemented_by=election.handle_request_vote_reply,
 )
 def elect_candidate(step: Conduct) -> Broken | None:
@@ -286,6 +291,7 @@ def elect_candidate(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 3, Leader Append-Only",
     observes="current_term role log",
+    exercised_by="append",
     implemented_by=replication.handle_client_request,
 )
 def leader_append_only(step: Conduct) -> Broken | None:
@@ -302,6 +308,7 @@ def leader_append_only(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 2, log[]: term when entry was received by leader",
     observes="current_term role log",
+    exercised_by="append",
     implemented_by=replication.handle_client_request,
 )
 def leader_entry_term(step: Conduct) -> Broken | None:
@@ -337,6 +344,7 @@ def log_source(step: Conduct) -> Broken | None:
     "log",
     cites="§5.1; Fig. 2, AppendEntries receiver rule 1",
     observes="current_term role log",
+    exercised_by="stale_message",
     implemented_by=replication.handle_append_entries,
 )
 def follower_current_term(step: Conduct) -> Broken | None:
@@ -353,6 +361,7 @@ def follower_current_term(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 2",
     observes="current_term role log",
+    exercised_by="rejection",
     implemented_by=replication.is_consistent,
 )
 def follower_prev_match(step: Conduct) -> Broken | None:
@@ -376,6 +385,7 @@ def follower_prev_match(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 4",
     observes="current_term role log",
+    exercised_by="replication",
     implemented_by=replication.merge,
 )
 def follower_splice_source(step: Conduct) -> Broken | None:
@@ -400,6 +410,7 @@ def follower_splice_source(step: Conduct) -> Broken | None:
     "log",
     cites="§5.3; Fig. 2, AppendEntries receiver rule 3",
     observes="current_term role log",
+    exercised_by="truncation",
     implemented_by=replication.merge,
 )
 def follower_splice_conflict(step: Conduct) -> Broken | None:
@@ -515,6 +526,7 @@ def ack_term(step: Conduct) -> Broken | None:
     cites="§5.3; Fig. 2, AppendEntries results: success, and Leaders: matchIndex",
     observes="current_term log outputs",
     allowed_by="confirmed",
+    exercised_by="replication",
     implemented_by=replication.reply_to,
 )
 def ack_confirmed(step: Conduct) -> Broken | None:
@@ -550,8 +562,9 @@ def commit_monotonic(step: Conduct) -> Broken | None:
     "COMMIT-QUORUM",
     "commit",
     cites="§5.3; Fig. 2, Leaders: a majority of matchIndex[i] >= N",
-    observes="role log commit_index",
+    observes="current_term role log commit_index",
     allowed_by="acknowledged",
+    exercised_by="commit",
     implemented_by=commit.has_majority,
 )
 def commit_quorum(step: Conduct) -> Broken | None:
@@ -573,6 +586,7 @@ def commit_quorum(step: Conduct) -> Broken | None:
     cites="§5.4.2 and Fig. 8; Fig. 2, Leaders: log[N].term == currentTerm",
     observes="current_term role log commit_index",
     allowed_by="acknowledged",
+    exercised_by="commit_of_older_term",
     implemented_by=commit.may_commit_by_counting,
 )
 def commit_current_term(step: Conduct) -> Broken | None:
@@ -596,6 +610,7 @@ def commit_current_term(step: Conduct) -> Broken | None:
     cites="§5.3; Fig. 2, AppendEntries receiver rule 5: index of last new entry",
     observes="current_term role log commit_index",
     allowed_by="confirmed",
+    exercised_by="follower_commit",
     implemented_by=commit.follower_commit_index,
 )
 def commit_confirmed(step: Conduct) -> Broken | None:
@@ -614,6 +629,7 @@ def commit_confirmed(step: Conduct) -> Broken | None:
     cites="§5.3; Fig. 2, AppendEntries receiver rule 5: leaderCommit",
     observes="current_term role log commit_index",
     allowed_by="claimed",
+    exercised_by="follower_commit",
     implemented_by=commit.follower_commit_index,
 )
 def commit_claimed(step: Conduct) -> Broken | None:
@@ -708,6 +724,7 @@ def apply_order(step: Conduct) -> Broken | None:
     "restart",
     cites="§5.1; Fig. 2, Persistent state: currentTerm",
     observes="current_term",
+    exercised_by="restart_in_a_term",
     implemented_by=node.restart,
 )
 def restart_term(step: Conduct) -> Broken | None:
@@ -723,6 +740,7 @@ def restart_term(step: Conduct) -> Broken | None:
     "restart",
     cites="§5.2; Fig. 2, Persistent state: votedFor",
     observes="voted_for",
+    exercised_by="restart_with_vote",
     implemented_by=node.restart,
 )
 def restart_vote(step: Conduct) -> Broken | None:
@@ -738,6 +756,7 @@ def restart_vote(step: Conduct) -> Broken | None:
     "restart",
     cites="§5.3; Fig. 2, Persistent state: log[]",
     observes="log",
+    exercised_by="restart_with_entries",
     implemented_by=node.restart,
 )
 def restart_log(step: Conduct) -> Broken | None:

@@ -1,14 +1,14 @@
-"""``python -m tests.cluster_attack``: a cluster is attacked from outside, and nothing comes of it.
+"""``python -m tests.cluster_attack``: attack a running cluster, and check that it is not harmed.
 
-Clients and would-be servers that know no secret send what is random, and what is a mutation of what
-they should send; 1,000 connections hold commands that never end; some clients ask for much and read
-nothing. Beside it, frames as a server of the cluster might send them, right, wrong or mutated, are
-given to servers in these processes. Meanwhile each server is asked PING, on an old connection and
-on new ones, and is written to. In the end: nothing acknowledged is lost, no stranger was welcome,
-no server has ended, used too much memory, or kept a PING waiting, and all their logs are lines of
-JSON.
+Attackers without the secret send random and mutated streams to the ports for clients and servers;
+1,000 connections hold unfinished commands; slow readers pipeline requests and read no answers. In
+addition, valid, invalid and mutated frames are given to servers in this script's own processes.
+Meanwhile, PING is sent to each server on old and new connections, and keys are written.
 
-Exit codes: 0 nothing came of it, 1 something did.
+Checked are: acknowledged writes are there, no stranger completes a handshake, no server ends,
+memory is bounded, every PING is answered in time, and every line of the logs is JSON.
+
+Exit codes: 0 holds, 1 violated.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Scale:
     """How large an attack is."""
 
     streams: int = 800_000
-    """Of clients and of would-be servers, half each: a connection, and what is sent on it."""
+    """Connections with hostile input; half to each kind of port."""
     frames: int = 0
-    """That a server of the cluster might send, to servers that are not connected."""
+    """Frames given to servers in the script's own processes."""
     connections: int = 1000
     slow_readers: int = 20
     at_once: int = 50
@@ -66,7 +66,7 @@ class Scale:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it."""
+    """Observations."""
 
     streams: int = 0
     frames: int = 0
@@ -113,7 +113,7 @@ class Target:
     client: Address
     server: Address
     identity: Identity
-    """Of another server of its cluster."""
+    """The identity of another server of its cluster."""
     number: int
 
 
@@ -308,7 +308,7 @@ def _term(cluster: LocalCluster) -> int:
 
 
 def _lost(cluster: LocalCluster, written: dict[str, int]) -> list[str]:
-    """Whose last acknowledged write is not there; what was written after it may be."""
+    """Keys whose last acknowledged value, or a later one, is not there."""
     lost = []
     for member in cluster.members.values():
         with member.connect() as client:
@@ -331,7 +331,7 @@ def _no_json(member: Member) -> Iterator[str]:
 
 
 def main() -> int:
-    """Attack a cluster of three, and say what came of it."""
+    """Attack a cluster of three, and print the result."""
     parser = argparse.ArgumentParser("python -m tests.cluster_attack", description=__doc__)
     parser.add_argument("--streams", type=int, default=800_000)
     parser.add_argument("--frames", type=int, default=200_000)
@@ -361,7 +361,10 @@ def main() -> int:
         f"slowest PING {outcome.slowest_ping * 1000:.0f} ms; "
         f"{outcome.memory / 2**20:.0f} MiB at most; terms {outcome.terms[0]} to {outcome.terms[1]}"
     )
-    print("\n".join(f"violated: {problem}" for problem in problems) or "holds: nothing came of it")
+    print(
+        "\n".join(f"violated: {problem}" for problem in problems)
+        or "holds: the cluster was not harmed"
+    )
     return 1 if problems else 0
 
 

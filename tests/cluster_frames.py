@@ -1,8 +1,8 @@
-"""Frames that another server of the cluster might send, right, wrong or changed on the way.
+"""Valid, invalid and mutated frames for a server without connections.
 
-They fit the state of the server that they are sent to, so that most that are not refused do
-something to it. No server sends such a mixture, so Raft does not hold: a server must refuse each
-frame, or take it up, and go on.
+They are derived from the server's state, so that most of those accepted have an effect. No correct
+peers send such a mixture, so Raft's properties are not expected to hold: the server must refuse or
+handle each frame, and never raise.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIFETIME = 1000
 
 @dataclass(slots=True)
 class Tally:
-    """What became of frames."""
+    """How many frames were accepted and refused."""
 
     taken: int = 0
     refused: int = 0

@@ -1,4 +1,4 @@
-"""What clients, and those that want to be taken for servers, might send and should not."""
+"""Hostile input for the ports of clients and servers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMANDS = (
 
 
 def client_stream(chance: Random) -> bytes:
-    """What a client might send that should not."""
+    """Hostile input for the port of clients."""
     match chance.randrange(4):
         case 0:
             return chance.randbytes(chance.randint(1, 2000))
@@ -49,7 +49,7 @@ def client_stream(chance: Random) -> bytes:
 
 
 def server_stream(chance: Random, identity: Identity, peer: int) -> bytes:
-    """What somebody might send who wants to be taken for a server, and knows no secret."""
+    """Hostile input for the port of servers, from an attacker without the secret."""
     hello = Connecting(identity, peer, None).hello
     proof = b'{"type":"proof","proof":"' + b"A" * 43 + b'="}'
     vote = b'{"type":"raft","message":{"type":"RequestVote","source":%d,"destination":%d,' % (

@@ -195,7 +195,7 @@ def test_strangers_that_say_nothing_keep_nobody_out(
                 writer.close()
 
     play(scene)
-    assert is_said(caplog, ("too many connections", "they do not say whose they are"))
+    assert is_said(caplog, ("too many connections", "they do not complete the handshake"))
 
 
 def test_before_the_handshake_only_little_is_read(

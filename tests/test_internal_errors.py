@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from raft_ref_entry.cli import EXIT_INTERNAL, main
+from raft_ref.entry.cli import EXIT_INTERNAL, main
 
 
 def end_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from raft_ref import (
     AppendEntriesReply,
+    Apply,
     Candidate,
     ClientRequest,
     ElectionTimeout,
@@ -15,6 +16,7 @@ from raft_ref import (
     HeartbeatTimeout,
     Message,
     NodeState,
+    NotLeader,
     Receive,
     RequestVoteReply,
     Restart,
@@ -141,6 +143,14 @@ REACHED: dict[str, tuple[list[RaftStep], list[RaftStep]]] = {
             does(server(1, 1, LEADER, (A,), 1), Restart(), server(1, 1, log=(A,))),
         ],
     ),
+    "apply": (
+        [Step(1, server(log=(A,)), QUIET, server(log=(A,), commit=1), (Apply(1, A),))],
+        [does(server(1, log=(A,)), append(commit=1), server(1, log=(A,), commit=1))],
+    ),
+    "redirect": (
+        [Step(1, server(), ClientRequest("a"), server(), (NotLeader(2),))],
+        [Step(1, server(), ClientRequest("a"), server(), (NotLeader(None),))],
+    ),
     "commit_of_older_term": (
         [
             does(
@@ -171,6 +181,10 @@ REACHED: dict[str, tuple[list[RaftStep], list[RaftStep]]] = {
     "restart_with_vote": (
         [stays(server(1, 2), Restart())],
         [stays(server(1), Restart()), stays(server(1, 2), QUIET)],
+    ),
+    "restart_in_a_term": (
+        [stays(server(1), Restart())],
+        [stays(server(0), Restart()), stays(server(1), QUIET)],
     ),
     "restart_with_entries": (
         [stays(server(1, log=(A,)), Restart())],

@@ -156,7 +156,7 @@ def test_a_finding_is_not_lost_without_a_cache(cache: str, tmp_path: Path) -> No
 BREAKS = """
 import sys
 
-if "raft_ref_entry.judge" in " ".join(sys.orig_argv):
+if "raft_ref.entry.judge" in " ".join(sys.orig_argv):
     {statement}
 """
 DEFECT = "from model_check.conformance.play import Player; del Player.play"

@@ -77,8 +77,8 @@ def cluster_command(context: click.Context) -> None:
 def node_command(*, path: Path, **options: str | None) -> int:
     """Run one server, as a service does, until SIGTERM or Ctrl-C.
 
-    Logs go to standard error, a line of JSON for each event. Limits of clients are those of Redis,
-    by its names; 64mb is 64 * 1024 * 1024 bytes, and 0 means no limit.
+    Logs go to standard error, a line of JSON for each event. Limits for clients are named as in
+    Redis; 64mb is 64 * 1024 * 1024 bytes, and 0 means no limit.
 
     Exit codes: 0 it was told to stop, 2 it could not run, or go on: what it has stored is damaged,
     or the disk is full.
@@ -113,8 +113,8 @@ def run_command(
 ) -> int:
     """Run a cluster on this machine, each server a process of its own, until Ctrl-C.
 
-    The directory holds, beside what each server stores, the secret by which they know each other.
-    Limits of clients are those of Redis, by its names, as in raft-ref cluster node.
+    The directory holds the state of each server, and the secret that they share. The limits for
+    clients are named as in Redis, as in raft-ref cluster node.
 
     Exit codes: 0 it was told to stop, 2 it could not run.
     """

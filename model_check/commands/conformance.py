@@ -27,7 +27,7 @@ def account_of_conformance(result: Conformance) -> Account:
         ("by", _describe_means(result)),
         ("properties", ", ".join(item.name for item in result.judged)),
         ("rules", describe_rules(setup, result.unjudged, result.steps_judged)),
-        *reached_rows(found),
+        *reached_rows(found.reached),
     )
     return Account(
         setup=setup,

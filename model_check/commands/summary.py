@@ -26,7 +26,7 @@ def summary(result: CheckResult) -> str:
         ("by", describe_means(result)),
         ("properties", ", ".join(result.setup.properties)),
         ("rules", f"all {len(RULES)}" if result.setup.rules else ""),
-        *reached_rows(found),
+        *reached_rows(found.reached),
     ]
     return "\n".join([_headline(result), *as_rows(rows), *warnings(found, result.vacuous)])
 
@@ -48,10 +48,10 @@ def describe_figures(found: Exploration[E, M]) -> str:
     )
 
 
-def reached_rows(found: Exploration[E, M]) -> Iterator[tuple[str, str]]:
-    """Which milestones were reached, and which were not."""
-    yield "reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(found.reached))
-    yield "not reached", ", ".join(i.name for i in MILESTONES if i.name not in found.reached)
+def reached_rows(reached: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Which milestones were reached, each with the fewest actions to it, and which were not."""
+    yield "reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(reached))
+    yield "not reached", ", ".join(i.name for i in MILESTONES if i.name not in reached)
 
 
 def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
@@ -107,7 +107,7 @@ def describe_reductions(found: Exploration[E, M]) -> Iterator[str]:
         yield f"a beam of width {found.beam.width}, seed {found.beam.seed}"
 
 
-def _by_depth(reached: dict[str, int]) -> list[tuple[str, int]]:
+def _by_depth(reached: Mapping[str, int]) -> list[tuple[str, int]]:
     order = [item.name for item in MILESTONES]
     return sorted(reached.items(), key=lambda item: (item[1], order.index(item[0])))
 
@@ -169,8 +169,16 @@ def warnings(found: Exploration[E, M], vacuous: Mapping[str, Iterable[str]]) -> 
     """What one should know before believing what was found."""
     for note in found.notes:
         yield f"note: {note}"
+    yield from describe_vacuous(vacuous, "these bounds")
+
+
+def describe_vacuous(vacuous: Mapping[str, Iterable[str]], where: str) -> Iterator[str]:
+    """What could not have been broken, for want of the same milestones in a sentence each."""
+    by_lacking: dict[str, list[str]] = {}
     for name, lacking in vacuous.items():
+        by_lacking.setdefault(", ".join(lacking), []).append(name)
+    for milestones, names in by_lacking.items():
         yield (
-            f"warning: nothing could have broken {name}: these bounds never reached "
-            f"{', '.join(lacking)}"
+            f"warning: nothing could have broken {', '.join(names)}: {where} never reached "
+            f"{milestones}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,19 +13,23 @@ from model_check.commands.account import (
     describe_rules,
     notes_on_stop,
 )
+from model_check.commands.summary import describe_vacuous, reached_rows
+from model_check.conformance.coverage import Coverage, Shortfall
 from model_check.conformance.trial import Progress, Trial
 
 
 def account_of_trial(trial: Trial) -> Account:
-    """Verdict, what was played and judged, and every finding."""
+    """Verdict, what was played, judged and reached, and every finding."""
     setup, progress = trial.setup, trial.progress
     rows = (
         *describe_adapter(trial.name, setup),
         ("servers", f"{setup.adapter.servers}, {setup.space.network} network"),
         ("played", _describe_runs(trial)),
+        *coverage_rows(progress),
         ("steps", f"{progress.steps:,}, in {progress.seconds:.1f} s"),
         ("properties", ", ".join(trial.judged)),
         ("rules", describe_rules(setup, trial.unjudged)),
+        *reached_rows(progress.reached),
     )
     return Account(
         setup=setup,
@@ -34,25 +38,47 @@ def account_of_trial(trial: Trial) -> Account:
         otherwise=_otherwise(trial),
         rows=rows,
         unjudged=trial.unjudged,
-        notes=tuple(notes_on_stop(trial.stopped_by)) if trial.findings else (),
+        notes=tuple(_notes(trial)),
         findings=trial.findings,
         hidden=trial.hidden,
     )
 
 
 def _otherwise(trial: Trial) -> str:
-    if trial.stopped_by is None:
-        return "all was played, and nothing is violated (which is no proof: see --explore)"
-    return f"stopped by {trial.stopped_by}; no violation in what was played"
+    if trial.stopped_by is not None:
+        return f"stopped by {trial.stopped_by}; no violation in what was played"
+    if trial.shortfalls:
+        return describe_shortfalls(trial.shortfalls)
+    return "all was played, and nothing is violated (which is no proof: see --explore)"
+
+
+def describe_shortfalls(found: Iterable[Shortfall]) -> str:
+    """Why playing is inconclusive, in a sentence."""
+    return f"nothing is violated, but {'; '.join(each.lack for each in found)}"
+
+
+def _notes(trial: Trial) -> Iterator[str]:
+    if trial.findings:
+        yield from notes_on_stop(trial.stopped_by)
+    for each in trial.shortfalls:
+        yield f"note: {each}"
+    yield from describe_vacuous(trial.vacuous, "these runs")
 
 
 def _describe_runs(trial: Trial) -> str:
-    progress = trial.progress
-    runs = ", ".join(f"{count:,} {kind}" for kind, count in progress.runs.items())
-    return (
-        f"{runs} ({progress.actions:,} actions, of which {progress.left_out:,} had nothing like "
-        f"them); seed {trial.plan.seed}"
-    )
+    runs = ", ".join(f"{count:,} {kind}" for kind, count in trial.progress.runs.items())
+    return f"{runs} ({trial.progress.actions:,} actions); seed {trial.plan.seed}"
+
+
+def coverage_rows(cover: Coverage) -> Iterator[tuple[str, str]]:
+    """What of the runs could be played."""
+    skipped = f"{cover.deliveries_left_out - cover.deliveries_gone:,} skipped: no matching message"
+    gone = f"; {cover.deliveries_gone:,} skipped: the message is not in flight any more"
+    rest = gone if cover.deliveries_gone else ""
+    yield "deliveries", f"{cover.deliveries:,}, of which {skipped}{rest}"
+    unsupported = (f"{count:,} {name}" for name, count in sorted(cover.unsupported.items()))
+    yield "unsupported", ", ".join(unsupported)
+    yield "other kinds", ", ".join(f"{cover.sent[kind]:,} {kind}" for kind in cover.unknown)
 
 
 @contextmanager

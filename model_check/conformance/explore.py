@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from model_check.check import FASTEST, EngineName, Means, Setup, explore_system, replayed, vacuous
+from model_check.check import (
+    FASTEST,
+    EngineName,
+    Means,
+    Setup,
+    explore_system,
+    replayed,
+    unexercised,
+)
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import consequence
 from model_check.conformance.finding import Finding, first_breach
@@ -116,8 +124,11 @@ class Conformance:
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:
-        """The properties that nothing could have broken, and the milestones each one lacked."""
-        return vacuous(self.judged, self.exploration)
+        """The properties and rules that nothing could have broken, and the milestones that each one
+        lacked."""
+        if self.exploration.verdict == "violated":
+            return {}
+        return judged_vacuously(self.setup, self.hidden, self.exploration.reached)
 
 
 def conform(
@@ -334,6 +345,19 @@ def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:
         finding="" if violation is None else f"{violation.property}: {violation.explanation}",
         actions=tuple(moment.action for moment in run.moments),
     )
+
+
+def judged_vacuously(
+    setup: ForeignSetup, hidden: frozenset[str], reached: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """The properties and rules that are judged where these fields are hidden, and that nothing
+    could have broken, with the milestones that each one lacked."""
+    items = {item.name: item.exercised_by for item in setup.space.chosen_properties}
+    if setup.space.rules:
+        items |= {rule.id: rule.exercised_by for rule in RULES}
+    lacking = unexercised(items, reached)
+    skipped = unjudged(setup, hidden)
+    return {name: milestones for name, milestones in lacking.items() if name not in skipped}
 
 
 def unjudged(setup: ForeignSetup, hidden: frozenset[str]) -> dict[str, tuple[str, ...]]:

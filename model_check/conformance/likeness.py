@@ -16,8 +16,11 @@ from raft_ref import (
 )
 
 Likeness: TypeAlias = tuple[bool, int]
-"""The greater, the more alike: whether it says yes or no to the same, or carries entries as the
-other does; then minus how far apart the logs are that it speaks of."""
+"""The greater, the more alike: whether it says yes or no to the same, or carries or acknowledges
+entries as the other does; then minus how far apart the logs are that it speaks of."""
+
+_FAR = 1 << 53
+"""An acknowledgement that reaches anywhere is more like another than a refusal is."""
 
 
 def closest(
@@ -50,6 +53,9 @@ def _likeness(wanted: Message, known: Message) -> Likeness:
             ends = (each.prev_log_index + len(each.entries) for each in (wanted, known))
             return bool(wanted.entries) == bool(known.entries), -abs(next(ends) - next(ends))
         case AppendEntriesReply(), AppendEntriesReply():
-            return wanted.success == known.success, -abs(wanted.match_index - known.match_index)
+            is_same = wanted.success == known.success
+            acknowledges = bool(wanted.match_index) == bool(known.match_index)
+            distance = abs(wanted.match_index - known.match_index)
+            return is_same and acknowledges, -distance if is_same else -_FAR - distance
         case _:
             raise AssertionError("messages of different kinds are not compared")

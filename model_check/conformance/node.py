@@ -63,6 +63,12 @@ class ForeignServers(Node[ObservedState, ForeignEvent, ForeignOutput, ForeignMes
         """Those of ``events`` that the adapter can cause."""
         return (event for event in events if not isinstance(event, self._unsupported))
 
+    def unsupported(self, event: EnvironmentEvent) -> EventName | None:
+        """The name of ``event``, if the adapter cannot cause it."""
+        if not isinstance(event, self._unsupported):
+            return None
+        return next(name for name, kind in _EVENTS.items() if isinstance(event, kind))
+
     def arrival(self, message: ForeignMessage) -> tuple[NodeId, ForeignEvent]:
         return message.destination, Arrival(message)
 
@@ -135,11 +141,13 @@ class ScheduledNode(ForeignNode):
     ) -> None:
         super().__init__(learner, bounds)
         self._events = {
-            (action.node, action.event) for action in actions if isinstance(action, Occur)
+            (action.node, action.event)
+            for action in actions
+            if isinstance(action, Occur) and not isinstance(action.event, Arrival)
         }
 
     def events(self, node: NodeId, state: ObservedState) -> Iterator[ForeignEvent]:
-        return (event for at, event in self._events if at == node)
+        return self.supported(event for at, event in self._events if at == node)
 
     def step(
         self, node: NodeId, state: ObservedState, event: ForeignEvent

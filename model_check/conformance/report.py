@@ -12,7 +12,7 @@ from model_check.conformance.redo import Redone
 from model_check.conformance.schedule import encode_action
 from model_check.conformance.trial import Trial
 from model_check.judged import Breach
-from model_check.report import SCHEMA_VERSION, Report, figures
+from model_check.report import SCHEMA_VERSION, Report, figures, reached_report
 
 
 def conform_report(result: Conformance) -> Report:
@@ -63,9 +63,17 @@ def trial_report(trial: Trial) -> Report:
         "runs": dict(progress.runs),
         "actions": progress.actions,
         "left_out": progress.left_out,
+        "deliveries": progress.deliveries,
+        "deliveries_left_out": progress.deliveries_left_out,
+        "deliveries_gone": progress.deliveries_gone,
+        "unsupported": dict(progress.unsupported),
+        "unknown_kinds": {kind: progress.sent[kind] for kind in progress.unknown},
         "steps_judged": progress.steps,
         "seconds": progress.seconds,
         "stopped_by": trial.stopped_by,
+        "shortfalls": [each._asdict() for each in trial.shortfalls],
+        "reached": reached_report(progress.reached),
+        "vacuous": {name: list(lacking) for name, lacking in trial.vacuous.items()},
         "properties": list(trial.judged),
         "unjudged": {name: list(fields) for name, fields in trial.unjudged.items()},
         "profile": setup.profile.name if setup.space.rules else None,

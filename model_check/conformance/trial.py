@@ -17,8 +17,15 @@ from functools import partial
 from model_check.check import Means, explore_system
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import FIRST_LOOK, consequence
+from model_check.conformance.coverage import Coverage, Shortfall, shortfalls
 from model_check.conformance.difference import first_difference
-from model_check.conformance.explore import ForeignExploration, ForeignSetup, Judgement, unjudged
+from model_check.conformance.explore import (
+    ForeignExploration,
+    ForeignSetup,
+    Judgement,
+    judged_vacuously,
+    unjudged,
+)
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Learner
 from model_check.conformance.node import ForeignSystem, judgeable
@@ -36,17 +43,11 @@ PLAYING = "playing runs"
 
 
 @dataclass(kw_only=True)
-class Progress:
+class Progress(Coverage):
     """How far it has come."""
 
     runs: Counter[ScheduleKind] = field(default_factory=Counter)
     """How many were played of each kind."""
-    actions: int = 0
-    """Actions of the core in them."""
-    left_out: int = 0
-    """Those of which the implementation did nothing like."""
-    steps: int = 0
-    """Steps of its servers, all of them judged."""
     seconds: float = 0.0
 
 
@@ -74,13 +75,27 @@ class Trial:
         return tuple(name for name in self.setup.space.properties if name not in self.unjudged)
 
     @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """Why it says little that nothing was violated, if it does."""
+        return () if self.findings else shortfalls(self.progress, self.hidden)
+
+    @property
+    def vacuous(self) -> dict[str, tuple[str, ...]]:
+        """The properties and rules that nothing could have broken, and the milestones each one
+        lacked."""
+        if self.findings:
+            return {}
+        return judged_vacuously(self.setup, self.hidden, self.progress.reached)
+
+    @property
     def verdict(self) -> Judgement:
         """What it comes to."""
         if any(not finding.is_failure for finding in self.findings):
             return "violates"
         if self.findings:
             return "failed-step"
-        return "conforms" if self.stopped_by is None else "inconclusive"
+        is_known = self.stopped_by is None and not self.shortfalls
+        return "conforms" if is_known else "inconclusive"
 
 
 def try_out(
@@ -106,9 +121,7 @@ def try_out(
         try:
             for verdict in _in_order(setup, plan, deadline):
                 progress.runs[verdict.kind] += verdict.runs
-                progress.actions += verdict.actions
-                progress.left_out += verdict.left_out
-                progress.steps += verdict.steps
+                progress.add(verdict.coverage)
                 progress.seconds = time.monotonic() - started
                 on_progress(progress)
                 accused = verdict.accused
@@ -124,7 +137,7 @@ def try_out(
         plan=plan,
         name=name,
         progress=progress,
-        unjudged=unseen,
+        unjudged=progress.undecided | unseen,
         hidden=hidden,
         findings=findings,
         stopped_by=deadline.ended,
@@ -140,9 +153,7 @@ class _JobDone:
 
     kind: ScheduleKind
     runs: int
-    actions: int
-    left_out: int
-    steps: int
+    coverage: Coverage
     accused: tuple[RaftAction, ...] | None
 
 
@@ -191,16 +202,16 @@ def _do(job: Job) -> _JobDone | AdapterFailed:
 
 
 def _played(job: Job, player: Player) -> _JobDone:
-    before, played_runs, actions, left_out = player.steps, 0, 0, 0
+    coverage, played_runs = Coverage(), 0
     accused: tuple[RaftAction, ...] | None = None
     for run in runs_of(job, len(player.table.initial)):
         played = player.play(run)
-        played_runs, actions = played_runs + 1, actions + len(run)
-        left_out += played.left_out
+        played_runs += 1
+        coverage.add(played.coverage)
         if played.finding is not None:
             accused = tuple(run)
             break
-    return _JobDone(job.kind, played_runs, actions, left_out, player.steps - before, accused)
+    return _JobDone(job.kind, played_runs, coverage, accused)
 
 
 def _player(setup: ForeignSetup) -> Player:

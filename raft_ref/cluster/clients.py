@@ -1,11 +1,12 @@
 """Connections of clients, which speak the Redis protocol.
 
-A client is read from as long as its answers can leave. One that does not read them is not read
-from any more: what it has sent stays in its own socket, and no other client waits for it. All that
-clients can take up is limited (see `limits`), and who exceeds a limit is disconnected.
+The server reads from a client as long as the client reads its answers. When it stops, the server
+stops reading from it: further commands stay in the socket, and no other client waits for them.
+Every resource that a client can occupy is limited (see `limits`); a client that exceeds a limit is
+disconnected.
 
-Commands are taken up a few at a time for each client in turn, so that one that sends many at once
-does not hold up the event loop.
+Commands are taken from each client in turn, a limited number at a time, so that one client that
+pipelines many does not block the event loop.
 """
 
 from __future__ import annotations
@@ -32,29 +33,29 @@ Ask = Callable[[Command, Answered], None]
 Facts = Callable[[], Mapping[str, object]]
 
 MAX_PIPELINED = 128
-"""A client that has asked for so many things at once is not listened to until one is answered: the
-requests of all wait for each other, so one that asks for more makes all others wait longer."""
+"""Requests of one client under way. The server reads no further commands until one is answered:
+all requests go through one log, so each adds to the latency of all others."""
 
 MAX_UNSENT: Bytes = 2**20
-"""A client with so many bytes of answers that it has not read is not listened to."""
+"""Unread answers of one client, in bytes, from which on the server reads no further commands."""
 
 TURN = 100
-"""Commands of one client that are taken up before others have their turn."""
+"""Commands taken from one client before the next has its turn."""
 
 WRITE_SIZE: Bytes = 256 * 2**10
-"""Answers are handed to the socket in pieces of about this size."""
+"""Answers are written to the socket in pieces of about this size."""
 
 LOOKS_EVERY: Seconds = 0.25
 
 LINGERS: Seconds = 1.0
-"""A connection is closed so long after the last answer, if the client has not closed it before: an
-error that nobody has read is lost if unread input is left when a socket is closed."""
+"""How long a connection stays open after its last answer, unless the client closes it. Closing a
+socket with unread input resets the connection, and the client may lose the error it was sent."""
 
 ENDS_WITHIN: Seconds = 10.0
-"""So long a client that is to be disconnected may take to read what it is still answered."""
+"""How long a client that is being disconnected may take to read its remaining answers."""
 
 MAX_TURNED_AWAY = 100
-"""So many connections too many are told so before they are closed."""
+"""Connections above ``maxclients`` that are sent an error; further ones are closed at once."""
 
 _log = Log("clients")
 
@@ -67,10 +68,10 @@ class ClientPort:
         self.facts = facts
         self.limits = limits
         self.buffer = memoryview(bytearray(64 * 2**10))
-        """All connections read into it in turn, and copy what they have read."""
+        """Shared by all connections: each copies its data before the next one reads."""
         self._connections: set[Connection] = set()
         self._served: set[Connection] = set()
-        """Of these, those whose commands are taken up."""
+        """Connections whose commands are still accepted; the others are being closed."""
         self._rejected = 0
         self._server: asyncio.Server | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -91,7 +92,7 @@ class ClientPort:
             connection.abort()
 
     def counts(self) -> Mapping[str, object]:
-        """What ``INFO`` says of connections, by Redis' names."""
+        """The fields of ``INFO`` about connections, named as in Redis."""
         return {
             "connected_clients": len(self._served),
             "maxclients": self.limits.maxclients,
@@ -99,7 +100,7 @@ class ClientPort:
         }
 
     def enter(self, connection: Connection) -> bool:
-        """Keep a new connection; whether there is room for it."""
+        """Register a new connection; False if there are too many."""
         most = self.limits.maxclients
         has_room = len(self._connections) < most + MAX_TURNED_AWAY
         self._connections.add(connection)
@@ -113,11 +114,11 @@ class ClientPort:
         return False
 
     def retire(self, connection: Connection) -> None:
-        """Nothing more is taken up from a connection."""
+        """Stop counting a connection against ``maxclients``: it is being closed."""
         self._served.discard(connection)
 
     def leave(self, connection: Connection) -> None:
-        """A connection is closed."""
+        """Forget a closed connection."""
         self._served.discard(connection)
         self._connections.discard(connection)
 
@@ -141,10 +142,10 @@ class ClientPort:
 
 @dataclass(slots=True, eq=False)
 class _Answer:
-    """What a client is answered; answers leave in the order of the questions."""
+    """The answer to one command; answers are sent in the order of the commands."""
 
     content: bytes | None = None
-    """None while it is not known."""
+    """None until it is known."""
 
 
 class Connection(BufferedProtocol):
@@ -156,25 +157,25 @@ class Connection(BufferedProtocol):
         self._transport: Transport | None = None
         self._conversation = Conversation(limits=port.limits)
         self._todos: Iterator[Todo] | None = None
-        """What has been read and not taken up; nothing more is read until it is."""
+        """Commands that were read and not handled yet; reading is paused until all are."""
         self._answers: deque[_Answer] = deque()
         self._ready: Bytes = 0
-        """How long those are that are known."""
+        """Bytes of the answers that are known and not written yet."""
         self._is_blocked = False
-        """The client does not read."""
+        """The socket takes no more answers."""
         self._is_flushing = False
         self._has_ended = False
-        """The client sends nothing more."""
+        """The client has closed its sending side."""
         self.is_ending = False
-        """Nothing more that it sends is taken up."""
+        """No further commands are accepted."""
         self._is_finished = False
-        """It was told all that it will be."""
+        """The last answer has been written."""
         self._last_moved: Seconds = self._clock()
         self._exceeds_since: Seconds | None = None
 
     @property
     def memory(self) -> Bytes:
-        """How much is kept for this client: an unfinished command, and answers not read."""
+        """Bytes held for this client: an unfinished command, and unread answers."""
         return self._conversation.held + self._unsent
 
     @property
@@ -200,11 +201,11 @@ class Connection(BufferedProtocol):
         self._port.leave(self)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where to put what is read."""
+        """The buffer to read into."""
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Something was read."""
+        """Handle data that was read."""
         if self.is_ending:
             return
         self._last_moved = self._clock()
@@ -212,7 +213,7 @@ class Connection(BufferedProtocol):
         self._go_on()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more; it is still answered, unless all has been."""
+        """Answer all commands before the connection is closed."""
         self._has_ended = True
         if self._is_finished:
             return False
@@ -221,11 +222,11 @@ class Connection(BufferedProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """The socket's buffer is full."""
         self._is_blocked = True
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """The socket's buffer has room again."""
         self._is_blocked = False
         self._last_moved = self._clock()
         self._flush()
@@ -233,14 +234,14 @@ class Connection(BufferedProtocol):
     # --- taking up -------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Take up some of what was read; the rest later."""
+        """Handle a limited number of commands; schedule the rest."""
         transport = self._transport
         if self._todos is None or self.is_ending or transport is None:
             return
         for _ in range(TURN):
             if self._is_busy():
                 transport.pause_reading()
-                return  # until something was answered, and read
+                return  # `_flush` continues
             todo = next(self._todos, None)
             if todo is None:
                 self._todos = None
@@ -253,7 +254,7 @@ class Connection(BufferedProtocol):
             if self.is_ending:
                 return
             if isinstance(todo, Inform):
-                break  # to look it all up takes as long as many commands
+                break  # it costs as much as many other commands
         transport.pause_reading()
         asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -285,7 +286,8 @@ class Connection(BufferedProtocol):
         self._is_known(answer.content)
 
     def _is_known(self, content: bytes) -> None:
-        """One more answer is known. All that are known in one turn leave together."""
+        """Schedule writing; answers that become known in one turn of the loop are written
+        together."""
         if self._is_closing():
             return
         self._ready += len(content)
@@ -310,7 +312,7 @@ class Connection(BufferedProtocol):
             self._go_on()
 
     def _next_piece(self) -> bytes:
-        """The next answers, as far as they are known, in one piece."""
+        """The answers at the head of the queue that are known, joined."""
         parts: list[bytes] = []
         size = 0
         answers = self._answers
@@ -324,18 +326,18 @@ class Connection(BufferedProtocol):
     # --- ending ----------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        """Take up nothing more, but answer what was taken up."""
+        """Accept no further commands, but answer those accepted."""
         self.is_ending = True
         self._port.retire(self)
         self._todos = None
         if self._transport is not None:
-            self._transport.resume_reading()  # and nothing is done about it
+            self._transport.resume_reading()  # input is discarded
         if not self._is_flushing:
             self._is_flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _finish(self) -> None:
-        """All was answered: say so, and let the client close the connection."""
+        """Close the sending side after the last answer; the client closes the connection."""
         transport = self._transport
         if self._is_finished or transport is None:
             return
@@ -347,12 +349,12 @@ class Connection(BufferedProtocol):
             transport.write_eof()
 
     def abort(self) -> None:
-        """Close the connection now, whatever has not left."""
+        """Close the connection at once, discarding unsent answers."""
         if self._transport is not None:
             self._transport.abort()
 
     def drop(self, limit: str) -> None:
-        """Close the connection since the client has exceeded a limit."""
+        """Close the connection because the client exceeds a limit."""
         if self._transport is None or self._is_closing():
             return
         address = str(self._transport.get_extra_info("peername"))
@@ -360,7 +362,7 @@ class Connection(BufferedProtocol):
         self.abort()
 
     def look(self, now: Seconds) -> None:
-        """See whether the client exceeds what it may for some time, or should be gone by now."""
+        """Enforce the limits that depend on time."""
         if self._is_closing():
             return
         limits, idle = self._port.limits, now - self._last_moved
@@ -373,7 +375,7 @@ class Connection(BufferedProtocol):
             self.drop("client-output-buffer-limit")
             return
         if self._answers and self._answers[0].content is None:
-            return  # it waits for us
+            return  # the client waits for the server, not the other way round
         if self.is_ending:
             if idle > (LINGERS if self._is_finished and not self._unsent else ENDS_WITHIN):
                 self.abort()

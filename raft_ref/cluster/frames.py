@@ -15,7 +15,7 @@ from raft_ref.types import Command, Term
 
 
 class Malformed(Exception):
-    """What has arrived does not keep to the protocol, or is not from who sent it."""
+    """A peer violates the protocol, or speaks in another server's name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,26 @@
-"""How two servers make sure that they belong together, before either says anything else.
+"""The handshake between two servers: mutual authentication, and a check that both are configured
+for the same cluster.
 
 ::
 
-    the one that connects                    the one that accepts
-    Hello       who I am, of which cluster,
-                a nonce                   ->
-                                          <- Challenge  a nonce, a proof
-    Proof       a proof                   ->
-                                          <- Welcome, or Refusal  why, and what to do
+    connecting server                        accepting server
+    Hello       server, cluster, members,
+                destination, nonce        ->
+                                          <- Challenge  nonce, proof
+    Proof       proof                     ->
+                                          <- Welcome, or Refusal with the reason
 
-Challenge and proof are left out where the servers share no secret; then certificates say who they
-are (see `tls`). A proof is HMAC-SHA256 under the secret, of who proves it (which end), the whole
-hello, and the nonce of the accepting end. So it holds for one direction between two servers in one
-connection: it cannot be used again, given back to who made it, or used for another server.
+Challenge and Proof are omitted where the servers share no secret; they are then authenticated by
+their certificates (see `tls`). A proof is HMAC-SHA256 under the secret over the role (connecting or
+accepting), the hello, and the nonce of the accepting server. It is valid for one direction of one
+connection between two servers, so it cannot be replayed, reflected, or relayed to a third server.
 
-That says who is at the other end when a connection is made. It hides nothing. Who can change what
-is sent on the connection can also wait until both ends have proved who they are, and then say what
-it likes: against that, there is TLS.
+The secret proves that a peer belongs to the cluster, not which server it is: any holder can claim
+any number, where a certificate is issued for one. The handshake authenticates the peer when a
+connection is opened. It provides neither confidentiality nor integrity afterwards: an attacker who
+can modify traffic can let it complete and then inject frames. Use TLS where that is a concern.
 
-Why a server is not welcome is told only to those that know the secret.
+The reason for a refusal is sent only to a peer that has authenticated itself.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ _Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
 class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
-    """The first frame: who has connected, and to whom they want to talk."""
+    """The first frame of a connection: the identity and configuration of the connecting server."""
 
     version: Literal[2]
     cluster: str
@@ -57,24 +59,24 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
 
 
 class Challenge(Struct, frozen=True, tag="challenge", forbid_unknown_fields=True):
-    """The accepting end proves that it knows the secret, and wants proof."""
+    """The accepting server proves that it knows the secret, and asks for proof."""
 
     nonce: _Nonce
     proof: _Digest
 
 
 class Proof(Struct, frozen=True, tag="proof", forbid_unknown_fields=True):
-    """The connecting end proves that it knows the secret."""
+    """The connecting server proves that it knows the secret."""
 
     proof: _Digest
 
 
 class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=True):
-    """From now on, frames are listened to."""
+    """The handshake is complete; frames may follow."""
 
 
 class Refusal(Struct, frozen=True, tag="refusal", forbid_unknown_fields=True):
-    """The connection is closed, and will be every time until something is changed."""
+    """The two servers are not configured for the same cluster; the connection is closed."""
 
     problem: str
 
@@ -86,13 +88,11 @@ _decoder: msgspec.json.Decoder[_Step] = msgspec.json.Decoder(_Step)
 
 
 class Refused(Exception):
-    """The other end does not belong to this one, although it is of a cluster that knows the secret;
-    or it says so of this one.
-    """
+    """The peer is authenticated, but not configured for the same cluster as this server."""
 
 
 class Connecting:
-    """The end that connects."""
+    """The state of the handshake in the connecting server."""
 
     def __init__(self, identity: Identity, peer: NodeId, secret: bytes | None) -> None:
         self._secret = secret
@@ -101,14 +101,15 @@ class Connecting:
         self.hello = _encoder.encode(
             Hello(2, identity.cluster, identity.members, identity.server, peer, nonce)
         )
-        """What to begin with."""
+        """The first frame to send."""
 
     def hear(self, content: bytes) -> bytes | None:
-        """The answer to what the other end has said; None if this server is welcome.
+        """The answer to a frame of the peer; None once the handshake is complete.
 
         Raises:
-            Malformed: if the other end does not keep to the protocol, or does not know the secret.
-            Refused: if this server is not welcome.
+            Malformed: if the peer violates the protocol, or does not prove that it knows the
+                secret.
+            Refused: if the peer has sent a `Refusal`.
         """
         match _decode(content):
             case Challenge(nonce, proof):
@@ -134,10 +135,10 @@ class Connecting:
 
 
 class Accepting:
-    """The end that accepts.
+    """The state of the handshake in the accepting server.
 
-    ``is_certified`` says whether the other end has shown the certificate of a server, where
-    certificates are asked for.
+    ``is_certified`` tells whether the peer has presented the certificate of a given server; always
+    true without TLS.
     """
 
     def __init__(
@@ -149,14 +150,14 @@ class Accepting:
         self._nonce = secrets.token_bytes(NONCE_SIZE)
         self._hello: tuple[Hello, bytes] | None = None
         self.source: NodeId | None = None
-        """Who has connected, once they are welcome."""
+        """The server that has connected, once the handshake is complete."""
 
     def hear(self, content: bytes) -> bytes:
-        """The answer to what the other end has said.
+        """The answer to a frame of the peer.
 
         Raises:
-            Malformed: if it does not keep to the protocol, or does not prove who it is.
-            Refused: if it is not welcome; it is to be told so (`refusal`).
+            Malformed: if the peer violates the protocol, or does not prove its identity.
+            Refused: if it is not configured for the same cluster; send it a `refusal`.
         """
         match _decode(content):
             case Hello() as hello if self._hello is None:
@@ -201,7 +202,7 @@ class Accepting:
 
 
 def refusal(problem: str) -> bytes:
-    """What to tell a server that is not welcome."""
+    """A `Refusal`, encoded."""
     return _encoder.encode(Refusal(problem))
 
 

@@ -1,7 +1,7 @@
-"""What has come to a server and was not taken up yet: messages of Raft before all else.
+"""The queue of inputs of a server: Raft messages have priority over requests of clients.
 
-Clients can ask for more than a server can do. Their requests wait for each other then; a heartbeat
-must not wait behind them, or a server that is merely busy would hold an election.
+Clients can send more requests than a server can handle, and requests then wait. A heartbeat must
+not wait behind them: the server would start an election although the leader is alive.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from raft_ref.cluster.frames import Forward, RaftFrame
 from raft_ref.cluster.server import Arrived, Asked, Input
 
 MAX_WAITING = 10_000
-"""Of messages of Raft, and of all else, so many wait; more that have arrived are dropped."""
+"""The capacity of each of the two queues for frames of other servers; further frames are
+dropped."""
 
 MAX_BATCH = 500
-"""What is taken up at once, so that one batch does not take longer than a timeout."""
+"""Inputs handled at once, so that a batch takes less time than an election timeout."""
 
 MAX_BATCH_SIZE = 2**20
-"""How long the commands of clients are in one batch, in characters, for the same reason."""
+"""Characters of all commands in one batch, for the same reason."""
 
 
 class Inbox:
-    """What waits to be taken up."""
+    """Inputs that were not handled yet."""
 
     def __init__(self) -> None:
         self._messages: deque[Input] = deque()
         self._requests: deque[Input] = deque()
-        """What clients of this server or others ask for, and are answered, in the order of
-        coming."""
+        """Requests and answers, in the order of arrival."""
 
     def __bool__(self) -> bool:
         return bool(self._messages or self._requests)
 
     def arrive(self, arrived: Arrived) -> bool:
-        """A frame has come from another server; whether it is kept."""
+        """Queue a frame of another server; False if the queue is full."""
         is_message = isinstance(arrived.frame, RaftFrame)
         queue = self._messages if is_message else self._requests
         if len(queue) >= MAX_WAITING:
@@ -43,11 +43,11 @@ class Inbox:
         return True
 
     def ask(self, asked: Asked) -> None:
-        """A client of this server has asked for something. How many may, is for others to say."""
+        """Queue a request of a client of this server. The caller limits their number."""
         self._requests.append(asked)
 
     def take(self) -> list[Input]:
-        """What is taken up now, which no longer waits."""
+        """Remove and return the inputs of the next batch."""
         taken: list[Input] = []
         while self._messages and len(taken) < MAX_BATCH:
             taken.append(self._messages.popleft())

@@ -1,4 +1,4 @@
-"""How much one server lets its clients have, by the names that Redis has for it.
+"""Limits for clients of one server, named as in Redis.
 
 ============================  ==========================  ========================================
 name                          default                     limits
@@ -15,8 +15,8 @@ maxmemory-clients             256mb                       all clients' unfinishe
 ============================  ==========================  ========================================
 
 Sizes are written as in Redis: ``1k`` is 1,000 bytes and ``1kb`` is 1,024; 0 means no limit. Redis'
-own defaults for the last four are 512mb, 1gb and none; here a command has at most 64 KiB as JSON,
-so a client has no use for as much.
+defaults for the last four are 512mb, 1gb, none and none; here a command has at most 64 KiB as JSON,
+so smaller buffers suffice.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _SIZE = re.compile(r"(\d{1,15})(b|k|kb|m|mb|g|gb)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 2**10, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
 
 LEAST_BUFFER: Bytes = 128 * 2**10
-"""Any command that the store takes fits into it."""
+"""The least for buffers of commands: any command that the store accepts fits."""
 
 
 class OutputLimit(NamedTuple):
-    """How much of its answers a client may leave unread; 0 means no limit."""
+    """Limits on the unread answers of a client; 0 means no limit."""
 
     hard: Bytes = 64 * 2**20
-    """More than the answers to all requests that one client may have under way."""
+    """More than the answers to all requests that one client can have under way."""
     soft: Bytes = 16 * 2**20
     seconds: int = 60
-    """For so long, it may be more than ``soft``."""
+    """How long ``soft`` may be exceeded."""
 
 
 _OUTPUT_LIMIT = OutputLimit()
@@ -70,14 +70,14 @@ NAMES: Mapping[str, str] = {
     "client-output-buffer-limit": "'normal HARD SOFT SECONDS': unread answers of a client.",
     "maxmemory-clients": "The memory of all clients' unfinished commands and unread answers.",
 }
-"""What each is, by the name that it has in a file of settings and on the command line."""
+"""The help text of each limit, by its name in the settings and on the command line."""
 
 
 def client_limits(given: Mapping[str, int | str]) -> ClientLimits:
-    """The limits with these names, and the defaults of all others.
+    """The given limits, and the defaults of all others.
 
     Raises:
-        ValueError: if there is no limit of such a name, or it cannot be had.
+        ValueError: if there is no such limit, or its value is invalid.
     """
     for name in given:
         if name not in NAMES:

@@ -1,8 +1,8 @@
-"""Logs of a live server: one line of JSON for each event, whoever tells of it.
+"""Logs of a live server: one line of JSON for each event.
 
-The standard library, Python itself and other libraries have things to say, too: an exception that
-nobody has caught, a task that nobody has waited for, a warning. All of it becomes lines of JSON,
-since what reads the logs reads nothing else.
+That includes what the standard library, Python itself and other libraries report: uncaught
+exceptions, tasks never awaited, warnings, and text printed to standard error. Programs that read
+the logs can rely on every line being JSON.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _ROOT = "raft_ref.cluster"
 
 BURST = 20
-"""So many warnings of one kind are written at once, then one a second: whoever can connect can
-cause them."""
+"""Warnings of one kind written at once; further ones are limited to one a second, since anybody who
+can connect can cause them."""
 
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -67,7 +67,7 @@ class Log:
         self._logger.info(event, extra={"about": about})
 
     def warning(self, event: str, **about: object) -> None:
-        """Something that should not be; of many of the same event, not all are written."""
+        """Something that should not be; the rate for each event is limited."""
         limit = self._limits.setdefault(event, _Limit())
         if limit.admits(time.monotonic()):
             if limit.left_out:
@@ -81,16 +81,16 @@ class Log:
 
 
 class _Limit:
-    """How often something is said: `BURST` times at once, then once a second."""
+    """A token bucket: `BURST` at once, then one a second."""
 
     def __init__(self) -> None:
         self._left = float(BURST)
         self._at = float("-inf")
         self.left_out = 0
-        """So many times since it was said last."""
+        """How many were suppressed since the last one written."""
 
     def admits(self, now: float) -> bool:
-        """Whether it is said now."""
+        """Whether one more is written now."""
         self._left = min(self._left + now - self._at, BURST)
         self._at = now
         if self._left < 1:
@@ -105,7 +105,7 @@ _log = Log("process")
 
 @contextmanager
 def logs_as_lines(server: int, to: TextIO) -> Iterator[None]:
-    """Meanwhile, write there, as lines of JSON, all that is said by this server or any library."""
+    """While in the context, write everything that this process reports as lines of JSON."""
     handler = logging.StreamHandler(to)
     handler.setFormatter(_Lines(server))
     root, own = logging.getLogger(), logging.getLogger(_ROOT)
@@ -131,7 +131,7 @@ def logs_as_lines(server: int, to: TextIO) -> Iterator[None]:
 
 
 def log_unhandled(_loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
-    """For an event loop: what nobody else has handled is one line."""
+    """The exception handler of an event loop: one line for each unhandled error."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
         _log.warning("cannot accept connections", problem=error.strerror)
@@ -141,7 +141,7 @@ def log_unhandled(_loop: asyncio.AbstractEventLoop, context: Mapping[str, object
 
 
 def complain(problem: str, to: TextIO) -> None:
-    """Say why a server cannot run or go on: a line of JSON, unless a person looks on."""
+    """Report why a server cannot run: as a line of JSON, or as text on a terminal."""
     if to.isatty():
         print(f"raft_ref.cluster: {problem}", file=to)
         return
@@ -156,14 +156,14 @@ def _unraisable(about: UnraisableHookArgs) -> None:
 
 
 class _Printed(io.TextIOBase):
-    """Stands for standard error: whatever is printed becomes lines of the log."""
+    """A replacement for standard error that turns printed lines into log lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self._unfinished = ""
 
     def write(self, text: str) -> int:
-        """Something is printed."""
+        """Log all complete lines."""
         *lines, self._unfinished = (self._unfinished + text).split("\n")
         for line in lines:
             if line.strip():

@@ -1,7 +1,7 @@
-"""Where Prometheus asks for metrics: few connections at once, none of them for long.
+"""The HTTP server for Prometheus, with limits on the number of connections and their duration.
 
-The server of `prometheus_client` starts a thread for each connection, however many there are, and
-waits for its request for ever.
+The server that `prometheus_client` brings starts a thread for each connection without a limit, and
+waits for a request without a timeout.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from raft_ref.cluster.settings import Address
 from raft_ref.cluster.timers import Seconds
 
 MAX_CONNECTIONS = 16
-"""More are closed at once."""
+"""Further connections are closed at once."""
 
 ANSWERED_WITHIN: Seconds = 5.0
-"""So long a connection may be silent."""
+"""How long a connection may be silent."""
 
 _log = Log("metrics")
 
@@ -38,7 +38,7 @@ class _Handler(WSGIRequestHandler):
     timeout = ANSWERED_WITHIN
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
-        """Nothing: it is not worth a line."""
+        """Log nothing."""
 
 
 _Connected = socket.socket | tuple[bytes, socket.socket]
@@ -53,26 +53,26 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__((address.host, address.port), handler)
 
     def server_bind(self) -> None:
-        """Without asking for the machine's name, which nobody needs, and which may take long."""
+        """Bind without looking up the name of the machine, which can take seconds."""
         TCPServer.server_bind(self)
         host, port = self.server_address[:2]
         self.server_name, self.server_port = str(host), port
         self.setup_environ()
 
     def process_request(self, request: _Connected, client_address: object) -> None:
-        """Answer in a thread, if there is room for one more."""
+        """Answer in a thread, unless there are too many."""
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: _Connected, client_address: object) -> None:
-        """Answer, and make room."""
+        """Answer, then release the place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._room.release()
 
     def handle_error(self, _request: _Connected, client_address: object) -> None:
-        """A connection broke, or was silent for too long."""
+        """Log a connection that broke or timed out."""
         _log.warning("metrics not served", address=str(client_address))

@@ -200,7 +200,7 @@ class _Open(NamedTuple):
 
 
 def _require_possible(settings: Settings, term: Term) -> None:
-    """A term that other servers refuse was forged, or comes from one that was."""
+    """Refuse to start in a term that all other servers would refuse."""
     if term > MAX_NUMBER:
         raise StorageError(
             f"{settings.database_path} is of term {term}, which no election leads to, and none "

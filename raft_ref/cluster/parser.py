@@ -1,13 +1,13 @@
-"""Reads commands of the Redis protocol as they come, within limits.
+"""An incremental parser for commands in the Redis protocol, with limits.
 
-A command is an array of bulk strings; nothing else is read, so nothing is ever nested. A length is
-checked when it is announced, before anything that it announces is waited for or kept: no more
-memory is taken than has come in, and no more may come in for one command than the limits say.
+A command is an array of bulk strings; nothing else is accepted, so nothing is nested. A length is
+checked when its header arrives. Nothing is allocated for announced data: the parser holds only
+bytes that have arrived, and one command may not exceed the limits.
 
-Commands on one line without lengths ("inline"), which Redis takes, too, are refused: they let a
-page in a browser have commands executed by a server that only this machine can reach.
+Inline commands (a line without lengths), which Redis accepts, are refused: with them, a web page
+could make a browser send commands to a server on loopback.
 
-The texts of the errors are those of Redis, where it has one.
+Error texts are those of Redis where Redis has one.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ _LONGEST_HEADER = 32
 
 
 class ProtocolError(ValueError):
-    """What has come is no command; what comes after it cannot be understood either."""
+    """The input is not a command or exceeds a limit; the rest of the stream cannot be parsed."""
 
 
 class CommandParser:
-    """What has come on one connection."""
+    """The parser state of one connection."""
 
     def __init__(self, limits: ClientLimits) -> None:
         self._max_bulk: Bytes = limits.proto_max_bulk_len
         self._max_query: Bytes = limits.client_query_buffer_limit
         self._unread = bytearray()
         self._at = 0
-        """Where in it the next thing begins."""
+        """Offset of the first byte that was not parsed yet."""
         self._words: list[bytes] = []
-        """Of the command that is being read."""
+        """Words of the command that is being read."""
         self._held: Bytes = 0
-        """How long these were, with their headers."""
+        """Their length in bytes, headers included."""
         self._missing = 0
-        """So many words of the command are still to come; 0 if none has begun."""
+        """Words of the command still to come; 0 between commands."""
         self._length: int | None = None
-        """Of the next word, once it is known."""
+        """The length of the next word, once its header has been read."""
 
     @property
     def held(self) -> Bytes:
-        """How much is kept of what has come."""
+        """Bytes held: unparsed input, and the words of an unfinished command."""
         return len(self._unread) - self._at + self._held
 
     def feed(self, content: bytes) -> None:
-        """Something has come."""
+        """Add input."""
         del self._unread[: self._at]
         self._at = 0
         self._unread += content
 
     def next_command(self) -> tuple[bytes, ...] | None:
-        """The next command; None if it is not whole yet.
+        """The next command; None if it is incomplete.
 
         Raises:
-            ProtocolError: if it is none, or exceeds a limit.
+            ProtocolError: if the input is not a command, or exceeds a limit.
         """
-        while self._missing == 0:  # an array may be empty: then it is no command
+        while self._missing == 0:  # an empty array is not a command
             length = self._header(b"*", "mbulk count string", "invalid multibulk length", MAX_WORDS)
             if length is None:
                 return None

@@ -121,7 +121,7 @@ class Member:
             return None
 
     def last_words(self) -> str:
-        """The last line of its log: what the problem is, or what happened."""
+        """The problem or the event in the last line of its log."""
         log = self.path.parent / LOG
         lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
         if not lines:
@@ -226,7 +226,7 @@ def wait_for(look: Callable[[], T | None], what: str, within: Seconds = 30.0) ->
 
 
 def _require_secret(directory: Path, paths: list[Path]) -> None:
-    """Give a cluster a secret that was made before there were any."""
+    """Add a secret to the settings of a cluster that was made without one."""
     for path in paths:
         text = path.read_text("utf-8")
         if not {SECRET, "tls"} & tomllib.loads(text).keys():

@@ -34,8 +34,8 @@ Ticket: TypeAlias = int
 
 
 MAX_LIVES = 100_000
-"""Of so many lives of other servers the numbers taken up are remembered. What comes in yet another
-is passed over: to forget one could have a request appended twice."""
+"""The number of lives of other servers whose numbers are remembered. Requests of further ones are
+ignored: to forget an earlier life instead could let a request be appended twice."""
 
 
 @dataclass(frozen=True, slots=True)

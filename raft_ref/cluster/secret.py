@@ -1,4 +1,4 @@
-"""The secret that all servers of a cluster share: a file that nobody else can read."""
+"""The secret that all servers of a cluster share, in a file readable only by its owner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAST = 32
 
 
 def make_secret(path: Path) -> None:
-    """Write a new secret, unless there is a file already. Raises `SettingsError`."""
+    """Write a new random secret, unless the file exists. Raises `SettingsError`."""
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -25,7 +25,7 @@ def make_secret(path: Path) -> None:
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret in a file, without the space around it.
+    """The secret in a file, without surrounding whitespace.
 
     Raises:
         SettingsError: if it cannot be read, can be read by others, or is too short.

@@ -16,8 +16,7 @@ from raft_ref.cluster.settings import Settings, SettingsError
 from raft_ref.cluster.storage import StorageError
 
 RESERVED = 400
-"""File descriptors that are not for clients: for other servers, files, and connections that are
-closed at once since there are too many."""
+"""File descriptors reserved for other servers, files, and connections that are being refused."""
 
 _log = Log("service")
 
@@ -42,7 +41,7 @@ def serve(settings: Settings) -> None:
             raise
         except OSError as error:
             raise ServiceError(f"cannot serve: {error.strerror or error}") from None
-        except Exception as error:  # whatever it is, it is written as all else is
+        except Exception as error:  # a bug: log it as JSON, too
             _log.error("given up", error)
             raise ServiceError(f"given up, by an error of its own: {error!r}") from None
 
@@ -60,17 +59,17 @@ async def _serve(settings: Settings) -> None:
     loop.set_exception_handler(log_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await asyncio.to_thread(lambda: None)  # what Python loads for it, it could not load later
+    await asyncio.to_thread(lambda: None)  # imports modules, which needs a descriptor
     maxclients = _descriptors_for(settings.limits.maxclients)
     limits = replace(settings.limits, maxclients=maxclients)
     await Node(replace(settings, limits=limits)).run(stop)
 
 
 def _descriptors_for(maxclients: int) -> int:
-    """For how many clients there are file descriptors, so that some are left for all else.
+    """The number of clients that file descriptors suffice for; raises the soft limit if needed.
 
     Raises:
-        ServiceError: if there are none for any.
+        ServiceError: if they suffice for none.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= maxclients + RESERVED:

@@ -29,14 +29,13 @@
     key = "server.key"
     authority = "authority.pem"
 
-Servers need a secret or certificates, or both. A secret says whom to listen to when a connection is
-made (see `handshake`); it hides nothing, and does not protect a connection from whoever can change
-what is sent on it. Certificates do. So addresses other than loopback are refused, unless servers
-have certificates, or ``insecure = true`` says that all who can reach them, or the network between
-them, are trusted. Clients are never asked who they are.
+Servers need a secret, certificates, or both. A secret authenticates servers when a connection is
+opened (see `handshake`), but neither encrypts the connection nor protects it from modification;
+certificates do all three. Addresses other than loopback are therefore refused, unless servers have
+certificates, or ``insecure = true`` declares the network trusted. Clients are not authenticated.
 
-The cluster's name is kept with what a server has stored, and so are the numbers of its servers: it
-does not start with the directory of another cluster. ``raft-ref cluster run`` draws it at random.
+The cluster's name and the numbers of its servers are stored with a server's state: a server does
+not start with the directory of another cluster. ``raft-ref cluster run`` chooses a random name.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ MAX_CLUSTER = 200
 
 SECRET = "secret"  # noqa: S105 - a name
 OPTIONS: Mapping[str, str] = {SECRET: "A file with the secret that all servers share.", **NAMES}
-"""Settings that can be given on the command line, too: for each a help text."""
+"""Settings that the command line can override, with their help texts."""
 
 Options: TypeAlias = Mapping[str, str]
 
@@ -112,12 +111,12 @@ class Settings:
     metrics: Address | None
     certificates: Certificates | None
     secret: Path | None
-    """By which servers know each other; needed where there are no certificates."""
+    """A file; required unless there are certificates, or only one server."""
     limits: ClientLimits
 
     @property
     def identity(self) -> Identity:
-        """Whose state is kept in the directory."""
+        """The identity that is stored with the state."""
         return Identity(self.config.id, self.cluster, tuple(sorted(self.servers)))
 
     @property
@@ -155,7 +154,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_settings(path: Path, options: Options = MappingProxyType({})) -> Settings:
-    """The settings in a file, but those that are given as options (see `OPTIONS`).
+    """The settings in a file, overridden by options (see `OPTIONS`).
 
     Raises:
         SettingsError: if they cannot be used.

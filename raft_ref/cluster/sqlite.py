@@ -11,9 +11,9 @@ file is damaged does not start, since what it promised may be lost. Two things c
 damage to the very last transaction, which looks like one that was cut off, and a file that was
 replaced by an older copy of itself, or removed together with all around it.
 
-The file is locked while a server uses it. It says of which cluster it is, with which
-servers: a server does not start with another's. Files of format 1 do not say that; they are taken
-to be of the cluster that the settings name, and say so from then on (`SqliteStorage.was_adopted`).
+The file is locked while a server uses it. It records the server, the cluster, and the cluster's
+members, and a server does not start with a file of another one. Files of format 1 do not record the
+cluster: they are upgraded with the one in the settings (`SqliteStorage.was_adopted`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SqliteStorage:
     def __init__(self, path: Path, identity: Identity) -> None:
         self._path = path
         self.was_adopted = False
-        """Whether the file did not say of which cluster it is, until now."""
+        """Whether the file was of format 1, and has been upgraded."""
         with self._complaining("use"):
             if not path.exists():
                 self._create(identity)

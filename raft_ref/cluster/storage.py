@@ -10,7 +10,7 @@ from raft_ref.types import Entry, Index, Log, NodeId, PersistentState, Term
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose state is kept: of which server, in which cluster."""
+    """The server and the cluster that a stored state belongs to."""
 
     server: NodeId
     cluster: str

@@ -1,9 +1,9 @@
 """Connections between servers: TCP, each for one direction.
 
-Who has something to send connects, both ends prove that they belong together (`handshake`), and
-from then on one end sends and the other listens. A connection that breaks is opened again, ever
-more patiently. What cannot be sent meanwhile is kept as long as there is room, then the oldest is
-dropped: Raft sends again what matters.
+Each server connects to every other; after the `handshake`, the connecting server sends and the
+accepting one listens. A connection that breaks is opened again, after increasing pauses. Frames
+that cannot be sent meanwhile are queued up to a limit, then the oldest are dropped: Raft repeats
+what matters.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ MAX_QUEUED = 64 * 2**20
 """Bytes kept for a server that cannot be reached."""
 
 WELCOME_WITHIN: Seconds = 5.0
-"""From the connection to the end of the handshake."""
+"""For the whole handshake."""
 
 TURN = 250
-"""Frames of one server that are taken up before others have their turn."""
+"""Frames read from one server before the event loop has its turn."""
 
 MAX_STRANGERS = 64
-"""Connections that have not proved yet whose they are; of more, the oldest is closed."""
+"""Connections whose handshake is not complete; beyond that, the oldest is closed."""
 
 FIRST_PAUSE: Seconds = 0.05
 LONGEST_PAUSE: Seconds = 1.0
@@ -170,7 +170,7 @@ class Link:
         return clock() - start
 
     async def _introduce(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Have the other end welcome this server, as `handshake.Connecting.hear` says."""
+        """Go through the handshake; raises as `handshake.Connecting.hear` does."""
         connecting = Connecting(self._identity, self._peer, self._secret)
         answer: bytes | None = connecting.hello
         while answer is not None:
@@ -281,10 +281,10 @@ class Listener:
             writer.close()
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> NodeId:
-        """Who has connected, and belongs here. One connection from each is enough: the last."""
+        """The peer, once it is authenticated. Only its latest connection is kept."""
         self._strangers[writer] = None
         if len(self._strangers) > MAX_STRANGERS:
-            _log.warning("too many connections", problem="they do not say whose they are")
+            _log.warning("too many connections", problem="they do not complete the handshake")
             next(iter(self._strangers)).transport.abort()
         try:
             async with asyncio.timeout(WELCOME_WITHIN):
@@ -315,7 +315,7 @@ class Listener:
         config = self._settings.config
         for number in count(1):
             if number % TURN == 0:
-                await asyncio.sleep(0)  # to read what has come already never waits
+                await asyncio.sleep(0)  # reading data that has arrived already does not yield
             content = await read_frame(reader)
             with self._measures.decode_seconds.time():
                 frame = wire.decode_frame(content, config, source, self._current_term())

@@ -30,16 +30,16 @@ MAX_FRAME = 32 * 2**20
 """In bytes. So many as the entries of one AppendEntries can be (see `settings`), and more."""
 
 MAX_ENTRY = 2 * MAX_TEXT
-"""The longest command of an entry, in bytes: several commands of clients, with what joins them."""
+"""The longest command of an entry, in bytes: several joined commands of clients."""
 
 MAX_NUMBER = 2**52
-"""No term or index above is taken from another server. No cluster comes so far; what stores and
-reads them can hold twice as much."""
+"""The highest term or index accepted from another server, far beyond what a cluster reaches.
+Storage and traces can hold twice as much."""
 
 MAX_RISE = 2**32
-"""No term so far above the own one is taken from another server: to come so far by elections, one
-every half second, takes 68 years. A term that was forged would otherwise be kept by all servers for
-ever, and no election could follow the last term that there is."""
+"""How far the term of a frame may be above this server's own. Elections every half second take 68
+years to raise a term by as much. A forged higher term would be persisted by all servers, and one
+forged message could use up all terms, so that no election could ever follow."""
 
 LENGTH_SIZE = 4
 
@@ -103,10 +103,10 @@ def decode_length(prefix: bytes, most: int = MAX_FRAME) -> int:
 
 
 def decode_frame(content: bytes, config: Config, source: NodeId, current_term: Term) -> Frame:
-    """A frame that this server was sent by that one, while it was in this term.
+    """Decode and validate a frame from ``source``, received in ``current_term``.
 
     Raises:
-        Malformed: if it is none, or none that any server of the cluster could have come to send.
+        Malformed: if it is invalid, or no server of the cluster can have sent it.
     """
     frame = _decode(content, config, source)
     highest = min(MAX_NUMBER, current_term + MAX_RISE)
@@ -132,7 +132,7 @@ def _decode(content: bytes, config: Config, source: NodeId) -> Frame:
 
 
 def _require_one_command(text: str) -> None:
-    """A client's request is forwarded only if its server would take it up itself."""
+    """Refuse a command that the forwarding server should have refused itself."""
     if len(text.encode()) > MAX_TEXT:
         raise Malformed(f"a command of more than {MAX_TEXT} bytes is forwarded")
     try:

@@ -9,7 +9,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from raft_ref_entry import find_ours_first
+from raft_ref.entry import find_ours_first
 
 EXIT_INTERNAL = 70
 """The exit code of an internal error: ``EX_SOFTWARE`` of ``sysexits.h``, and no verdict."""

@@ -5,7 +5,7 @@ the traces that ``raft-ref vectors`` wrote. What fails is shown as by ``conform`
 written into pytest's cache, for ``raft-ref conform --replay``.
 
 Every pytest of an environment in which raft-ref is installed loads this module. It imports nothing
-of the checker: a process of its own judges (see `raft_ref_entry`), if there is an adapter.
+of the checker: a process of its own judges (see `raft_ref.entry`), if there is an adapter.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from raft_ref_entry.cli import EXIT_INTERNAL, this_version
-from raft_ref_entry.judge import command
+from raft_ref.entry.cli import EXIT_INTERNAL, this_version
+from raft_ref.entry.judge import command
 
 KINDS = ("mutants", "cover", "random")
 VERDICT = "raft_ref_verdict"

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from raft_ref_entry import HOME, find_ours_first
+from raft_ref.entry import HOME, find_ours_first
 
 
 def command() -> Sequence[str]:
     """How to start it: in an interpreter of its own, which does not look where it is started."""
-    start = f"import sys; sys.path.append({HOME!r}); from raft_ref_entry.judge import main; main()"
+    start = f"import sys; sys.path.append({HOME!r}); from raft_ref.entry.judge import main; main()"
     return sys.executable, "-P", "-c", start
 
 

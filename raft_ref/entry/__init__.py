@@ -1,19 +1,23 @@
-"""The ways in: the command line, and the pytest plugin.
+"""The entry points: the command line, and the pytest plugin.
 
 A project under test may have a package ``spec`` or ``model_check`` of its own. Its directory comes
-first on the import path of ``python -m``, and wherever ``PYTHONPATH`` names it. So a process of
-ours calls `find_ours_first` before it imports anything else of ours; and a process of others, such
-as their pytest, imports nothing of ours but this package.
+first on the import path of ``python -m``, and wherever ``PYTHONPATH`` names it. So each of our
+processes calls `find_ours_first` before it imports the checker; and in a process that is not ours,
+such as the project's pytest, nothing of the checker is imported: `judge` is started instead.
+
+The entry points stand in this package, although they start `model_check`, because ``raft_ref`` is
+the one of our package names that no other project is likely to use.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 OURS = ("raft_ref", "spec", "model_check")
 """The packages that must be found where this one is."""
-HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HOME = str(Path(__file__).resolve().parents[2])
 """The directory they are in."""
 
 
