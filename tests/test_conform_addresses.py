@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from model_check.commands.trial import account_of_trial
 from model_check.conformance.observed import ForeignMessage
 from model_check.conformance.protocol import ProtocolError
-from model_check.conformance.report import conform_report
+from model_check.conformance.report import conform_report, trial_report
 from model_check.conformance.schedule import (
     NetworkPart,
     Schedule,
@@ -49,6 +50,9 @@ def test_played_servers_may_send_there() -> None:
     trial = attempt(WITH_LEARNER, "random", walks=30)
     assert trial.findings == ()
     assert trial.progress.steps > 100
+    assert list(trial.progress.undelivered) == [9]
+    assert trial_report(trial)["undelivered"] == {"9": trial.progress.undelivered[9]}
+    assert f"note: {NOTE}" in account_of_trial(trial).notes
 
 
 def test_what_is_said_there_is_judged() -> None:

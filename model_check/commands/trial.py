@@ -15,6 +15,7 @@ from model_check.commands.account import (
 )
 from model_check.commands.summary import describe_vacuous, reached_rows
 from model_check.conformance.coverage import Coverage, Shortfall
+from model_check.conformance.observed import describe_undelivered
 from model_check.conformance.trial import Progress, Trial
 
 
@@ -63,6 +64,8 @@ def _notes(trial: Trial) -> Iterator[str]:
     for each in trial.shortfalls:
         yield f"note: {each}"
     yield from describe_vacuous(trial.vacuous, "these runs")
+    if trial.progress.undelivered:
+        yield f"note: {describe_undelivered(trial.progress.undelivered)}"
 
 
 def _describe_runs(trial: Trial) -> str:

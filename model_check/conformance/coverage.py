@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, get_args
 
 from model_check.conformance.protocol import EventName
-from raft_ref import Message
+from raft_ref import Message, NodeId
 
 KINDS_OF_FIGURE_2 = frozenset(each.__name__ for each in get_args(Message))
 
@@ -41,6 +41,8 @@ class Coverage:
     """Events that were not played because the adapter cannot cause them, by name."""
     sent: Counter[str] = field(default_factory=Counter)
     """Messages that the servers sent, by kind."""
+    undelivered: Counter[NodeId] = field(default_factory=Counter)
+    """Messages to addresses that are none of the nodes, by address: nobody gets them."""
     reached: dict[str, int] = field(default_factory=dict)
     """Each milestone reached, with the fewest actions of a run to it."""
     undecided: Undecided = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Coverage:
         self.steps += other.steps
         self.unsupported.update(other.unsupported)
         self.sent.update(other.sent)
+        self.undelivered.update(other.undelivered)
         for milestone, actions in other.reached.items():
             self.reached[milestone] = min(actions, self.reached.get(milestone, actions))
         for rule, lacking in other.undecided.items():

@@ -42,6 +42,7 @@ from model_check.conformance.observed import (
     ForeignMessage,
     ForeignOutput,
     ObservedState,
+    Sent,
 )
 from model_check.conformance.protocol import EventReply, ProtocolError
 from model_check.conformance.schedule import ForeignAction
@@ -252,6 +253,11 @@ class Player:
             self._coverage.reached.setdefault(milestone, len(self._moments))
         if isinstance(action, Deliver):
             self._unknown.pop(action.message, None)
+        self._coverage.undelivered.update(
+            output.message.destination
+            for output in outcome.outputs
+            if isinstance(output, Sent) and output.message.destination > self._servers.count
+        )
         for message in outcome.messages:
             self._coverage.sent[message.kind] += 1
             self._sent[message] = None

@@ -68,6 +68,7 @@ def trial_report(trial: Trial) -> Report:
         "deliveries_gone": progress.deliveries_gone,
         "unsupported": dict(progress.unsupported),
         "unknown_kinds": {kind: progress.sent[kind] for kind in progress.unknown},
+        "undelivered": {str(to): count for to, count in sorted(progress.undelivered.items())},
         "steps_judged": progress.steps,
         "seconds": progress.seconds,
         "stopped_by": trial.stopped_by,
