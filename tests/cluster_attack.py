@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -344,6 +345,8 @@ def main() -> int:
         connections=given.connections,
         seed=given.seed,
     )
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raft-ref-") as directory:
         cluster = LocalCluster(Path(directory), 3, trace=False)

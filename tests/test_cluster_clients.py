@@ -255,11 +255,11 @@ def test_one_client_too_many_is_told_so(caplog: pytest.LogCaptureFixture) -> Non
     assert said(caplog, "client refused") == ["max number of clients reached"]
 
 
-def test_of_a_thousand_connections_too_many_none_harms_those_that_are_served() -> None:
+def test_many_connections_too_many_do_not_harm_those_that_are_served() -> None:
     async def scene(place: Place) -> None:
         served = await place.call()
         await served.ask(PING, PONG)
-        for _ in range(1000):
+        for _ in range(200):
             await place.call()
         await asyncio.wait_for(served.ask(PING, PONG), 1)
         await until(lambda: place.connected == 1)
