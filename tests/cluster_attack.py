@@ -346,7 +346,10 @@ def main() -> int:
         seed=given.seed,
     )
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = scale.connections + scale.slow_readers + 300
+    if hard < needed:
+        parser.error(f"{hard} file descriptors are allowed, and {needed} needed: see ulimit -n")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raft-ref-") as directory:
         cluster = LocalCluster(Path(directory), 3, trace=False)

@@ -69,7 +69,6 @@ class CommandParser:
         while self._missing:
             word = self._next_word()
             if word is None:
-                self._require_query(self.held)
                 return None
             self._words.append(word)
             self._missing -= 1
@@ -85,7 +84,8 @@ class CommandParser:
                 return None
             if self._length < 0:
                 raise ProtocolError(invalid)
-            self._require_query(self._held + self._length)
+            if self._held + self._length > self._max_query:
+                raise ProtocolError(f"a command of more than {self._max_query} bytes")
         start, end = self._at, self._at + self._length
         if len(self._unread) < end + 2:
             return None
@@ -116,10 +116,6 @@ class CommandParser:
         self._held += end + 2 - start
         self._at = end + 2
         return number
-
-    def _require_query(self, length: Bytes) -> None:
-        if length > self._max_query:
-            raise ProtocolError(f"a command of more than {self._max_query} bytes")
 
 
 def _number(digits: bytearray) -> int | None:
