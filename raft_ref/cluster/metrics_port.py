@@ -46,6 +46,7 @@ _Connected = socket.socket | tuple[bytes, socket.socket]
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 100
 
     def __init__(self, address: Address, handler: type[WSGIRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
