@@ -3,13 +3,14 @@
 The plugin (`raft_ref.entry.pytest_plugin`) asks for them from another process, in which the names
 of our packages may mean packages of the project under test. Requests and answers are JSON objects,
 a line each: first `Options`, answered by `Runs` or `Refusal`; then a `Play` for each test, answered
-by a `Result`.
+by a `Result`. What all runs come to together, of however many processes, is asked for by a `Sum`.
 """
 
 from __future__ import annotations
 
 import shlex
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
@@ -19,11 +20,15 @@ from msgspec import Struct
 
 from model_check.check import NetworkName, Setup
 from model_check.commands.account import account_of_failure, describe_failure, describe_finding
-from model_check.conformance.explore import ForeignSetup, schedule_of
+from model_check.commands.summary import as_rows, describe_vacuous, reached_rows
+from model_check.commands.trial import coverage_rows, describe_shortfalls
+from model_check.conformance.coverage import Coverage, shortfalls
+from model_check.conformance.explore import ForeignSetup, judged_vacuously, schedule_of
 from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import SCHEDULE_KINDS, Plan, ScheduleKind, named_runs
 from model_check.conformance.play import Player
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
+from model_check.conformance.protocol import EventName
 from model_check.conformance.schedule import write_schedule
 from model_check.conformance.trial import accusation
 from model_check.raft import Bounds, RaftAction
@@ -34,7 +39,11 @@ from spec.profiles import PROFILES
 # --- the lines -------------------------------------------------------------------------------
 
 
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="ask"):
+    """Something that the plugin wants to know."""
+
+
+class Options(Request, frozen=True, kw_only=True, tag="runs"):
     """The options of pytest, by their names without ``--raft-``."""
 
     adapter: str
@@ -60,10 +69,41 @@ class Refusal(Struct, frozen=True, kw_only=True):
     complaint: str
 
 
-class Play(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Play(Request, frozen=True, kw_only=True, tag="play"):
     """Play the run with this number in `Runs`."""
 
     number: int
+
+
+class Covered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a run was played, and what it reached: a `Coverage`."""
+
+    actions: int
+    left_out: int
+    deliveries: int
+    deliveries_left_out: int
+    deliveries_gone: int
+    steps: int
+    unsupported: dict[EventName, int]
+    sent: dict[str, int]
+    reached: dict[str, int]
+    undecided: dict[str, tuple[str, ...]]
+
+
+class Sum(Request, frozen=True, kw_only=True, tag="sum"):
+    """What all these runs together say of an implementation of which this much was seen."""
+
+    covered: list[Covered]
+    hidden: list[str]
+
+
+class Summed(Struct, frozen=True, kw_only=True):
+    """What they say."""
+
+    text: str
+    """What was played and reached, and what could not have been broken."""
+    inconclusive: str
+    """Why nothing is known although no run accuses anybody; empty if that is not so."""
 
 
 RunVerdict: TypeAlias = Literal[
@@ -81,6 +121,9 @@ class Result(Struct, frozen=True, kw_only=True):
     """The run to do again, as `raft-ref conform --replay` reads it; empty if there is none."""
     replay_options: list[str] = []
     """What to give to `raft-ref conform` beside that."""
+    covered: Covered | None = None
+    hidden: list[str] = []
+    """What the adapter does not show."""
 
 
 # --- the work --------------------------------------------------------------------------------
@@ -91,9 +134,12 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     lines = iter(requests)
     judged: _Judged | None = None
     try:
-        options = msgspec.json.decode(next(lines), type=Options)
+        first = msgspec.json.decode(next(lines), type=Options | Sum)
+        if isinstance(first, Sum):
+            _write(answers, summed(first))
+            return
         try:
-            judged = _Judged(options)
+            judged = _Judged(first)
         except _NotUsable as error:
             _write(answers, Refusal(complaint=str(error)))
             return
@@ -147,8 +193,13 @@ class _Judged:
         setup = self._setup
         if self._player is None:
             self._player = Player(setup.adapter, setup.space, setup.profile)
-        if self._player.play(run).finding is None:
-            return Result(verdict="conforms")
+        played = self._player.play(run)
+        if played.finding is None:
+            return Result(
+                verdict="conforms",
+                covered=_covered(played.coverage),
+                hidden=sorted(self._player.table.hidden),
+            )
         finding = accusation(self._player, run)
         profile = setup.profile.name
         return Result(
@@ -161,6 +212,31 @@ class _Judged:
                 *setup.adapter.command,
             ],
         )
+
+
+def _covered(coverage: Coverage) -> Covered:
+    return Covered(**vars(coverage))
+
+
+def summed(asked: Sum) -> Summed:
+    """What runs that accuse nobody say together, in the words of ``raft-ref conform``."""
+    coverage, hidden = Coverage(), frozenset(asked.hidden)
+    for each in asked.covered:
+        fields = {name: getattr(each, name) for name in each.__struct_fields__}
+        counted = {name: Counter(fields[name]) for name in ("unsupported", "sent")}
+        coverage.add(Coverage(**fields | counted))
+    lacking = shortfalls(coverage, hidden)
+    vacuous = judged_vacuously(Setup(bounds=Bounds(), rules=True), hidden, coverage.reached)
+    return Summed(
+        text="\n".join(
+            [
+                *as_rows((*coverage_rows(coverage), *reached_rows(coverage.reached))),
+                *(f"note: {each}" for each in lacking),
+                *describe_vacuous(vacuous, "these runs"),
+            ]
+        ),
+        inconclusive=describe_shortfalls(lacking) if lacking else "",
+    )
 
 
 def _setup(options: Options) -> ForeignSetup:

@@ -93,7 +93,7 @@ def test_what_an_adapter_does_not_report_is_not_judged(reports: str, fault: str)
     """Nor is it accused of what it does wrong unseen."""
     with playing(FAULTY, reports=reports, fault=fault) as (setup, player):
         assert rules_broken(player) == set()
-        assert unjudged(setup, player.table.hidden) == {
+        assert unjudged(setup.space, player.table.hidden) == {
             rule: (name,) for rule, name in UNJUDGED.items() if name not in reports.split(",")
         }
 

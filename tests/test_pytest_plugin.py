@@ -41,6 +41,22 @@ def test_an_implementation_that_conforms_passes_beside_other_tests(tmp_path: Pat
     assert {"test_own", "mutants[vote-without-log-check]"} <= set(cases)
 
 
+def test_a_session_that_could_have_found_nothing_fails(tmp_path: Path) -> None:
+    """Though each of its tests passes; not so where somebody selects some of the runs."""
+    (tmp_path / "test_own.py").write_text("def test_own() -> None:\n    pass\n")
+    deaf = f"{sys.executable} {Path(__file__).parent / 'vacuous.py'} ignores-deliver"
+    some = ["--raft-adapter", deaf, "--raft-schedules", "random", "--raft-walks", "5"]
+    code, out = pytest_in(tmp_path, *some)
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (1, "6 passed")
+    assert "inconclusive: nothing is violated, but no leader was elected" in out
+    assert "note: no leader was elected: no server answered any message" in out
+    assert "not reached  election, " in out
+    assert "warning: nothing could have broken" in out
+    code, out = pytest_in(tmp_path, *some, "-k", "random[3]")
+    assert code == 0
+    assert "of a selection of the runs this is no failure" in out
+
+
 def test_one_that_does_not_fails_and_says_which_rule_and_how_to_do_it_again(tmp_path: Path) -> None:
     buggy = ["--raft-adapter", TOY, "--raft-option", "bug=truncates"]
     code, out = pytest_in(tmp_path, *buggy, "--raft-schedules", "mutants")

@@ -293,11 +293,11 @@ def test_what_was_delivered_is_delivered_again_only_if_it_was_sent_again() -> No
 
 
 def test_what_a_network_has_delivered_is_no_message_that_was_never_sent() -> None:
-    trial = attempt(TOY, "random", walks=10, network="once")
+    trial = attempt(TOY, "random", walks=30, network="once")
     cover = trial.progress
     assert trial.verdict == "conforms"
-    assert cover.deliveries_left_out > cover.deliveries / 4
-    assert cover.deliveries_left_out - cover.deliveries_gone < cover.deliveries / 10
+    assert cover.deliveries_gone > cover.deliveries / 4
+    assert cover.deliveries_left_out - cover.deliveries_gone < cover.deliveries / 4
 
 
 def test_evidence_is_of_a_term_that_is_seen() -> None:

@@ -128,7 +128,7 @@ class Conformance:
         lacked."""
         if self.exploration.verdict == "violated":
             return {}
-        return judged_vacuously(self.setup, self.hidden, self.exploration.reached)
+        return judged_vacuously(self.setup.space, self.hidden, self.exploration.reached)
 
 
 def conform(
@@ -348,22 +348,22 @@ def schedule_of(setup: ForeignSetup, run: ForeignReplay) -> Schedule:
 
 
 def judged_vacuously(
-    setup: ForeignSetup, hidden: frozenset[str], reached: Collection[str]
+    space: Setup, hidden: frozenset[str], reached: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
     """The properties and rules that are judged where these fields are hidden, and that nothing
     could have broken, with the milestones that each one lacked."""
-    items = {item.name: item.exercised_by for item in setup.space.chosen_properties}
-    if setup.space.rules:
+    items = {item.name: item.exercised_by for item in space.chosen_properties}
+    if space.rules:
         items |= {rule.id: rule.exercised_by for rule in RULES}
     lacking = unexercised(items, reached)
-    skipped = unjudged(setup, hidden)
+    skipped = unjudged(space, hidden)
     return {name: milestones for name, milestones in lacking.items() if name not in skipped}
 
 
-def unjudged(setup: ForeignSetup, hidden: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def unjudged(space: Setup, hidden: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """The properties and rules that cannot be judged where these fields are hidden, and for want of
     which of them."""
-    _, properties = judgeable(setup.space.chosen_properties, hidden)
-    rules = RULES if setup.space.rules else ()
+    _, properties = judgeable(space.chosen_properties, hidden)
+    rules = RULES if space.rules else ()
     lacking = {rule.id: tuple(sorted(rule.observes & hidden)) for rule in rules}
     return properties | {rule_id: fields for rule_id, fields in lacking.items() if fields}

@@ -66,6 +66,6 @@ def redo(setup: ForeignSetup, schedule: Schedule) -> Redone:
             run=run,
             breach=breach,
             judged=tuple(item.name for item in judged),
-            unjudged=unjudged(setup, hidden),
+            unjudged=unjudged(setup.space, hidden),
             hidden=hidden,
         )

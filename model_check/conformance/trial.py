@@ -85,7 +85,7 @@ class Trial:
         lacked."""
         if self.findings:
             return {}
-        return judged_vacuously(self.setup, self.hidden, self.progress.reached)
+        return judged_vacuously(self.setup.space, self.hidden, self.progress.reached)
 
     @property
     def verdict(self) -> Judgement:
@@ -117,7 +117,7 @@ def try_out(
     accused: tuple[RaftAction, ...] | None = None
     with closing(_player(setup)) as player:
         name, hidden = player.table.init.name, player.table.hidden
-        unseen = unjudged(setup, hidden)
+        unseen = unjudged(setup.space, hidden)
         try:
             for verdict in _in_order(setup, plan, deadline):
                 progress.runs[verdict.kind] += verdict.runs

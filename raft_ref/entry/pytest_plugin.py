@@ -2,7 +2,9 @@
 
 Each is a test. They are those of ``raft-ref conform --schedules``, or with ``--raft-vectors DIR``
 the traces that ``raft-ref vectors`` wrote. What fails is shown as by ``conform``, and its run is
-written into pytest's cache, for ``raft-ref conform --replay``.
+written into pytest's cache, for ``raft-ref conform --replay``. At the end it is said what all runs
+together reached. If all were played, none accuses anybody, and they could have found nothing
+(nobody was elected, nothing was committed, most deliveries were skipped), the session fails.
 
 Every pytest of an environment in which raft-ref is installed loads this module. It imports nothing
 of the checker: a process of its own judges (see `raft_ref.entry`), if there is an adapter.
@@ -14,6 +16,7 @@ import json
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ KINDS = ("mutants", "cover", "random")
 VERDICT = "raft_ref_verdict"
 """The property of a test (in JUnit's file, too) that says what came of its run."""
 INTERNAL_ERROR = "internal-error"
+COVERED = "raft_ref_covered"
+"""The attribute of a test's report, in every process, that says what its run reached, as JSON."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,7 +84,23 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 def pytest_configure(config: pytest.Config) -> None:
     """See to the exit code, if there is an adapter."""
     if config.getoption("raft_adapter"):
-        config.pluginmanager.register(_ExitCode(), "raft-ref exit code")
+        config.pluginmanager.register(_Session(config), "raft-ref session")
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note that not all runs are to be played."""
+    for item in items:
+        if isinstance(item, RaftRun):
+            item.config.stash[_IS_SELECTION] = True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Tell what a run has reached, to whichever process counts it."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
+    if isinstance(item, RaftRun) and report.when == "call" and item.covered is not None:
+        setattr(report, COVERED, json.dumps(item.covered))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -106,7 +127,7 @@ class RaftRuns(pytest.Collector):
                 *("schedules", "walks", "seed", "vectors"),
             )
         }
-        answer = judge.ask(options)
+        answer = judge.ask({"ask": "runs", **options})
         if "complaint" in answer:
             raise pytest.UsageError(answer["complaint"])
         if "names" not in answer:
@@ -124,18 +145,24 @@ class RaftRun(pytest.Item):
         super().__init__(name, parent)
         self._number = number
         self._judge = judge
+        self.covered: dict[str, Any] | None = None
+        """What its run has reached, once it was played and accuses nobody."""
 
     def runtest(self) -> None:
         """Play it; skip it, if no run can be judged any more."""
         if self._judge.ended_by:
             pytest.skip(f"not played, since {self._judge.ended_by}")
-        answer = self._judge.ask({"number": self._number})
+        answer = self._judge.ask({"ask": "play", "number": self._number})
         verdict = answer["verdict"]
         self.user_properties.append((VERDICT, verdict))
         if verdict == "adapter-failed":
             self._judge.ended_by = f"the adapter failed in {self.name}"
         if verdict == INTERNAL_ERROR:
             self._judge.ended_by = f"of an internal error of raft-ref in {self.name}"
+        if answer.get("covered") is not None:
+            is_selection = self.config.stash.get(_IS_SELECTION, False)
+            covered = {name: answer[name] for name in ("covered", "hidden")}
+            self.covered = {**covered, "is_selection": is_selection}
         if verdict != "conforms":
             raise NotConforming(self._described(answer))
 
@@ -242,18 +269,69 @@ class Judge:
 _JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
 
 
-class _ExitCode:
-    """Makes a session with an internal error end with an exit code that is no verdict."""
+_IS_SELECTION: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether some runs of this session were deselected."""
 
-    def __init__(self) -> None:
+
+class _Session:
+    """What all runs of a session come to, in whichever processes they were played."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._is_worker = hasattr(config, "workerinput")
         self._is_internal_error = False
+        self._covered: list[dict[str, Any]] = []
+        self._summed: dict[str, Any] = {}
+
+    @property
+    def _is_selection(self) -> bool:
+        return any(each["is_selection"] for each in self._covered)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """See whether there was one, in whichever process."""
+        """See whether there was an internal error, and what was reached."""
         if (VERDICT, INTERNAL_ERROR) in map(tuple, report.user_properties):
             self._is_internal_error = True
+        covered = getattr(report, COVERED, None)
+        if covered is not None:
+            self._covered.append(json.loads(covered))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Say so by the exit code."""
+        """Make the exit code say that there was an internal error, or that nothing is known."""
         if self._is_internal_error:
             session.exitstatus = EXIT_INTERNAL
+        elif self._covered and not self._is_worker:
+            self._summed = self._sum()
+            is_known = not self._summed.get("inconclusive") or self._is_selection
+            if self._summed.get("verdict") == INTERNAL_ERROR:
+                session.exitstatus = EXIT_INTERNAL
+            elif session.exitstatus == pytest.ExitCode.OK and not is_known:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _sum(self) -> dict[str, Any]:
+        judge = Judge()
+        try:
+            return judge.ask(
+                {
+                    "ask": "sum",
+                    "covered": [each["covered"] for each in self._covered],
+                    "hidden": self._covered[0]["hidden"],
+                }
+            )
+        finally:
+            judge.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was reached, and what nothing could have broken."""
+        if not self._summed:
+            return
+        terminalreporter.section("raft-ref")
+        terminalreporter.write_line(f"{len(self._covered)} runs that accuse nobody")
+        terminalreporter.write_line(self._summed["text"])
+        if self._summed.get("inconclusive"):
+            consequence = (
+                "of a selection of the runs this is no failure"
+                if self._is_selection
+                else "so the session fails, though no test does"
+            )
+            terminalreporter.write_line(
+                f"inconclusive: {self._summed['inconclusive']} ({consequence})", red=True
+            )
