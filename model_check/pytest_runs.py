@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +28,6 @@ from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import SCHEDULE_KINDS, Plan, ScheduleKind, named_runs
 from model_check.conformance.play import Player
 from model_check.conformance.process import STEP_TIMEOUT, AdapterFailed
-from model_check.conformance.protocol import EventName
 from model_check.conformance.schedule import write_schedule
 from model_check.conformance.trial import accusation
 from model_check.raft import Bounds, RaftAction
@@ -75,25 +74,10 @@ class Play(Request, frozen=True, kw_only=True, tag="play"):
     number: int
 
 
-class Covered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of a run was played, and what it reached: a `Coverage`."""
-
-    actions: int
-    left_out: int
-    deliveries: int
-    deliveries_left_out: int
-    deliveries_gone: int
-    steps: int
-    unsupported: dict[EventName, int]
-    sent: dict[str, int]
-    reached: dict[str, int]
-    undecided: dict[str, tuple[str, ...]]
-
-
 class Sum(Request, frozen=True, kw_only=True, tag="sum"):
     """What all these runs together say of an implementation of which this much was seen."""
 
-    covered: list[Covered]
+    covered: list[Coverage]
     hidden: list[str]
 
 
@@ -121,7 +105,7 @@ class Result(Struct, frozen=True, kw_only=True):
     """The run to do again, as `raft-ref conform --replay` reads it; empty if there is none."""
     replay_options: list[str] = []
     """What to give to `raft-ref conform` beside that."""
-    covered: Covered | None = None
+    covered: Coverage | None = None
     hidden: list[str] = []
     """What the adapter does not show."""
 
@@ -134,7 +118,7 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     lines = iter(requests)
     judged: _Judged | None = None
     try:
-        first = msgspec.json.decode(next(lines), type=Options | Sum)
+        first = msgspec.json.decode(next(lines), type=Options | Sum, dec_hook=_counter)
         if isinstance(first, Sum):
             _write(answers, summed(first))
             return
@@ -151,6 +135,12 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     finally:
         if judged is not None:
             judged.close()
+
+
+def _counter(kind: type, counted: dict[str, int]) -> Counter[str]:
+    """What `msgspec` does not know how to read."""
+    assert get_origin(kind) is Counter or kind is Counter
+    return Counter(counted)
 
 
 def _write(answers: BinaryIO, answer: Struct) -> None:
@@ -197,7 +187,7 @@ class _Judged:
         if played.finding is None:
             return Result(
                 verdict="conforms",
-                covered=_covered(played.coverage),
+                covered=played.coverage,
                 hidden=sorted(self._player.table.hidden),
             )
         finding = accusation(self._player, run)
@@ -214,17 +204,11 @@ class _Judged:
         )
 
 
-def _covered(coverage: Coverage) -> Covered:
-    return Covered(**vars(coverage))
-
-
 def summed(asked: Sum) -> Summed:
     """What runs that accuse nobody say together, in the words of ``raft-ref conform``."""
     coverage, hidden = Coverage(), frozenset(asked.hidden)
     for each in asked.covered:
-        fields = {name: getattr(each, name) for name in each.__struct_fields__}
-        counted = {name: Counter(fields[name]) for name in ("unsupported", "sent")}
-        coverage.add(Coverage(**fields | counted))
+        coverage.add(each)
     lacking = shortfalls(coverage, hidden)
     vacuous = judged_vacuously(Setup(bounds=Bounds(), rules=True), hidden, coverage.reached)
     return Summed(
