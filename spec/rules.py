@@ -667,6 +667,7 @@ def commit_stable(step: Conduct) -> Broken | None:
     cites="§5.3; Fig. 2, All servers: if commitIndex > lastApplied",
     observes="log commit_index applied",
     allowed_by="ever_applied",
+    exercised_by="apply",
     implemented_by=commit.apply_committed,
 )
 def apply_committed(step: Conduct) -> Broken | None:
@@ -697,6 +698,7 @@ def apply_committed(step: Conduct) -> Broken | None:
     cites="§5.3; Fig. 2, All servers: increment lastApplied, apply log[lastApplied]",
     observes="log applied",
     allowed_by="applied ever_applied",
+    exercised_by="apply",
     implemented_by=commit.apply_committed,
 )
 def apply_order(step: Conduct) -> Broken | None:
@@ -806,6 +808,7 @@ def message_well_formed(step: Conduct) -> Broken | None:
     cites="§5.1, §8",
     observes="current_term role redirect",
     allowed_by="leaders",
+    exercised_by="redirect",
     implemented_by=replication.known_leader,
 )
 def redirect_leader(step: Conduct) -> Broken | None:
