@@ -137,7 +137,8 @@ def try_out(
         plan=plan,
         name=name,
         progress=progress,
-        unjudged=progress.undecided | unseen,
+        unjudged=unseen  # first, as it stands in the specification
+        | {rule: lacking for rule, lacking in progress.undecided.items() if rule not in unseen},
         hidden=hidden,
         findings=findings,
         stopped_by=deadline.ended,
