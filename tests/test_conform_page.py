@@ -239,7 +239,7 @@ def test_what_is_not_shown_is_not_made_up(tmp_path: Path) -> None:
     assert page.text.count("not shown") == 1 + 2 * 3
     assert "Roles are not shown." in page.words
     assert "voted for" not in page.text
-    assert "follower" not in page.text
+    assert "follower" not in page.text.replace("follower_commit", "")  # a milestone
 
 
 def test_an_adapter_at_fault_has_a_page_whatever_it_is_called(tmp_path: Path) -> None:
