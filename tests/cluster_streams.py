@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+from raft_ref.cluster.frames import RaftFrame
 from raft_ref.cluster.handshake import Connecting
 from raft_ref.cluster.storage import Identity
-from raft_ref.cluster.wire import with_length
+from raft_ref.cluster.wire import encode_frame, with_length
+from raft_ref.messages import RequestVote
+from raft_ref.types import NodeId
 
 
 def packed(*words: bytes) -> bytes:
@@ -52,22 +55,29 @@ def server_stream(chance: Random, identity: Identity, peer: int) -> bytes:
     """Hostile input for the port of servers, from an attacker without the secret."""
     hello = Connecting(identity, peer, None).hello
     proof = b'{"type":"proof","proof":"' + b"A" * 43 + b'="}'
-    vote = b'{"type":"raft","message":{"type":"RequestVote","source":%d,"destination":%d,' % (
-        identity.server,
-        peer,
-    )
-    vote += b'"term":9007199254740991,"last_log_index":9,"last_log_term":9}}'
+    vote = encode_frame(RaftFrame(_vote(identity.server, peer)))
     match chance.randrange(5):
         case 0:
             return chance.randbytes(chance.randint(1, 2000))
         case 1:
             return with_length(chance.randbytes(chance.randint(0, 500)))
         case 2:
-            return b"".join(map(with_length, (hello, proof, vote)))
+            return with_length(hello) + with_length(proof) + vote
         case 3:
-            return with_length(hello) + mutated(chance, b"".join(map(with_length, (proof, vote))))
+            return with_length(hello) + mutated(chance, with_length(proof) + vote)
         case _:
             return mutated(chance, with_length(hello))
+
+
+def _vote(source: NodeId, destination: NodeId) -> RequestVote:
+    """In a term that can never be."""
+    return RequestVote(
+        source=source,
+        destination=destination,
+        term=2**53 - 1,
+        last_log_index=9,
+        last_log_term=9,
+    )
 
 
 def mutated(chance: Random, content: bytes) -> bytes:

@@ -24,8 +24,8 @@ from raft_ref.cluster.secret import read_secret
 from raft_ref.cluster.settings import Address
 from raft_ref.cluster.sqlite import SqliteStorage
 from raft_ref.cluster.storage import Change
-from raft_ref.cluster.wire import LENGTH_SIZE, encode_frame, with_length
-from raft_ref.messages import AppendEntriesReply, RequestVote
+from raft_ref.cluster.wire import LENGTH_SIZE, MAX_FRAME, encode_frame, with_length
+from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote
 from raft_ref.types import Term
 from tests.cluster_attack import Scale, attacked
 
@@ -88,7 +88,7 @@ def test_thirteen_bytes_take_no_memory(cluster: LocalCluster, content: bytes) ->
 # --- one that knows the secret -------------------------------------------------------------------
 
 
-def as_server(member: Member, source: int, *frames: Frame) -> None:
+def as_server(member: Member, source: int, content: bytes) -> None:
     """Say this to a server as another one of its cluster would; until it closes the connection."""
     settings, own = member.settings, member.number
     assert settings.secret is not None
@@ -99,7 +99,7 @@ def as_server(member: Member, source: int, *frames: Frame) -> None:
         while said is not None:
             connection.sendall(with_length(said))
             said = connecting.hear(_frame(connection))
-        connection.sendall(b"".join(map(encode_frame, frames)))
+        connection.sendall(content)
         assert connection.recv(1) == b"", "it is closed"
 
 
@@ -137,14 +137,42 @@ def test_what_is_forged_is_not_believed_and_the_cluster_goes_on(cluster: LocalCl
         ),
     ]
     for frame in forged:
-        as_server(leader, other, frame)
+        as_server(leader, other, encode_frame(frame))
     with leader.connect() as client:
         assert client.call("SET", "k", "v") in ("OK", b"OK")
     assert int((leader.info() or {})["term"]) < 2**32
-    for problem in ("cannot be", "empty command", "not a command", "a number above"):
+    for problem in ("cannot be", "empty command", "not a command", "Expected `int` <= "):
         assert problem in problems_of(leader)
     leader.kill()
     wait_for(lambda: (found := cluster.leader()) and found is not leader, "another leader")
+
+
+def test_a_frame_of_millions_of_entries_is_refused_before_memory_is_taken(
+    cluster: LocalCluster,
+) -> None:
+    leader = cluster.wait_for_leader()
+    other = next(number for number in cluster.members if number != leader.number)
+    cluster.members[other].kill()  # it would take its connection back
+    count = (MAX_FRAME - 100) // 3
+    empty = encode_frame(
+        RaftFrame(
+            AppendEntries(
+                source=other,
+                destination=leader.number,
+                term=1,
+                prev_log_index=0,
+                prev_log_term=0,
+                entries=(),
+                leader_commit=0,
+            )
+        )
+    )[LENGTH_SIZE:]
+    beginning, no_entries, end = empty[:-2], empty[-2:-1], empty[-1:]
+    assert no_entries == b"\x90"
+    entries = b"\xdd" + count.to_bytes(4, "big") + b"\x92\x01\xa0" * count
+    as_server(leader, other, with_length(beginning + entries + end))
+    assert "Expected `array` of length <= " in problems_of(leader)
+    assert psutil.Process(leader.pid).memory_info().rss < 300 * 2**20
 
 
 # --- another's directory, another's table --------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from raft_ref.cluster.frames import Malformed
+from raft_ref.cluster.frames import VERSION, Malformed
 from raft_ref.cluster.handshake import (
     MAX_HANDSHAKE,
     NONCE_SIZE,
@@ -121,7 +121,7 @@ def test_what_it_hears_of_does_not_depend_on_the_secret_alone() -> None:
 
 
 def hello(**changed: object) -> bytes:
-    said = {"type": "hello", "version": 2, "cluster": "c", "members": [1, 2, 3]}
+    said = {"type": "hello", "version": VERSION, "cluster": "c", "members": [1, 2, 3]}
     said |= {"source": 1, "destination": 2, "nonce": bytes(NONCE_SIZE)}
     return msgspec.json.encode(said | changed)
 
@@ -130,13 +130,42 @@ def hello(**changed: object) -> bytes:
     "content",
     [
         *(b"", b"[]", b"\xff", b"[" * 100_000, b'{"type":"jump"}', b'{"type":"welcome"}'),
-        *(hello(version=1), hello(nonce=b""), hello(source="1"), hello(extra=1)),
+        *(
+            hello(version=-1),
+            hello(version="3"),
+            hello(nonce=b""),
+            hello(source="1"),
+            hello(extra=1),
+        ),
         msgspec.json.encode({"type": "proof", "proof": bytes(32)}),
     ],
 )
 def test_only_a_hello_comes_first(content: bytes) -> None:
     with pytest.raises(Malformed):
         Accepting(TWO, SECRET, certified).hear(content)
+
+
+@pytest.mark.parametrize("secret", [SECRET, None])
+@pytest.mark.parametrize("version", [2, VERSION + 1])
+def test_another_version_of_the_frames_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, version: int, secret: bytes | None
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("raft_ref.cluster.handshake.VERSION", version)
+        connecting = Connecting(ONE, 2, secret)
+    accepting = Accepting(TWO, secret, certified)
+    expected = f"server 1 speaks version {version} .* version {VERSION}: run the same release"
+    with pytest.raises(Refused, match=expected) as caught:
+        meet(connecting, accepting)
+    assert accepting.source is None
+    assert "\n" not in str(caught.value)
+
+
+def test_the_version_is_told_only_to_those_who_share_the_secret() -> None:
+    accepting = Accepting(TWO, SECRET, certified)
+    accepting.hear(hello(version=2))
+    with pytest.raises(Malformed, match="another secret"):
+        accepting.hear(msgspec.json.encode({"type": "proof", "proof": bytes(32)}))
 
 
 @given(some.binary(max_size=300))

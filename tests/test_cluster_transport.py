@@ -16,18 +16,20 @@ import trustme
 from prometheus_client import Counter
 from prometheus_client.samples import Sample
 
-from raft_ref import Config, PersistentState
-from raft_ref.cluster.frames import Answer, Frame, Tag
-from raft_ref.cluster.handshake import MAX_HANDSHAKE
+from raft_ref import AppendEntries, Config, Entry, PersistentState, RequestVote
+from raft_ref.cluster.frames import Answer, Frame, RaftFrame, Tag
+from raft_ref.cluster.handshake import MAX_HANDSHAKE, Accepting
 from raft_ref.cluster.measures import Measures
+from raft_ref.cluster.outbox import MAX_QUEUED
 from raft_ref.cluster.processes import LocalCluster
-from raft_ref.cluster.replies import Count
-from raft_ref.cluster.secret import make_secret
+from raft_ref.cluster.replies import Count, Value
+from raft_ref.cluster.secret import make_secret, read_secret
 from raft_ref.cluster.server import Server
 from raft_ref.cluster.settings import Address, Certificates, Settings, SettingsError
 from raft_ref.cluster.timers import Timing
 from raft_ref.cluster.tls import contexts, require_own
-from raft_ref.cluster.transport import MAX_QUEUED, MAX_STRANGERS, Link, Transport
+from raft_ref.cluster.transport import MAX_STRANGERS, Link, Transport, read_frame
+from raft_ref.cluster.wire import decode_frame, with_length
 from raft_ref.types import NodeId
 
 CHANCE = Random(1)  # noqa: S311
@@ -110,12 +112,89 @@ def test_a_connection_that_broke_is_opened_again(two: tuple[Settings, Settings])
     play(scene)
 
 
-def test_of_too_much_the_oldest_is_dropped(two: tuple[Settings, Settings]) -> None:
+def test_dropped_frames_are_counted(two: tuple[Settings, Settings]) -> None:
     measures = new_measures(two[0].config)
     link = Link(two[0], b"", 2, measures, CHANCE)
     for number in range(10):
-        link.put(bytes([number]) * (MAX_QUEUED // 4))
-    assert [content[0] for content in link._queue] == [6, 7, 8, 9]
+        link.put(Answer(Tag(1, number), Value(bytes(MAX_QUEUED // 4))))
+    assert [sample.value for sample in _totals(measures.dropped)] == [7]
+
+
+def vote_of(settings: Settings) -> Frame:
+    source, (destination, *_) = settings.config.id, settings.config.peers
+    return RaftFrame(
+        RequestVote(
+            source=source, destination=destination, term=1, last_log_index=0, last_log_term=0
+        )
+    )
+
+
+def test_a_raft_message_overtakes_requests_that_the_other_server_does_not_read_yet(
+    two: tuple[Settings, Settings],
+) -> None:
+    answers: list[Frame] = [Answer(Tag(1, n), Value(bytes(60_000))) for n in range(500)]
+    vote = vote_of(two[0])
+    read_from_now_on = asyncio.Event()
+    heard: list[Frame] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepting = Accepting(two[1].identity, secret_of(two[1]), lambda _: True)
+        while accepting.source is None:
+            answer = accepting.hear(await read_frame(reader))
+            writer.write(with_length(answer))
+        await read_from_now_on.wait()
+        while len(heard) <= len(answers):
+            heard.append(decode_frame(await read_frame(reader), two[1].config, 1, 0))
+        writer.close()
+
+    async def scene() -> None:
+        async with started(two[0]) as one, await asyncio.start_server(serve, *two[1].servers[2]):
+            for each in answers:
+                one.transport.send(2, each)
+            await asyncio.sleep(0.3)  # the kernel has taken all that it takes
+            one.transport.send(2, vote)
+            read_from_now_on.set()
+            await until(lambda: len(heard) == len(answers) + 1)
+
+    play(scene)
+    assert [each for each in heard if each != vote] == answers
+    assert heard.index(vote) < len(answers) // 2
+
+
+def secret_of(settings: Settings) -> bytes:
+    assert settings.secret is not None
+    return read_secret(settings.secret)
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_large_frame_arrives(
+    two: tuple[Settings, Settings], tmp_path: Path, has_tls: bool
+) -> None:
+    authority = trustme.CA()
+    settings = list(two)
+    if has_tls:
+        settings = [certified(s, authority, f"server-{s.config.id}", tmp_path) for s in two]
+    entries = tuple(Entry(1, chr(97 + n % 26) * 60_000) for n in range(100))
+    large = RaftFrame(
+        AppendEntries(
+            source=1,
+            destination=2,
+            term=1,
+            prev_log_index=0,
+            prev_log_term=0,
+            entries=entries,
+            leader_commit=0,
+        )
+    )
+
+    async def scene() -> None:
+        async with started(settings[0]) as one, started(settings[1]) as other:
+            for each in (frame(1), large, frame(2)):
+                one.transport.send(2, each)
+            await until(lambda: len(other.heard) == 3)
+            assert sorted(other.heard, key=str) == [(1, frame(1)), (1, frame(2)), (1, large)]
+
+    play(scene)
 
 
 # --- secrets and clusters ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from raft_ref.cluster.timers import Seconds
 SERVERS = 3
 OURS = "raft-ref"
 TIMES = ("save_seconds", "handle_seconds", "encode_seconds", "decode_seconds")
-"""Of the leader, as its ``INFO`` tells: the disk, Raft and the store, JSON both ways."""
+"""Of the leader, as its ``INFO`` tells: the disk, Raft and the store, frames both ways."""
 
 PERIOD: Seconds = 0.002
 """So often a PySyncObj that is made to hurry sends."""

@@ -60,7 +60,7 @@ def cluster_table(measurements: Sequence[ClusterMeasurement]) -> Table:
 def table_of_shares(measurements: Sequence[ClusterMeasurement]) -> Table:
     """Where the time goes in our leader."""
     table = Table(title="where the time of our leader goes")
-    columns = ("clients", "writes shared by one save", "disk", "Raft, store", "JSON", "all else")
+    columns = ("clients", "writes shared by one save", "disk", "Raft, store", "frames", "all else")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for each in measurements:

@@ -6,6 +6,7 @@ What decides has no effects, and can be simulated; what has effects decides noth
 `server`          one server: what has happened goes in, what is to be done comes out
 `requests`        which client waits for what, and when nobody can know what became of it
 `inbox`           what is taken up first: messages of Raft, before what clients ask for
+`outbox`          what is sent first, likewise, and what is dropped when too much waits
 `timers`          the randomised election timeout, and the heartbeat interval (§5.2)
 `pacing`          which AppendEntries need not leave, since a later one says more
 `machine`         the key-value store that entries are applied to, with sessions (dissertation §6.3)

@@ -4,8 +4,9 @@ for the same cluster.
 ::
 
     connecting server                        accepting server
-    Hello       server, cluster, members,
-                destination, nonce        ->
+    Hello       version, server, cluster,
+                members, destination,
+                nonce                     ->
                                           <- Challenge  nonce, proof
     Proof       proof                     ->
                                           <- Welcome, or Refusal with the reason
@@ -21,6 +22,9 @@ connection is opened. It provides neither confidentiality nor integrity afterwar
 can modify traffic can let it complete and then inject frames. Use TLS where that is a concern.
 
 The reason for a refusal is sent only to a peer that has authenticated itself.
+
+The handshake is JSON, whatever the format of the frames that follow: servers of different versions
+can still tell each other so.
 """
 
 from __future__ import annotations
@@ -29,12 +33,12 @@ import secrets
 from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest, digest
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from raft_ref.cluster.frames import Malformed
+from raft_ref.cluster.frames import VERSION, Malformed
 from raft_ref.cluster.storage import Identity
 from raft_ref.types import NodeId
 
@@ -50,7 +54,8 @@ _Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
     """The first frame of a connection: the identity and configuration of the connecting server."""
 
-    version: Literal[2]
+    version: Annotated[int, Meta(ge=0, lt=2**31)]
+    """Of the frames that are to follow, see `frames.VERSION`."""
     cluster: str
     members: tuple[NodeId, ...]
     source: NodeId
@@ -99,7 +104,7 @@ class Connecting:
         self._is_proved = secret is None
         nonce = secrets.token_bytes(NONCE_SIZE)
         self.hello = _encoder.encode(
-            Hello(2, identity.cluster, identity.members, identity.server, peer, nonce)
+            Hello(VERSION, identity.cluster, identity.members, identity.server, peer, nonce)
         )
         """The first frame to send."""
 
@@ -180,6 +185,12 @@ class Accepting:
         own = self._identity
         if not self._is_certified(hello.source):
             raise Malformed(f"the certificate is not that of server {hello.source}")
+        if hello.version != VERSION:
+            raise Refused(
+                f"server {hello.source} speaks version {hello.version} of the protocol between "
+                f"servers, and server {own.server} version {VERSION}: run the same release of "
+                "raft-ref on all servers"
+            )
         if hello.cluster != own.cluster:
             raise Refused(
                 f"server {hello.source} is of cluster {hello.cluster!r}, and server {own.server} "

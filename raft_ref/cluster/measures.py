@@ -30,8 +30,8 @@ class Measures:
         self.refused = self._counter("requests_refused", "Requests of clients refused as too many.")
         self.save_seconds = self._histogram("save_seconds", "Until a change was durable.")
         self.handle_seconds = self._histogram("handle_seconds", "To decide what a batch leads to.")
-        self.encode_seconds = self._histogram("encode_seconds", "To write a frame, as JSON.")
-        self.decode_seconds = self._histogram("decode_seconds", "To read a frame, and check it.")
+        self.encode_seconds = self._histogram("encode_seconds", "To encode a frame.")
+        self.decode_seconds = self._histogram("decode_seconds", "To decode a frame, and check it.")
         self.request_seconds = self._histogram("request_seconds", "Until a client was answered.")
         self._gauges(server)
 

@@ -57,7 +57,7 @@ from raft_ref.cluster.timers import Timing
 from raft_ref.types import Config, NodeId
 
 MAX_ENTRIES = 128
-"""In one AppendEntries. As many of the longest commands, escaped, fit into one frame."""
+"""In one AppendEntries. As many of the longest fit into one frame (see `wire`)."""
 
 MAX_CLUSTER = 200
 """The longest name of a cluster, in characters."""

@@ -2,15 +2,19 @@
 
 Each server connects to every other; after the `handshake`, the connecting server sends and the
 accepting one listens. A connection that breaks is opened again, after increasing pauses. Frames
-that cannot be sent meanwhile are queued up to a limit, then the oldest are dropped: Raft repeats
-what matters.
+that cannot be sent meanwhile wait in an `outbox`, where Raft messages have priority.
+
+A frame overtakes others only in the outbox, so little is taken from it at a time: the next frames
+when what was taken is on its way. Large frames are written in pieces, and other tasks have their
+turn after each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections import deque
+import sys
 from collections.abc import Callable, Mapping
 from itertools import count
 from random import Random
@@ -20,6 +24,7 @@ from raft_ref.cluster.frames import Frame, Malformed
 from raft_ref.cluster.handshake import MAX_HANDSHAKE, Accepting, Connecting, Refused, refusal
 from raft_ref.cluster.logs import Log
 from raft_ref.cluster.measures import Measures
+from raft_ref.cluster.outbox import Outbox
 from raft_ref.cluster.secret import read_secret
 from raft_ref.cluster.settings import Address, Settings
 from raft_ref.cluster.timers import Seconds
@@ -37,8 +42,12 @@ from raft_ref.types import NodeId, Term
 Deliver = Callable[[NodeId, Frame], None]
 CurrentTerm = Callable[[], Term]
 
-MAX_QUEUED = 64 * 2**20
-"""Bytes kept for a server that cannot be reached."""
+PIECE = 2**16
+"""Bytes written at once, of one large frame or of several small ones."""
+
+MAX_UNSENT = 2**16
+"""Bytes in the kernel that were not sent yet, beyond which it accepts no more. By default it would
+accept megabytes, and nothing overtakes them."""
 
 WELCOME_WITHIN: Seconds = 5.0
 """For the whole handshake."""
@@ -88,10 +97,7 @@ class Transport:
 
     def send(self, destination: NodeId, frame: Frame) -> None:
         """Send a frame, sooner or later, or never."""
-        self._measures.sent.inc()
-        with self._measures.encode_seconds.time():
-            content = wire.encode_frame(frame)
-        self._links[destination].put(content)
+        self._links[destination].put(frame)
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -118,17 +124,12 @@ class Link:
         self._secret = secret
         self._measures = measures
         self._chance = chance
-        self._queue: deque[bytes] = deque()
-        self._queued = 0
+        self._outbox = Outbox()
         self._has_some = asyncio.Event()
 
-    def put(self, frame: bytes) -> None:
-        """Keep a frame to be sent; the oldest are dropped if there are too many."""
-        self._queue.append(frame)
-        self._queued += len(frame)
-        while self._queued > MAX_QUEUED:
-            self._queued -= len(self._queue.popleft())
-            self._measures.dropped.inc()
+    def put(self, frame: Frame) -> None:
+        """Keep a frame to be sent; others are dropped if there are too many (see `outbox`)."""
+        self._measures.dropped.inc(self._outbox.put(frame))
         self._has_some.set()
 
     async def keep_sending(self, tls: Contexts | None) -> None:
@@ -155,6 +156,7 @@ class Link:
         try:
             async with asyncio.timeout(WELCOME_WITHIN):
                 await self._introduce(reader, writer)
+            _limit_unsent(writer)
             _log.info("connected", peer=self._peer, address=str(self._address))
             await self._send_until_closed(reader, writer)
             reason = "closed by it"
@@ -196,22 +198,42 @@ class Link:
             OSError: if it has not ended in peace.
         """
         closed = asyncio.create_task(reader.read(1))
+        closed.add_done_callback(lambda _: self._has_some.set())
         try:
             while not closed.done():
-                writer.write(b"".join(self._queue))
-                self._queue.clear()
-                self._queued = 0
-                self._has_some.clear()
-                await writer.drain()
-                await self._until_some_or(closed)
+                if content := self._next_content():
+                    await _write(writer, content)
+                else:
+                    self._has_some.clear()
+                    await self._has_some.wait()
             closed.result()
         finally:
             closed.cancel()
 
-    async def _until_some_or(self, closed: asyncio.Task[bytes]) -> None:
-        has_some = asyncio.create_task(self._has_some.wait())
-        await asyncio.wait({has_some, closed}, return_when=asyncio.FIRST_COMPLETED)
-        has_some.cancel()
+    def _next_content(self) -> bytes:
+        """The next frames, encoded: a large one, or small ones together; empty if there is none."""
+        contents: list[bytes] = []
+        size = 0
+        while size < PIECE and (frame := self._outbox.take()) is not None:
+            with self._measures.encode_seconds.time():
+                contents.append(wire.encode_frame(frame))
+            size += len(contents[-1])
+            self._measures.sent.inc()
+        return b"".join(contents)
+
+
+async def _write(writer: asyncio.StreamWriter, content: bytes) -> None:
+    """Write in pieces. Raises `OSError` if the connection is broken."""
+    for start in range(0, len(content), PIECE):
+        writer.write(memoryview(content)[start : start + PIECE])
+        await writer.drain()
+        await asyncio.sleep(0)  # to drain does not yield while the kernel takes all
+
+
+def _limit_unsent(writer: asyncio.StreamWriter) -> None:
+    if sys.platform == "linux":
+        connected: socket.socket = writer.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
 
 
 class Listener:
