@@ -120,6 +120,25 @@ def test_dropped_frames_are_counted(two: tuple[Settings, Settings]) -> None:
     assert [sample.value for sample in _totals(measures.dropped)] == [7]
 
 
+def test_a_bug_that_ends_a_link_is_told(
+    two: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(_: Frame) -> bytes:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("raft_ref.cluster.wire.encode_frame", encode)
+    told: list[object] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
+        async with started(two[0]) as one, started(two[1]):
+            one.transport.send(2, frame(1))
+            await until(lambda: told)
+
+    play(scene)
+    assert "a bug" in str(told)
+
+
 def vote_of(settings: Settings) -> Frame:
     source, (destination, *_) = settings.config.id, settings.config.peers
     return RaftFrame(

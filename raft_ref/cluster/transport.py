@@ -94,6 +94,8 @@ class Transport:
         self._tasks = [
             asyncio.create_task(link.keep_sending(self._contexts)) for link in self._links.values()
         ]
+        for task in self._tasks:
+            task.add_done_callback(_report_failure)
 
     def send(self, destination: NodeId, frame: Frame) -> None:
         """Send a frame, sooner or later, or never."""
@@ -105,6 +107,13 @@ class Transport:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._listener.stop()
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """Log the bug that has ended a link; asyncio does so only once the task is forgotten."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        about = {"message": "nothing more is sent to one server", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(about)
 
 
 class Link:
