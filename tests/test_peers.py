@@ -152,9 +152,10 @@ def play(
     walks: int = 100,
     network: NetworkName = "replayable",
     profile: str = "paper",
+    options: tuple[tuple[str, str], ...] = (),
 ) -> Trial:
     space = Setup(bounds=Bounds(), network=network, max_in_flight=9, rules=True)
-    adapter = Adapter(command=command, servers=3, step_timeout=10.0)
+    adapter = Adapter(command=command, servers=3, options=options, step_timeout=10.0)
     setup = ForeignSetup(adapter=adapter, space=space, profile=PROFILES[profile])
     return try_out(setup, Plan(kinds=kinds, walks=walks))
 
@@ -170,6 +171,42 @@ def test_etcd_is_not_accused_in_a_million_steps(build: Build) -> None:
     trial = play(build("etcd"), "mutants", "cover", "random", walks=20_000)
     assert trial.verdict == "conforms"
     assert trial.progress.steps >= 1_000_000
+
+
+PRE_VOTE = (("pre_vote", "true"), ("max_size_per_msg", "0"))
+"""With messages of more than one entry, a leader's entry of its own is acknowledged with all that
+come before it: then ``commit-old-term-by-counting`` does nothing that etcd would not do."""
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule"),
+    [
+        ("vote-without-log-check", "VOTE-UP-TO-DATE"),
+        ("vote-not-persisted", "RESTART-VOTE"),
+        ("prev-term-not-checked", "FOLLOWER-PREV-MATCH"),
+        ("conflict-keeps-old-entry", "ACK-CONFIRMED"),
+        ("commit-old-term-by-counting", "COMMIT-CURRENT-TERM"),
+    ],
+)
+def test_etcd_without_a_rule_is_caught_behind_its_pre_votes(
+    mutant: str, rule: str, build: Build
+) -> None:
+    trial = play(build("etcd", mutant), "mutants", profile="etcd", options=PRE_VOTE)
+    assert trial.verdict == "violates"
+    breach = trial.findings[-1].breach
+    assert breach is not None
+    assert breach.rule.id == rule
+
+
+@pytest.mark.parametrize("options", [PRE_VOTE, PRE_VOTE[:1]], ids=["small messages", "any"])
+def test_etcd_with_pre_votes_conforms_and_has_led_and_committed(
+    options: tuple[tuple[str, str], ...], build: Build
+) -> None:
+    trial = play(build("etcd"), "mutants", "random", profile="etcd", options=options)
+    assert (trial.verdict, trial.shortfalls) == ("conforms", ())
+    assert trial.progress.unknown == ("MsgPreVote", "MsgPreVoteResp")
+    wanted = {"contested_election", "leader_change", "follower_commit", "truncation"}
+    assert wanted <= trial.progress.reached.keys()
 
 
 # --- canonical raft --------------------------------------------------------------------------
