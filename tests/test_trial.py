@@ -344,7 +344,7 @@ def test_the_next_run_does_not_begin_where_the_adapter_is_at_fault(
     fault: str, reason: str, answer: str | None
 ) -> None:
     player = Player(setup((*MISBEHAVING, fault)).adapter, Setup(bounds=Bounds()), PAPER)
-    player.play([Occur(1, ElectionTimeout())])
+    player.again([Occur(1, ElectionTimeout())])  # exactly this, and nothing that is in flight
     with pytest.raises(AdapterFailed) as failed:
         player.play([])
     player.close()
@@ -368,7 +368,7 @@ def test_a_violation_of_one_process_alone_is_the_adapters_fault(tmp_path: Path) 
         accusation(player, [Occur(1, ElectionTimeout()), Occur(1, ElectionTimeout())])
     player.close()
     assert failed.value.reason.endswith(
-        "MonotonicTerm was violated before; action 2 (S1 times out): "
+        "MonotonicTerm was violated before; action 3 (S1 times out): "
         "state.current_term: 2, before: 0"
     )
 
