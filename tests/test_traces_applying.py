@@ -11,7 +11,7 @@ import pytest
 
 from model_check.traces.verdict import TraceVerdict
 from tests.recorded import STORMY, random_trace
-from tests.trace_lines import Json, verdict_on
+from tests.trace_lines import Json, encoded, verdict_on
 
 CASES = Path(__file__).parent / "traces" / "cases"
 SKIPS, TWICE = ("e01_apply_skips", "e02_apply_twice")
@@ -139,6 +139,58 @@ def test_what_a_server_had_applied_before_the_trace_is_unknown(
     found = verdict_on([header, *others[1:], *(json.dumps(each).encode() for each in lines)])
     assert offence(found) == rule
     assert rule is not None or found.verdict == "conforms"
+
+
+def after_a_snapshot(
+    *applied: int, shown: bool = True, claim: list[str] | None = COMPLETE
+) -> TraceVerdict:
+    """The verdict if a server with a snapshot up to 3 and two entries more applies these."""
+    header, *others = case(SKIPS, claim)[:4]
+    past = {"snapshot_index": 3, "snapshot_term": 1}
+    start = {"event": "start", "server": "a", "state": {**state(5, 4, (X, Y)), **past}}
+    beat = {"event": "heartbeat_timeout", "server": "a", "state": state(5, 6)}
+    lines: list[Json] = [start, beat]
+    for index in applied:
+        entry = {"entry": Y if index == 5 else X} if shown else {}
+        lines.append({"event": "apply", "server": "a", "index": index, **entry})
+    return verdict_on([header, *others[1:], *(json.dumps(each).encode() for each in lines)])
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize(
+    ("applied", "in_order"),
+    [
+        ((1, 2, 3, 4, 5), True),
+        ((4, 5), True),
+        ((3, 4, 5), True),  # a durable state machine
+        ((4, 3), False),
+        ((3, 3), False),
+        ((3, 5), False),
+    ],
+)
+def test_what_a_snapshot_hides_is_applied_in_order_too(
+    applied: tuple[int, ...], in_order: bool, shown: bool
+) -> None:
+    assert offence(after_a_snapshot(*applied, shown=shown)) == (None if in_order else "APPLY-ORDER")
+    without = after_a_snapshot(*applied, shown=shown, claim=None)
+    assert without.verdict == ("conforms" if in_order else "inconclusive")
+
+
+def test_what_two_servers_apply_is_the_same_though_a_snapshot_hides_it_in_their_logs() -> None:
+    header = {"format": "raft-ref", "version": 1, "servers": ["a", "b", "c"]}
+    past = {"snapshot_index": 1, "snapshot_term": 1}
+
+    def lines(server: str, applied: Json | None) -> list[Json]:
+        entry = {} if applied is None else {"entry": applied}
+        return [
+            {"event": "start", "server": server, "state": {**state(1, 2), **past}},
+            {"event": "heartbeat_timeout", "server": server, "state": state(1, 2)},
+            {"event": "apply", "server": server, "index": 1, **entry},
+        ]
+
+    for one, other, fault in ((X, Y, "StateMachineSafety"), (X, X, None), (X, None, None)):
+        found = verdict_on(encoded([header, *lines("a", one), *lines("b", other)]))
+        assert (offence(found), found.doubt) == (fault, None)
 
 
 # --- what servers do -----------------------------------------------------------------------------

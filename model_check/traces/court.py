@@ -42,6 +42,9 @@ from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
 from spec.shadow import Shadow
 
+HIDDEN = Entry(0, "?")
+"""Stands for an applied entry whose content a snapshot hides; it equals no other entry."""
+
 MOST_WAYS = 512
 """How many things a server may be like before nobody can tell any more."""
 
@@ -166,17 +169,18 @@ def _reason(undecided: tuple[Rule, NotDecidable]) -> str:
 
 def _outputs(happening: Happening, after: Belief) -> Iterator[Output]:
     log = after.log
-    unknown = min(log.beginning.last_index, after.commit_index)
+    hidden_until = min(log.beginning.last_index, after.commit_index)
     for sending in happening.sent:
         told = sending.told
         is_own = not isinstance(told, Counted) and told.destination == happening.server
         if not isinstance(told, Unreadable) and not is_own:
             yield Send(_as_known(told, log))
     for applying in happening.applied:
-        if applying.index > unknown:  # what a snapshot hides, nobody can tell
-            own = log.entry_at(applying.index) or Entry(log.last_term, "?")
-            shown = applying.entry
-            yield Apply(applying.index, own if isinstance(shown, UnsetType) else shown)
+        index, shown = applying.index, applying.entry
+        own = log.entry_at(index) or Entry(log.last_term, "?")
+        if index <= hidden_until:
+            own = HIDDEN
+        yield Apply(index, own if isinstance(shown, UnsetType) else shown)
     yield from (NotLeader(each.leader) for each in happening.redirected)
 
 

@@ -11,6 +11,7 @@ from model_check.deadline import Deadline
 from model_check.traces import doubts
 from model_check.traces.belief import Belief, contradiction, first_beliefs, was_glimpsed
 from model_check.traces.court import (
+    HIDDEN,
     MOST_WAYS,
     Judged,
     WatchedServer,
@@ -221,7 +222,9 @@ class _Hearing:
         """What the server hands to its state machine, if it is the same however the step was."""
         first, *others = (step.conduct.outputs for step in steps)
         for output in first:
-            if isinstance(output, Apply) and all(output in each for each in others):
+            if not isinstance(output, Apply) or output.entry is HIDDEN:
+                continue
+            if all(output in each for each in others):
                 violated = self.ledger.apply(happening.server, output.index, output.entry)
                 if violated is not None:
                     return Offence(happening, violated.property, violated.explanation)
