@@ -132,7 +132,7 @@ Recorder: TypeAlias = Callable[["State[S, Q, H]", "Action[E, M]", "State[S, Q, H
 """Sees every transition."""
 
 
-COMPILING = "compiling the explorer (the first time alone, for half a minute)"
+COMPILING = "compiling the explorer (only once, about half a minute)"
 """The phase that takes long and has nothing to show."""
 TICK = 4096
 """After so many transitions, progress is reported."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from raft_ref.types import Entry, Index, Log, NodeId, Role, Term
 
@@ -46,3 +46,18 @@ def position_text(term: Term, index: Index) -> str:
 def term_text(term: Term | None) -> str:
     """The term of an entry, or that there is no such entry."""
     return NO_ENTRY if term is None else str(term)
+
+
+def describe_undecidable(unobserved: Iterable[str], fields: Collection[str]) -> str:
+    """Why something could not be judged: ``fields`` of a server's state, or of what it does, are
+    hidden, or messages of unknown kinds (all else that is ``unobserved``) may have allowed it."""
+    hidden, kinds = list[str](), list[str]()
+    for each in unobserved:
+        (hidden if each in fields else kinds).append(each)
+    reasons = [f"{', '.join(hidden)} cannot be observed"] if hidden else []
+    if kinds:
+        noun = "kind" if len(kinds) == 1 else "kinds"
+        reasons.append(
+            f"messages of the unknown {noun} {', '.join(kinds)} may have allowed the step"
+        )
+    return ", and ".join(reasons)

@@ -13,6 +13,7 @@ import pytest
 from model_check.check import Means, Setup, check
 from model_check.cli import run
 from model_check.commands.conformance import account_of_conformance
+from model_check.commands.summary import warnings
 from model_check.commands.trial import account_of_trial
 from model_check.conformance.explore import ForeignSetup, conform
 from model_check.conformance.learner import Adapter
@@ -90,6 +91,11 @@ def test_renamings_take_no_longer_than_there_is_time() -> None:
     found = check(system, Budget(deadline=out_of_time_when("computing"))).exploration
     assert (found.verdict, found.states) == ("inconclusive", 0)
     assert found.stopped_by == "the budget of 1 seconds, while computing the renamings"
+
+
+def test_nothing_explored_is_told_once_and_not_for_each_property() -> None:
+    found = check(Setup(bounds=Bounds(servers=6)), Budget(deadline=out_of_time_when("computing")))
+    assert list(warnings(found.exploration, found.vacuous)) == []
 
 
 def test_a_group_looks_at_the_clock() -> None:

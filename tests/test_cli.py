@@ -106,6 +106,14 @@ def test_what_held_only_because_nothing_could_break_it_is_told(
     assert report["vacuous"] == {"CommitStability": ["commit"]}
 
 
+def test_bounds_are_not_said_to_lack_what_was_not_explored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = Outcome([*SMALL, "--max-states", "2"], capsys).out
+    assert "what was explored so far never reached commit" in out
+    assert "these bounds" not in out
+
+
 def test_a_property_that_could_have_been_broken_is_not_warned_about(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

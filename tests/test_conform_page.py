@@ -90,7 +90,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, played: Judgement) -> Jud
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (PLAYED, ["68 mutants", "All was played, and nothing is violated", "3, replayable"]),
+        (PLAYED, ["68 mutants", "No run that was played violates anything", "3, replayable"]),
         (EXPLORED, ["Everything within the bounds was explored", "3 servers, terms to 1"]),
     ],
     ids=["played", "explored"],
@@ -107,7 +107,7 @@ def test_the_page_of_who_conforms(
     )
     assert page.having("h1", "alarm") == page.having("rect", "alarming") == 0
     assert "To do it again" not in page.text
-    assert "What could not be judged" not in page.text
+    assert "Not judged" not in page.text
 
 
 @pytest.mark.parametrize("how", ["played", "explored", "replayed"])
@@ -234,8 +234,9 @@ def test_what_is_not_shown_is_not_made_up(tmp_path: Path) -> None:
     judgement = judge(tmp_path, *PLAYED, adapter=adapter)
     page = judgement.page
     assert judgement.code == 1
-    assert "What could not be judged" in page.text
-    assert "voted_for VoteOncePerTerm, VOTE-ONCE" in page.words
+    assert "Not judged" in page.text
+    assert "VoteOncePerTerm, VOTE-ONCE" in page.words
+    assert "voted_for cannot be observed" in page.words
     assert page.text.count("not shown") == 1 + 2 * 3
     assert "Roles are not shown." in page.words
     assert "voted for" not in page.text

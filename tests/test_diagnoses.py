@@ -43,6 +43,7 @@ from spec.forms import HistoryProperty, PairProperty, Property, Step, StepProper
 from spec.properties import PROPERTIES, RaftStep
 from spec.rules import RULES
 from spec.shadow import Evidence, Shadow
+from spec.words import describe_undecidable
 from tests.conducts import BREACHES
 
 SERVERS = st.integers(1, 5)
@@ -248,3 +249,15 @@ def test_values_that_differ_are_shown_differently(
     one, other = data.draw(values), data.draw(values)
     assert (shown(*one) == shown(*other)) == (one == other)
     assert_reads_well(shown(*one))
+
+
+def test_why_a_rule_was_not_judged_names_hidden_fields_and_unknown_messages_apart() -> None:
+    fields = frozenset({"voted_for"})
+    assert describe_undecidable(["voted_for"], fields) == "voted_for cannot be observed"
+    assert describe_undecidable(["PreVoteReply"], fields) == (
+        "messages of the unknown kind PreVoteReply may have allowed the step"
+    )
+    assert describe_undecidable(["A", "voted_for", "B"], fields) == (
+        "voted_for cannot be observed, and messages of the unknown kinds A, B may have allowed "
+        "the step"
+    )

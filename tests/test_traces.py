@@ -248,7 +248,10 @@ def test_a_message_of_an_unknown_kind_leaves_open_only_what_it_might_allow() -> 
     assert verdict_on([*lines, receive({"current_term": 0})]).verdict == "conforms"
     found = verdict_on([*lines, receive({"current_term": 1})])
     assert found.doubt is not None
-    assert "TERM-ADOPT cannot be judged for want of Gossip" in found.doubt.reason
+    assert (
+        "TERM-ADOPT cannot be judged, since messages of the unknown kind Gossip may have allowed"
+        in found.doubt.reason
+    )
     found = verdict_on([*lines, receive({"role": "candidate", "voted_for": None})])
     assert found.offence is not None
     assert found.offence.name == "VOTE-SELF"

@@ -19,6 +19,7 @@ from model_check.conformance.schedule import write_schedule
 from model_check.render import as_mermaid, as_table, server_name
 from model_check.render_pytest import Redoing, as_foreign_pytest
 from spec.rules import RULES
+from spec.words import describe_undecidable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Account:
 def show_account(account: Account, rendering: Rendering) -> None:
     """All of it, every finding with its run."""
     unjudged = [
-        f"not judged: {name}, since {', '.join(lacking)} cannot be observed"
+        f"not judged: {name}, since {describe_undecidable(lacking, account.hidden)}"
         for name, lacking in account.unjudged.items()
     ]
     lines = [account.headline, *as_rows(account.rows), *unjudged, *account.notes]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from model_check.commands.account import Account, describe_adapter, describe_rules, notes_on_stop
 from model_check.commands.summary import (
+    count,
     describe_bounds,
     describe_figures,
     describe_reductions,
@@ -50,7 +51,7 @@ def _otherwise(result: Conformance) -> str:
 
 def _describe_means(result: Conformance) -> str:
     found = result.exploration
-    parts = [f"{result.engine} engine", f"{found.workers} workers"]
+    parts = [f"{result.engine} engine", count(found.workers, "worker")]
     parts += describe_reductions(found)
     parts.append(f"{result.local_states:,} local states")
     parts.append(f"{result.adapter_calls:,} steps asked of the adapter")

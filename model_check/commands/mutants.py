@@ -96,7 +96,7 @@ def mutants_command(
         show_table(_table(runs))
         click.echo(_summary(runs))
         if stopped_by is not None:
-            click.echo(f"{len(runs)} of {len(chosen)} were begun: stopped by {stopped_by}")
+            click.echo(f"stopped by {stopped_by}: {len(runs)} of {len(chosen)} mutants begun")
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
         from model_check.study.pages import write_mutants

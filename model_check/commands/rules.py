@@ -164,7 +164,7 @@ def _necessary(
 
 def _show_stop(stopped_by: str | None, begun: str, json_path: Path | None) -> None:
     if stopped_by is not None and str(json_path) != "-":
-        click.echo(f"{begun} were begun: stopped by {stopped_by}")
+        click.echo(f"stopped by {stopped_by}: {begun} rules begun")
 
 
 def _table(chosen: list[Rule]) -> Table:

@@ -58,13 +58,13 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     """The bounds in words, the network's included."""
     bounds = setup.bounds
     parts = [
-        _count(bounds.servers, "server"),
+        count(bounds.servers, "server"),
         f"terms to {bounds.max_term}",
         f"logs to {bounds.max_log}",
-        _count(bounds.values, "value"),
+        count(bounds.values, "value"),
     ]
     if of_our_core:
-        parts.append(f"{_count(bounds.max_entries, 'entry', 'entries')} a message")
+        parts.append(f"{count(bounds.max_entries, 'entry', 'entries')} a message")
     parts.append("any restarts" if bounds.restarts else "no restarts")
     if not bounds.heartbeats:
         parts.append("no heartbeats")
@@ -81,7 +81,7 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
         parts.append(f"nothing but {', '.join(bounds.script)}, in this order")
     parts.append(f"{setup.network} network")
     if setup.network == "fifo":
-        parts.append(f"{_count(setup.max_in_flight, 'message')} a link")
+        parts.append(f"{count(setup.max_in_flight, 'message')} a link")
         parts.append("with loss" if setup.loss else "without loss")
     return ", ".join(parts)
 
@@ -89,7 +89,7 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
 def describe_means(result: CheckResult) -> str:
     """How it was explored."""
     found = result.exploration
-    parts = [f"{result.engine} engine", _count(found.workers, "worker")]
+    parts = [f"{result.engine} engine", count(found.workers, "worker")]
     if found.renamings > 1:
         parts.append(f"{found.orbits:,} states stored, up to {found.renamings} renamings each")
     parts += describe_reductions(found)
@@ -112,7 +112,8 @@ def _by_depth(reached: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(reached.items(), key=lambda item: (item[1], order.index(item[0])))
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def count(number: int, one: str, many: str = "") -> str:
+    """A number of things, the noun in the singular for one."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
@@ -169,7 +170,9 @@ def warnings(found: Exploration[E, M], vacuous: Mapping[str, Iterable[str]]) -> 
     """What one should know before believing what was found."""
     for note in found.notes:
         yield f"note: {note}"
-    yield from describe_vacuous(vacuous, "these bounds")
+    if found.states:  # before the first state, a warning for each property would say nothing
+        where = "these bounds" if found.stopped_by is None else "what was explored so far"
+        yield from describe_vacuous(vacuous, where)
 
 
 def describe_vacuous(vacuous: Mapping[str, Iterable[str]], where: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ def _otherwise(trial: Trial) -> str:
         return f"stopped by {trial.stopped_by}; no violation in what was played"
     if trial.shortfalls:
         return describe_shortfalls(trial.shortfalls)
-    return "all was played, and nothing is violated (which is no proof: see --explore)"
+    return "no run that was played violates anything (for all runs within bounds: --explore)"
 
 
 def describe_shortfalls(found: Iterable[Shortfall]) -> str:

@@ -21,6 +21,7 @@ from model_check.study.environment import describe_log, environment
 from raft_ref import NodeState
 from spec.profiles import PAPER
 from spec.properties import WITHOUT_REDIRECTS
+from spec.words import describe_undecidable
 
 
 def write_judgement(account: Account, path: Path) -> None:
@@ -32,7 +33,10 @@ def write_judgement(account: Account, path: Path) -> None:
     shown = [_shown(account, number) for number, _ in enumerate(account.findings, start=1)]
     template = environment().get_template("judgement.html.j2")
     page = template.render(
-        account=account, shown=shown, rows=[row for row in account.rows if row[1]]
+        account=account,
+        shown=shown,
+        rows=[row for row in account.rows if row[1]],
+        describe_undecidable=describe_undecidable,
     )
     # A command line may be of any bytes, and none of them is a reason to have no page.
     path.write_text(page, "utf-8", errors="backslashreplace")

@@ -41,6 +41,7 @@ from spec.judge import Judge, single_steps
 from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
 from spec.shadow import Shadow
+from spec.words import describe_undecidable
 
 HIDDEN = Entry(0, "?")
 """Stands for an applied entry whose content a snapshot hides; it equals no other entry."""
@@ -161,7 +162,8 @@ def _reason(undecided: tuple[Rule, NotDecidable]) -> str:
             f"{rule.id} cannot be judged, since lines of the events apply, start and restart may "
             'be missing; if none is, say "complete": ["apply", "start"] in the first line'
         )
-    return f"{rule.id} cannot be judged for want of {', '.join(verdict.unobserved)}"
+    why = describe_undecidable(verdict.unobserved, rule.observes)
+    return f"{rule.id} cannot be judged, since {why}"
 
 
 # --- what a step put out --------------------------------------------------------------------------
