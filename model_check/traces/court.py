@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from msgspec import UNSET, UnsetType
 
 from model_check.render import describe_entries
-from model_check.traces.belief import Belief
+from model_check.traces.belief import BEFORE_THE_TRACE, Belief
 from model_check.traces.foresight import Upcoming
 from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unreadable
 from model_check.traces.outcomes import Situation, outcomes
@@ -162,8 +162,11 @@ def _reason(undecided: tuple[Rule, NotDecidable]) -> str:
             f"{rule.id} cannot be judged, since lines of the events apply, start and restart may "
             'be missing; if none is, say "complete": ["apply", "start"] in the first line'
         )
-    why = describe_undecidable(verdict.unobserved, rule.observes)
-    return f"{rule.id} cannot be judged, since {why}"
+    others = [each for each in verdict.unobserved if each != BEFORE_THE_TRACE]
+    reasons = [describe_undecidable(others, rule.observes)] if others else []
+    if BEFORE_THE_TRACE in verdict.unobserved:
+        reasons.append(f"{BEFORE_THE_TRACE} may have allowed the step")
+    return f"{rule.id} cannot be judged, since {', and '.join(reasons)}"
 
 
 # --- what a step put out --------------------------------------------------------------------------
