@@ -21,8 +21,8 @@ from msgspec import Struct
 from model_check.check import NetworkName, Setup
 from model_check.commands.account import account_of_failure, describe_failure, describe_finding
 from model_check.commands.summary import as_rows, describe_vacuous, reached_rows
-from model_check.commands.trial import coverage_rows, describe_shortfalls
-from model_check.conformance.coverage import Coverage, shortfalls
+from model_check.commands.trial import coverage_rows
+from model_check.conformance.coverage import Coverage, describe_shortfalls, shortfalls
 from model_check.conformance.explore import ForeignSetup, judged_vacuously, schedule_of
 from model_check.conformance.learner import Adapter
 from model_check.conformance.plan import SCHEDULE_KINDS, Plan, ScheduleKind, named_runs

@@ -43,6 +43,7 @@ PREVOTE = (sys.executable, str(HERE / "peers/toy_prevote/adapter.py"))
 UNSUPPORTED = (sys.executable, str(HERE / "peers/toy_unsupported/adapter.py"))
 PLAYED = ("conform", "--schedules", "mutants", "--workers", "1")
 
+EXPLORED = ["conform", "--explore", "--max-log", "0", "--workers", "1"]
 NO_LEADER, NO_COMMIT = "no leader was elected", "no entry was committed"
 UNSEEN_LEADER = "whether a leader was elected cannot be seen"
 UNSEEN_COMMIT = "which entries were committed cannot be seen"
@@ -148,6 +149,32 @@ def test_half_of_the_deliveries_are_enough() -> None:
     (found,) = shortfalls(half, frozenset())
     assert found.lack.startswith("most deliveries were skipped (6 of 11)")
     assert half.reached == {"election": 1, "commit": 1}
+
+
+@pytest.mark.parametrize("how", ["supports-nothing", "ignores-deliver"])
+def test_an_exploration_in_which_nobody_leads_is_inconclusive(
+    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, page = tmp_path / "report.json", tmp_path / "page.html"
+    outlets = ["--json", str(report), "--html", str(page)]
+    assert run([*EXPLORED, *outlets, "--", *VACUOUS, how]) == 4
+    out = capsys.readouterr().out
+    data = json.loads(report.read_text())
+    assert out.startswith("inconclusive: nothing is violated, but no leader was elected")
+    assert (data["verdict"], [each["lack"] for each in data["shortfalls"]]) == (
+        "inconclusive",
+        [NO_LEADER],
+    )
+    for text in (out, page.read_text()):
+        assert "let election_timeout begin an election" in text
+
+
+def test_an_exploration_of_elections_alone_is_none_the_less_one(tmp_path: Path) -> None:
+    """Bounds without entries exclude every commit; that is a bound of the claim, and warned of."""
+    report = tmp_path / "report.json"
+    assert run([*EXPLORED, "--json", str(report), "--", *TOY]) == 0
+    data = json.loads(report.read_text())
+    assert (data["shortfalls"], data["vacuous"]["COMMIT-QUORUM"]) == ([], ["commit"])
 
 
 # --- what is said -------------------------------------------------------------------------------

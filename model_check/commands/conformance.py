@@ -14,6 +14,7 @@ from model_check.commands.summary import (
     reached_rows,
     warnings,
 )
+from model_check.conformance.coverage import describe_shortfalls
 from model_check.conformance.explore import Conformance
 from model_check.render import server_name
 
@@ -63,6 +64,8 @@ def _describe_means(result: Conformance) -> str:
 def _describe_doubt(result: Conformance) -> str:
     if result.exploration.stopped_by is not None:
         return describe_stop(result.exploration)
+    if not result.unresolved:
+        return describe_shortfalls(result.shortfalls)
     doubt = result.unresolved[0]
     suspicion = doubt.suspicion
     return (
@@ -79,4 +82,6 @@ def _notes(result: Conformance) -> Iterator[str]:
         yield from notes_on_stop(result.exploration.stopped_by)
     if result.other_failures:
         yield f"note: {result.other_failures} more kinds of failed steps are not shown"
+    for each in result.shortfalls:
+        yield f"note: {each}"
     yield from warnings(result.exploration, result.vacuous)

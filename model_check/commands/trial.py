@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from model_check.commands.account import (
     notes_on_stop,
 )
 from model_check.commands.summary import describe_vacuous, reached_rows
-from model_check.conformance.coverage import Coverage, Shortfall
+from model_check.conformance.coverage import Coverage, describe_shortfalls
 from model_check.conformance.observed import describe_undelivered
 from model_check.conformance.trial import Progress, Trial
 
@@ -51,11 +51,6 @@ def _otherwise(trial: Trial) -> str:
     if trial.shortfalls:
         return describe_shortfalls(trial.shortfalls)
     return "no run that was played violates anything (for all runs within bounds: --explore)"
-
-
-def describe_shortfalls(found: Iterable[Shortfall]) -> str:
-    """Why playing is inconclusive, in a sentence."""
-    return f"nothing is violated, but {'; '.join(each.lack for each in found)}"
 
 
 def _notes(trial: Trial) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """How much of what was to be played was played, what came to pass in it, and what did not.
 
 That nothing is violated says little where nobody ever led, where nothing was ever committed, or
-where most deliveries were skipped: then playing is inconclusive, and says why.
+where most deliveries were skipped: then playing is inconclusive, and says why. An exploration is
+inconclusive where nobody led. Its bounds may exclude every commit, so there the lack of one is only
+warned about, as whatever else the bounds leave out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -85,7 +87,17 @@ class Shortfall(NamedTuple):
 MORE = "play more runs (--schedules, --walks)"
 NAMES = "give messages the paper's names where they mean the same (spec/adapter_protocol.md)"
 
+NO_LEADER = "no leader was elected"
+WHY_NO_RUN_ELECTS = (
+    "let election_timeout begin an election and deliver hand every message to the server; or widen "
+    "the bounds, such as --max-term and --max-election-timeouts"
+)
 NO_ANSWER = "no server answered any message: let deliver hand it to the server"
+
+
+def describe_shortfalls(found: Iterable[Shortfall]) -> str:
+    """Why the result is inconclusive, in a sentence."""
+    return f"nothing is violated, but {'; '.join(each.lack for each in found)}"
 
 
 def shortfalls(cover: Coverage, hidden: frozenset[str]) -> tuple[Shortfall, ...]:
@@ -97,7 +109,7 @@ def _shortfalls(cover: Coverage, hidden: frozenset[str]) -> Iterator[Shortfall |
     has_led = "election" in cover.reached
     yield _unseen("whether a leader was elected cannot be seen", {"current_term", "role"} & hidden)
     if not has_led and "role" not in hidden:
-        yield Shortfall("no leader was elected", _why_nobody_led(cover))
+        yield Shortfall(NO_LEADER, _why_nobody_led(cover))
     yield _unseen("which entries were committed cannot be seen", {"log", "commit_index"} & hidden)
     has_committed = not cover.reached.keys().isdisjoint({"commit", "follower_commit"})
     if not has_committed and "commit_index" not in hidden:
@@ -107,6 +119,18 @@ def _shortfalls(cover: Coverage, hidden: frozenset[str]) -> Iterator[Shortfall |
         figures = f"{unmatched:,} of {cover.deliveries:,}"
         lack = f"most deliveries were skipped ({figures}): no message matched"
         yield Shortfall(lack, _why_no_message_matched(cover))
+
+
+def exploration_shortfalls(
+    reached: Collection[str], hidden: frozenset[str]
+) -> tuple[Shortfall, ...]:
+    """All that makes an exploration to the end of its bounds inconclusive, if anything does.
+
+    Where the role or the term is hidden, no bounds are explored to their end.
+    """
+    if "election" in reached or not hidden.isdisjoint({"current_term", "role"}):
+        return ()
+    return (Shortfall(NO_LEADER, WHY_NO_RUN_ELECTS),)
 
 
 def _unseen(lack: str, fields: Iterable[str]) -> Shortfall | None:

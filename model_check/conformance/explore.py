@@ -19,6 +19,7 @@ from model_check.check import (
 )
 from model_check.conformance.confirm import confirm
 from model_check.conformance.consequence import consequence
+from model_check.conformance.coverage import Shortfall, exploration_shortfalls
 from model_check.conformance.finding import Finding, first_breach
 from model_check.conformance.learner import Adapter, Learner
 from model_check.conformance.node import (
@@ -119,8 +120,18 @@ class Conformance:
             return "violates"
         if self.findings:
             return "failed-step"
-        is_known = self.exploration.verdict == "holds" and not self.unresolved
+        is_known = (
+            self.exploration.verdict == "holds" and not self.unresolved and not self.shortfalls
+        )
         return "conforms" if is_known else "inconclusive"
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """What did not happen within the bounds, so that it says little that nothing is
+        violated."""
+        if self.findings or self.exploration.verdict != "holds":
+            return ()
+        return exploration_shortfalls(self.exploration.reached, self.hidden)
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:

@@ -41,6 +41,7 @@ def conform_report(result: Conformance) -> Report:
         "findings": [_finding(finding) for finding in result.findings],
         "unresolved": {each.suspicion.rule.id: each.stopped_by for each in result.unresolved},
         "suspected": list(result.suspected),
+        "shortfalls": [each._asdict() for each in result.shortfalls],
         "other_failures": result.other_failures,
     }
 
