@@ -182,7 +182,7 @@ class _Judged:
     def _played(self, run: Sequence[RaftAction]) -> Result:
         setup = self._setup
         if self._player is None:
-            self._player = Player(setup.adapter, setup.space, setup.profile)
+            self._player = Player(setup.adapter, setup.space, setup.profile, asks_for_leader=True)
         played = self._player.play(run)
         if played.finding is None:
             return Result(

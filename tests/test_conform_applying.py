@@ -82,6 +82,25 @@ def test_what_servers_apply_and_tell_clients_is_judged(
         assert rules_broken(player) == rules
 
 
+@pytest.mark.parametrize(
+    ("adapter", "fault", "verdict"),
+    [(FAULTY, "names-former", "violates"), (FAULTY, "", "conforms")],
+    ids=["former leader", "leader of the term"],
+)
+def test_a_client_asks_who_leads_at_the_end_of_a_run(
+    adapter: Path, fault: str, verdict: str, tmp_path: Path
+) -> None:
+    """In runs of the core clients ask leaders, so no redirection would be heard of."""
+    report = tmp_path / "report.json"
+    options = ["--schedules", "mutants", "--workers", "1", "--json", str(report)]
+    run(["conform", *options, "--option", f"fault={fault}", "--", sys.executable, str(adapter)])
+    data = json.loads(report.read_text())
+    assert data["verdict"] == verdict
+    assert data["reached"]["redirect"] is not None
+    assert "REDIRECT-LEADER" not in data["vacuous"]
+    assert [each["property"] for each in data["findings"]] == ["REDIRECT-LEADER"] * (fault != "")
+
+
 UNJUDGED = {"APPLY-COMMITTED": "applied", "APPLY-ORDER": "applied", "REDIRECT-LEADER": "redirect"}
 
 

@@ -54,8 +54,10 @@ from model_check.system import TOTALITY, Deliver, Lose, Occur, Outcome
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
+    ClientRequest,
     ElectionTimeout,
     HeartbeatTimeout,
+    Leader,
     Message,
     NodeId,
     Receive,
@@ -152,8 +154,13 @@ class Player:
         AdapterFailed: here or later, if the adapter is at fault.
     """
 
-    def __init__(self, adapter: Adapter, space: Setup, profile: Profile) -> None:
+    def __init__(
+        self, adapter: Adapter, space: Setup, profile: Profile, *, asks_for_leader: bool = False
+    ) -> None:
+        """With ``asks_for_leader``, a client asks each server that does not lead at the end of a
+        run: in runs of the core clients ask leaders, and nothing would be heard of redirections."""
         self._adapter = adapter
+        self._asks_for_leader = asks_for_leader
         self._space = space
         self._profile = profile
         self._start()
@@ -183,8 +190,22 @@ class Player:
         for action in actions:
             self._coverage.actions += 1
             if not all(self._take(each) for each in self._meant_by(action)):
-                break
+                return self._ended()
+        if self._asks_for_leader:
+            all(self._take(each) for each in self._requests_to_others())
         return self._ended()
+
+    def _requests_to_others(self) -> Iterator[ForeignAction]:
+        """A client's request to each server that does not lead, if the adapter reports which leader
+        such a server names."""
+        if "redirect" not in self.table.init.reports or "role" in self.table.hidden:
+            return
+        request = ClientRequest("v1")
+        if self._servers.unsupported(request) is not None:
+            return
+        for node in range(1, self._servers.count + 1):
+            if not isinstance(self._state.nodes[node - 1].role, Leader):
+                yield Occur(node, request)
 
     def again(self, actions: Iterable[ForeignAction]) -> Played:
         """Play exactly this, in a fresh process."""

@@ -216,7 +216,7 @@ def _played(job: Job, player: Player) -> _JobDone:
 
 
 def _player(setup: ForeignSetup) -> Player:
-    return Player(setup.adapter, setup.space, setup.profile)
+    return Player(setup.adapter, setup.space, setup.profile, asks_for_leader=True)
 
 
 # --- what was found ------------------------------------------------------------------------------

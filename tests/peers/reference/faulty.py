@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from adapter import ReferenceServer
 from serve import serve
 
+from raft_ref import Event, Follower, Leader
+
 Json = dict[str, Any]
 
 
@@ -26,6 +28,8 @@ class FaultyServer(ReferenceServer):
         self._fault = options.get("fault", "")
         super().__init__(node, nodes, {})
         self._late: list[Json] = []
+        self._former: int | None = None
+        """The leader it followed last, in whatever term."""
 
     def take_applied(self) -> list[Json]:
         applied: list[Json] = super().take_applied()
@@ -37,18 +41,29 @@ class FaultyServer(ReferenceServer):
             self._late, applied = applied, self._late
         return applied
 
+    def _step(self, event: Event) -> list[Json]:
+        messages: list[Json] = super()._step(event)
+        if isinstance(self._state.role, Follower):
+            self._former = self._state.role.leader or self._former
+        return messages
+
     def restart(self) -> list[Json]:
         self._late = []
         messages: list[Json] = super().restart()
         return messages
 
     def redirect(self) -> int | None:
-        names_vote = self._fault == "names-vote"
-        named: int | None = self._state.voted_for if names_vote else super().redirect()
+        named: int | None = super().redirect()
+        if isinstance(self._state.role, Leader):
+            return named
+        if self._fault == "names-vote":
+            named = self._state.voted_for
+        if self._fault == "names-former":
+            named = self._former
         return named
 
     def fingerprint(self) -> str:
-        return f"{super().fingerprint()} {self._late}"
+        return f"{super().fingerprint()} {self._late} {self._former}"
 
 
 def with_first(first: Json) -> Iterator[str]:
