@@ -28,6 +28,7 @@ from raft_ref.events import (
 from raft_ref.messages import (
     AppendEntries,
     AppendEntriesReply,
+    ConflictHint,
     Message,
     RequestVote,
     RequestVoteReply,
@@ -48,6 +49,7 @@ from raft_ref.types import (
     PersistentState,
     Role,
     Term,
+    Window,
 )
 from raft_ref.wellformed import MalformedEvent
 
@@ -60,6 +62,7 @@ __all__ = [
     "ClientRequest",
     "Command",
     "Config",
+    "ConflictHint",
     "ElectionTimeout",
     "Entry",
     "Event",
@@ -85,5 +88,6 @@ __all__ = [
     "Send",
     "Term",
     "Transition",
+    "Window",
     "step",
 ]

@@ -6,7 +6,8 @@ check all of it, and raise `CodecError` saying where it is wrong and what was ex
 
 A value becomes an object with its fields. The members of a sum type (roles, messages, events,
 outputs) also carry their name as ``"type"``. Tuples are arrays, sets are ascending arrays, and an
-`IndexMap` is an object keyed by server:
+`IndexMap` is an object keyed by server. A field that belongs to an extension is absent where it has
+its default:
 
 >>> from raft_ref import Receive, RequestVoteReply
 >>> dumps(Receive(RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)))
@@ -26,8 +27,18 @@ from dataclasses import fields
 from typing import NoReturn, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from raft_ref.events import Event, Output, Transition
-from raft_ref.messages import Message
-from raft_ref.types import Config, Entry, IndexMap, Log, NodeState, PersistentState, Role
+from raft_ref.messages import ConflictHint, Message
+from raft_ref.types import (
+    EXTENSION,
+    Config,
+    Entry,
+    IndexMap,
+    Log,
+    NodeState,
+    PersistentState,
+    Role,
+    Window,
+)
 
 JSON: TypeAlias = "bool | int | str | list[JSON] | dict[str, JSON] | None"
 
@@ -43,6 +54,8 @@ Encodable: TypeAlias = (
     | Event
     | Output
     | Transition
+    | Window
+    | ConflictHint
 )
 
 _T = TypeVar("_T")
@@ -62,6 +75,14 @@ _FIELD_TYPES: Mapping[type, Mapping[str, object]] = {
     for value_type in get_args(Encodable)
 }
 """The annotated fields of every public type."""
+
+_DEFAULTS: Mapping[type, Mapping[str, object]] = {
+    value_type: {
+        field.name: field.default for field in fields(value_type) if field.metadata == EXTENSION
+    }
+    for value_type in get_args(Encodable)
+}
+"""The fields of extensions, which are absent where they have their default."""
 
 
 class CodecError(ValueError):
@@ -179,7 +200,13 @@ def _encode(value: object) -> JSON:
         return {str(server): index for server, index in value.pairs}
     value_type = type(value)
     tag: dict[str, JSON] = {"type": value_type.__name__} if value_type in _TAGGED.values() else {}
-    return tag | {field: _encode(getattr(value, field)) for field in _FIELD_TYPES[value_type]}
+    found = {field: getattr(value, field) for field in _FIELD_TYPES[value_type]}
+    default = _DEFAULTS[value_type]
+    return tag | {
+        field: _encode(item)
+        for field, item in found.items()
+        if field not in default or item != default[field]
+    }
 
 
 def _decode(expected: object, data: object, path: str) -> object:
@@ -251,13 +278,15 @@ def _decode_member(members: tuple[type, ...], data: object, path: str) -> object
 
 def _decode_fields(expected: type, data: dict[str, object], path: str) -> object:
     field_types = _FIELD_TYPES[expected]
-    for missing in (field for field in field_types if field not in data):
+    optional = _DEFAULTS[expected]
+    for missing in (field for field in field_types if field not in data and field not in optional):
         _fail(path, f"{expected.__name__} lacks the field {missing!r}")
     for unknown in (field for field in data if field not in field_types):
         _fail(path, f"{expected.__name__} has no field {unknown!r}")
     decoded = {
         field: _decode(field_type, data[field], f"{path}.{field}")
         for field, field_type in field_types.items()
+        if field in data
     }
     try:
         return expected(**decoded)

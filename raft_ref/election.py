@@ -105,7 +105,8 @@ def become_leader(config: Config, state: NodeState) -> Transition:
         match_index=IndexMap.uniform(config.peers, 0),
     )
     state = replace(state, role=leader)
-    return Transition(state, replication.sends_to_all(config, state, leader))
+    requests = replication.requests_to_all(config, state, leader)
+    return replication.send(config, state, leader, requests)
 
 
 # --- on a voter ------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ Every message carries its ``source`` and ``destination``; the paper's ``candidat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from raft_ref.types import Entry, Index, NodeId, Term
+from raft_ref.types import EXTENSION, Entry, Index, NodeId, Term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,16 @@ class AppendEntries:
     leader_commit: Index
 
 
+@dataclass(frozen=True, slots=True)
+class ConflictHint:
+    """Where the log of a follower conflicts with the request that it rejects (end of §5.3)."""
+
+    index: Index
+    """Index of its first entry of ``term``; one beyond its last entry where ``term`` is None."""
+    term: Term | None
+    """Term of its entry at ``prev_log_index``; None where it has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendEntriesReply:
     """Figure 2, AppendEntries RPC, results.
@@ -64,6 +74,8 @@ class AppendEntriesReply:
     success: bool
     match_index: Index
     """On success the last index that the request confirmed to match; 0 on rejection."""
+    hint: ConflictHint | None = field(default=None, metadata=EXTENSION)
+    """On rejection, perhaps; see `extensions.conflict_hints`."""
 
 
 Message: TypeAlias = RequestVote | RequestVoteReply | AppendEntries | AppendEntriesReply

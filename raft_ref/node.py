@@ -9,7 +9,7 @@ All servers: adopt a higher term                `election.adopt_term`
 Followers, Candidates: election timeout         `election.handle_election_timeout`
 Candidates: start an election, become leader    `election.start_election`, `election.count_votes`
 Candidates: return to follower                  `replication.follow`
-Leaders: heartbeats, reinitialized indexes      `election.become_leader`, `replication.sends_to_all`
+Leaders: heartbeats, reinitialized indexes      `election.become_leader`, `replication.send`
 Leaders: client commands                        `replication.handle_client_request`
 Leaders: nextIndex, matchIndex                  `replication.record_match`, `replication.back_off`
 Leaders: commit the own term's entries          `commit.may_commit_by_counting`

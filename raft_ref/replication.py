@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from raft_ref import commit
@@ -13,7 +14,8 @@ from raft_ref.events import (
     Send,
     Transition,
 )
-from raft_ref.messages import AppendEntries, AppendEntriesReply
+from raft_ref.extensions import conflict_hints, pipelining
+from raft_ref.messages import AppendEntries, AppendEntriesReply, ConflictHint
 from raft_ref.types import (
     Config,
     Entry,
@@ -41,8 +43,11 @@ def handle_client_request(config: Config, state: NodeState, request: ClientReque
     log = state.log.append(Entry(state.current_term, request.command))
     state = replace(state, persistent=replace(state.persistent, log=log))
     committed = commit.advance_commit(state, commit.leader_commit_index(config, state, leader))
-    appended = Transition(committed.state, (Appended(log.last_index, state.current_term),))
-    return appended.then(*committed.outputs, *sends_to_all(config, committed.state, leader))
+    # With pipelining, a peer may have so many entries to acknowledge that it is sent none now.
+    requests = [each for each in requests_to_all(config, committed.state, leader) if each.entries]
+    sent = send(config, committed.state, leader, requests)
+    appended = Appended(log.last_index, state.current_term)
+    return Transition(sent.state, (appended, *committed.outputs, *sent.outputs))
 
 
 def known_leader(state: NodeState) -> NodeId | None:
@@ -58,12 +63,21 @@ def handle_heartbeat_timeout(config: Config, state: NodeState) -> Transition:
     """
     if not isinstance(state.role, Leader):
         return Transition(state)
-    return Transition(state, sends_to_all(config, state, state.role))
+    return send(config, state, state.role, requests_to_all(config, state, state.role))
 
 
-def sends_to_all(config: Config, state: NodeState, leader: Leader) -> tuple[Send, ...]:
+def send(
+    config: Config, state: NodeState, leader: Leader, requests: Sequence[AppendEntries]
+) -> Transition:
+    """Send these AppendEntries, in this order, as ``leader``."""
+    for request in requests:
+        leader = pipelining.after_sending(config, leader, request)
+    return Transition(replace(state, role=leader), tuple(map(Send, requests)))
+
+
+def requests_to_all(config: Config, state: NodeState, leader: Leader) -> tuple[AppendEntries, ...]:
     """An AppendEntries to every peer, in ascending order."""
-    return tuple(Send(append_entries_for(config, state, leader, peer)) for peer in config.peers)
+    return tuple(append_entries_for(config, state, leader, peer) for peer in config.peers)
 
 
 def append_entries_for(
@@ -78,13 +92,18 @@ def append_entries_for(
     prev_log_index = max(leader.next_index[peer] - 1, log.snapshot_index)
     prev_log_term = log.term_at(prev_log_index)
     assert prev_log_term is not None, "a leader's log only grows, and next_index is one of it"
+    entries = log.between(prev_log_index, prev_log_index + config.max_entries_per_append)
+    if config.max_size_per_append is not None:
+        entries = pipelining.of_size(entries, config.max_size_per_append)
     return AppendEntries(
         source=config.id,
         destination=peer,
         term=state.current_term,
         prev_log_index=prev_log_index,
         prev_log_term=prev_log_term,
-        entries=log.between(prev_log_index, prev_log_index + config.max_entries_per_append),
+        entries=pipelining.within_window(
+            config, log, leader.match_index[peer], prev_log_index, entries
+        ),
         leader_commit=state.commit_index,
     )
 
@@ -106,7 +125,7 @@ def handle_append_entries_reply(
         return Transition(state)
     if reply.success:
         return record_match(config, state, state.role, reply.source, reply.match_index)
-    return back_off(config, state, state.role, reply.source)
+    return back_off(config, state, state.role, reply)
 
 
 def record_match(
@@ -126,19 +145,41 @@ def record_match(
     has_progress = match_index > leader.match_index[peer]
     state = replace(state, role=updated)
     transition = commit.advance_commit(state, commit.leader_commit_index(config, state, updated))
-    if has_progress and next_index <= state.log.last_index:
-        return transition.then(Send(append_entries_for(config, transition.state, updated, peer)))
-    return transition
+    if not has_progress:
+        return transition
+    sent = send_what_it_lacks(config, transition.state, updated, peer)
+    return Transition(sent.state, transition.outputs + sent.outputs)
 
 
-def back_off(config: Config, state: NodeState, leader: Leader, peer: NodeId) -> Transition:
-    """If AppendEntries fails for log inconsistency: decrement ``nextIndex`` and retry (§5.3).
+def send_what_it_lacks(
+    config: Config, state: NodeState, leader: Leader, peer: NodeId
+) -> Transition:
+    """Send the entries from ``nextIndex`` on: one request of them; with pipelining, as many as the
+    window has room for."""
+    requests: list[AppendEntries] = []
+    sender = leader
+    while (request := append_entries_for(config, state, sender, peer)).entries:
+        requests.append(request)
+        if config.pipelining is None:
+            break
+        sender = pipelining.after_sending(config, sender, request)
+    return send(config, state, leader, requests)
+
+
+def back_off(
+    config: Config, state: NodeState, leader: Leader, reply: AppendEntriesReply
+) -> Transition:
+    """If AppendEntries fails for log inconsistency: decrement ``nextIndex`` and retry (§5.3); to
+    where the reply hints, if it does (see `extensions.conflict_hints`).
 
     Never to ``match_index`` or below: there the logs are known to agree, so a rejection that asks
     for it is an old one, and ignored. Nor into a snapshot, from which no entries can be sent.
     """
-    next_index = leader.next_index[peer] - 1
-    if next_index <= max(leader.match_index[peer], state.log.snapshot_index):
+    peer, log = reply.source, state.log
+    hint = reply.hint if config.conflict_hints else None
+    lowered = conflict_hints.lowered(log, leader.next_index[peer], hint)
+    next_index = max(lowered, leader.match_index[peer] + 1, log.snapshot_index + 1)
+    if next_index >= leader.next_index[peer]:
         return Transition(state)
     updated = replace(leader, next_index=leader.next_index.with_index(peer, next_index))
     state = replace(state, role=updated)
@@ -160,7 +201,8 @@ def handle_append_entries(config: Config, state: NodeState, request: AppendEntri
         return Transition(state)
     state = follow(state, request.source)
     if not is_consistent(state.log, request.prev_log_index, request.prev_log_term):  # rule 2
-        rejection = reply_to(config, state, request, success=False)
+        hint = conflict_hints.hint_for(config, state.log, request.prev_log_index)
+        rejection = reply_to(config, state, request, success=False, hint=hint)
         return Transition(state, (ResetElectionTimer(), rejection))
     log = merge(state.log, request.prev_log_index, request.entries)  # rules 3 and 4
     state = replace(state, persistent=replace(state.persistent, log=log))
@@ -201,7 +243,13 @@ def merge(log: Log, prev_log_index: Index, entries: tuple[Entry, ...]) -> Log:
 
 
 def reply_to(
-    config: Config, state: NodeState, request: AppendEntries, *, success: bool, confirmed: Index = 0
+    config: Config,
+    state: NodeState,
+    request: AppendEntries,
+    *,
+    success: bool,
+    confirmed: Index = 0,
+    hint: ConflictHint | None = None,
 ) -> Send:
     """The answer to an AppendEntries, with the last index it confirmed (not the log's length)."""
     return Send(
@@ -211,5 +259,6 @@ def reply_to(
             term=state.current_term,
             success=success,
             match_index=confirmed,
+            hint=hint,
         )
     )

@@ -9,10 +9,11 @@ on a `Leader`, so a state such as "a follower that counts votes" cannot be writt
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 NodeId: TypeAlias = int
 """Identifies one server of the cluster."""
@@ -27,13 +28,36 @@ Command: TypeAlias = str
 """What a client wants applied to the state machine. Raft never looks inside."""
 
 
+EXTENSION: Final = {"extension": True}
+"""Metadata of a field that belongs to an extension: with its default, the value is one of Figure 2.
+As JSON, the field is absent then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much a leader may have sent to one peer that the peer has not acknowledged yet.
+
+    Raises:
+        ValueError: if one of the limits is below 1.
+    """
+
+    max_entries: int
+    max_size: int
+    """In characters of commands. One entry may be sent even if it is longer."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_entries", "max_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of a window must be at least 1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What one server knows from the start and never changes.
 
     Raises:
         ValueError: if ``id`` is not one of ``servers``, one of these is negative, or
-            ``max_entries_per_append`` is below 1.
+            ``max_entries_per_append`` or ``max_size_per_append`` is below 1.
     """
 
     id: NodeId
@@ -41,6 +65,13 @@ class Config:
     """All servers of the cluster, this one included."""
     max_entries_per_append: int = 64
     """At most so many entries travel in one AppendEntries. §5.3 leaves the number open."""
+    max_size_per_append: int | None = field(default=None, metadata=EXTENSION)
+    """Nor more than so many characters of commands, if not None. One entry may travel even if it is
+    longer."""
+    conflict_hints: bool = field(default=False, metadata=EXTENSION)
+    """Whether a rejection says where the log conflicts; see `extensions.conflict_hints`."""
+    pipelining: Window | None = field(default=None, metadata=EXTENSION)
+    """Whether a leader sends on before it has an answer; see `extensions.pipelining`."""
 
     def __post_init__(self) -> None:
         if self.id not in self.servers:
@@ -50,6 +81,10 @@ class Config:
         if self.max_entries_per_append < 1:
             raise ValueError(
                 f"max_entries_per_append must be at least 1, not {self.max_entries_per_append}"
+            )
+        if self.max_size_per_append is not None and self.max_size_per_append < 1:
+            raise ValueError(
+                f"max_size_per_append must be at least 1, not {self.max_size_per_append}"
             )
 
     @property
@@ -113,6 +148,15 @@ class Log:
         start = max(after - self.snapshot_index, 0)
         return self.entries[start : max(until - self.snapshot_index, 0)]
 
+    def first_index_of(self, term: Term) -> Index:
+        """Index of the first entry of ``term`` or a later one, after the base; one beyond the end
+        where there is none. Terms never fall along a log."""
+        return self.snapshot_index + 1 + bisect_left(self.entries, term, key=_term_of)
+
+    def last_index_of(self, term: Term) -> Index:
+        """Index of the last entry of ``term`` or an earlier one; the base where there is none."""
+        return self.snapshot_index + bisect_right(self.entries, term, key=_term_of)
+
     def append(self, *entries: Entry) -> Log:
         """This log with ``entries`` at its end."""
         return Log(self.entries + entries, self.snapshot_index, self.snapshot_term)
@@ -121,6 +165,10 @@ class Log:
         """This log without the entry at ``index`` and all that follow it."""
         kept = self.between(self.snapshot_index, index - 1)
         return Log(kept, self.snapshot_index, self.snapshot_term)
+
+
+def _term_of(entry: Entry) -> Term:
+    return entry.term
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,16 @@ def _check_append_entries_reply(message: AppendEntriesReply) -> None:
         "0",
         message.match_index,
     )
+    if (hint := message.hint) is None:
+        return
+    _require(not message.success, "hint of an acknowledgement", "absent", "given")
+    _require(hint.index >= 1, "hint.index", "at least 1", hint.index)
+    _require(
+        hint.term is None or 1 <= hint.term <= message.term,
+        "hint.term",
+        f"absent, or from 1 to the message's term {message.term}",
+        hint.term,
+    )
 
 
 def _check_position(name: str, index: Index, term: Term, message_term: Term) -> None:
@@ -118,6 +128,6 @@ def _check_position(name: str, index: Index, term: Term, message_term: Term) -> 
         )
 
 
-def _require(holds: bool, field: str, allowed: str, found: int | list[int]) -> None:
+def _require(holds: bool, field: str, allowed: str, found: object) -> None:
     if not holds:
         raise MalformedEvent(field, allowed, str(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
+from typing import TypedDict
 
 from raft_ref import (
     AppendEntries,
@@ -41,6 +42,14 @@ def random_conducts(seed: int, count: int) -> Iterator[Conduct]:
     chance = Random(seed)  # noqa: S311 - not for secrets
     for _ in range(count):
         yield _Drawn(chance, range(1, chance.randint(1, 5) + 1)).conduct()
+
+
+class Way(TypedDict):
+    """What all messages have."""
+
+    source: int
+    destination: int
+    term: int
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class _Drawn:
 
     def message(self, source: int, destination: int, log: Log) -> Message:
         """One that may be about this log."""
-        way = {"source": source, "destination": destination, "term": self.chance.randint(0, 3)}
+        way = Way(source=source, destination=destination, term=self.chance.randint(0, 3))
         match self.chance.randint(0, 4):
             case 0:
                 return RequestVote(
@@ -144,7 +153,7 @@ class _Drawn:
                 return AppendEntriesReply(**way, success=self.is_so(0.7), match_index=index)
         return self.append_entries(way, log)
 
-    def append_entries(self, way: dict[str, int], log: Log) -> AppendEntries:
+    def append_entries(self, way: Way, log: Log) -> AppendEntries:
         prev = self.chance.randint(0, log.last_index)
         end = self.chance.randint(prev, log.last_index)
         entries = [self.entry() if self.is_so(0.2) else each for each in log.entries[prev:end]]

@@ -40,6 +40,7 @@ from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 from spec.shadow import NO_EVIDENCE, Evidence, Shadow
 from tests.conducts import BREACHES
+from tests.random_conducts import Way
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,14 @@ def appends(bounds: Bounds, source: int, destination: int) -> Iterator[AppendEnt
 
 
 def small_messages(bounds: Bounds, source: int, destination: int) -> Iterator[Message]:
-    way = {"source": source, "destination": destination}
     for term in bounds.terms:
+        way = Way(source=source, destination=destination, term=term)
         for granted in (False, True):
-            yield RequestVoteReply(**way, term=term, vote_granted=granted)
+            yield RequestVoteReply(**way, vote_granted=granted)
         for index, last_term in product(bounds.indexes, bounds.terms):
-            yield RequestVote(**way, term=term, last_log_index=index, last_log_term=last_term)
+            yield RequestVote(**way, last_log_index=index, last_log_term=last_term)
         for success, index in product((False, True), (-1, *bounds.indexes)):
-            yield AppendEntriesReply(**way, term=term, success=success, match_index=index)
+            yield AppendEntriesReply(**way, success=success, match_index=index)
 
 
 def events(rule: Rule, bounds: Bounds) -> Iterator[Event]:

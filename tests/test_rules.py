@@ -55,6 +55,7 @@ from tests.conducts import (
     success,
     vote,
 )
+from tests.random_conducts import Way
 
 
 def test_every_rule_has_a_breach_here() -> None:
@@ -76,13 +77,16 @@ def test_a_breach_is_told_with_what_was_expected_and_seen(rule_id: str, conduct:
 
 def harmless(conduct: Conduct) -> list[Output]:
     """What a server in that state may put out, one of each kind."""
-    after, way = conduct.after.state, {"source": 1, "destination": 3}
-    term = after.current_term
+    after, way = (
+        conduct.after.state,
+        Way(source=1, destination=3, term=conduct.after.state.current_term),
+    )
+    term = way["term"]
     messages: tuple[Message, ...] = (
-        RequestVote(**way, term=term, last_log_index=0, last_log_term=0),
-        RequestVoteReply(**way, term=term, vote_granted=False),
+        RequestVote(**way, last_log_index=0, last_log_term=0),
+        RequestVoteReply(**way, vote_granted=False),
         replace(append(term=term, source=1), destination=3),
-        AppendEntriesReply(**way, term=term, success=False, match_index=0),
+        AppendEntriesReply(**way, success=False, match_index=0),
     )
     applied = [Apply(1, entry) for entry in (after.log.entry_at(1),) if entry is not None]
     return [*map(Send, messages), *applied]

@@ -31,6 +31,7 @@ from spec.proof.invariants import INVARIANTS
 from spec.rules import RULES
 from tests.browser import drawn_in
 from tests.page import Page
+from tests.random_conducts import Way
 
 IDS = ("acknowledged-before-sync", "follower-commit-falls", "votes-counted-as-follower")
 
@@ -157,7 +158,7 @@ def test_what_was_sent_twice_and_arrives_twice_is_two_arrows(network: NetworkNam
     ]  # fmt: skip
 
 
-WAY = {"source": 1, "destination": 2, "term": 3}
+WAY = Way(source=1, destination=2, term=3)
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def stale_acknowledgement_counted(
         return Transition(state)
     if reply.success:
         return replication.record_match(config, state, state.role, reply.source, reply.match_index)
-    return replication.back_off(config, state, state.role, reply.source)
+    return replication.back_off(config, state, state.role, reply)
 
 
 @mutant(

@@ -409,12 +409,13 @@ def next_index_not_advanced(
     eager=True,
 )
 def stale_rejection_rewinds(
-    config: Config, state: NodeState, leader: Leader, peer: NodeId
+    config: Config, state: NodeState, leader: Leader, reply: AppendEntriesReply
 ) -> Transition:
     """A rejection that came late sets `nextIndex` back behind what is known to match.
 
     The follower is sent again what it has, and says so again.
     """
+    peer = reply.source
     next_index = leader.next_index[peer] - 1
     if next_index < 1:
         return Transition(state)
@@ -445,7 +446,7 @@ def commit_scan_stops_at_old_term(config: Config, state: NodeState, leader: Lead
 
 
 @mutant(
-    replication.sends_to_all,
+    replication.requests_to_all,
     kind="control",
     rule="Leaders: send AppendEntries to all servers (§5.2, §5.3)",
     seen_in=("SandTable's WRaft#8", "willemt/raft before 883d0d2", "RedisLabs/raft#49"),
@@ -453,14 +454,15 @@ def commit_scan_stops_at_old_term(config: Config, state: NodeState, leader: Lead
     expected=(),
     eager=True,
 )
-def sends_to_first_peer_only(config: Config, state: NodeState, leader: Leader) -> tuple[Send, ...]:
+def sends_to_first_peer_only(
+    config: Config, state: NodeState, leader: Leader
+) -> tuple[AppendEntries, ...]:
     """A leader gives up sending to all after the first.
 
     To a protocol that survives the loss of any message, that is loss.
     """
     return tuple(
-        Send(replication.append_entries_for(config, state, leader, peer))
-        for peer in config.peers[:1]
+        replication.append_entries_for(config, state, leader, peer) for peer in config.peers[:1]
     )
 
 

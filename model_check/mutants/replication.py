@@ -11,6 +11,7 @@ from raft_ref import (
     AppendEntriesReply,
     ClientRequest,
     Config,
+    ConflictHint,
     Entry,
     Event,
     Index,
@@ -418,6 +419,7 @@ def acknowledges_own_last_index(
     *,
     success: bool,
     confirmed: Index = 0,
+    hint: ConflictHint | None = None,
 ) -> Send:
     """A follower acknowledges all of its log, beyond what the request has confirmed of it.
 
@@ -430,6 +432,7 @@ def acknowledges_own_last_index(
             term=state.current_term,
             success=success,
             match_index=state.log.last_index if success else 0,
+            hint=hint,
         )
     )
 
@@ -450,6 +453,7 @@ def acknowledges_one_more(
     *,
     success: bool,
     confirmed: Index = 0,
+    hint: ConflictHint | None = None,
 ) -> Send:
     """A follower acknowledges the index after the last that it confirmed: the next it expects.
 
@@ -462,6 +466,7 @@ def acknowledges_one_more(
             term=state.current_term,
             success=success,
             match_index=confirmed + 1 if success else 0,
+            hint=hint,
         )
     )
 
@@ -573,13 +578,13 @@ def rejection_counts_as_match(
     eager=True,
 )
 def leader_gives_in_to_rejection(
-    config: Config, state: NodeState, leader: Leader, peer: NodeId
+    config: Config, state: NodeState, leader: Leader, reply: AppendEntriesReply
 ) -> Transition:
     """A leader whose follower rejects what it sends removes its own entries from there on.
 
     It brings its log in line with the follower's, where it should be the other way round.
     """
-    log = state.log.truncate_from(leader.next_index[peer] - 1)
+    log = state.log.truncate_from(leader.next_index[reply.source] - 1)
     state = replace(state, persistent=replace(state.persistent, log=log))
     next_index = IndexMap(
         tuple((other, min(index, log.last_index + 1)) for other, index in leader.next_index.items())
@@ -629,7 +634,9 @@ def entry_with_term_of_last(config: Config, state: NodeState, request: ClientReq
     term = state.log.last_term or state.current_term
     log = state.log.append(Entry(term, request.command))
     state = replace(state, persistent=replace(state.persistent, log=log))
-    return Transition(state, replication.sends_to_all(config, state, leader))
+    return replication.send(
+        config, state, leader, replication.requests_to_all(config, state, leader)
+    )
 
 
 @mutant(
@@ -652,4 +659,5 @@ def deposed_leader_sends_in_new_term(config: Config, state: NodeState, event: Ev
     if not isinstance(state.role, Leader) or after.current_term <= state.current_term:
         return transition
     late = replace(state, persistent=replace(state.persistent, current_term=after.current_term))
-    return transition.then(*replication.sends_to_all(config, late, state.role))
+    requests = replication.requests_to_all(config, late, state.role)
+    return transition.then(*map(Send, requests))
