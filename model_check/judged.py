@@ -34,7 +34,6 @@ from raft_ref import (
 from spec.conduct import Conduct, watch
 from spec.forms import E, O, Property, Renaming, S, Step, StepProperty
 from spec.judge import Judge, single_steps
-from spec.milestones import MILESTONES
 from spec.properties import RaftStep
 from spec.rule import Broken, NotDecidable, Rule
 from spec.rules import RULES
@@ -211,7 +210,7 @@ def judged_system(
 ) -> System[NodeState, Event, Output, Message, Q, Memory]:
     """The servers of ``node``, judged, within its bounds on ``network``."""
     watching: PropertyWatch[NodeState, Event, Output, Message] = PropertyWatch(
-        properties, MILESTONES, node.bounds.limits
+        properties, node.bounds.milestones, node.bounds.limits
     )
     # Where no client asks a server that does not lead, it makes no difference who is known to lead.
     unused = frozenset() if node.bounds.redirects else frozenset({"leaders"})

@@ -156,7 +156,7 @@ NECESSITY: Mapping[str, Necessity] = {
     "APPLY-ORDER": Necessity((_SMALL,), "StateMachineOrder", 9),
     "RESTART-TERM": Necessity((_WITH_RESTARTS,), "ElectionSafety", 9),
     "RESTART-VOTE": Necessity((_WITH_RESTARTS,), "ElectionSafety", 8),
-    "RESTART-LOG": Necessity((_WITH_RESTARTS,), "StateMachineSafety", 9),
+    "RESTART-LOG": Necessity((_WITH_RESTARTS,), "StateMachineSafety", 8),
     "REDIRECT-LEADER": Necessity((_REDIRECTS,), "ClientRedirection", 1),
     "MESSAGE-WELL-FORMED": Necessity((_IN_ANOTHERS_NAME,), "ElectionSafety", 10),
 }

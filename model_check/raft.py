@@ -30,10 +30,11 @@ from raft_ref import (
     RequestVoteReply,
     Restart,
     Send,
+    Window,
 )
 from raft_ref import node as core
 from spec.forms import AtMost, InOrder, Limit, Property, Renaming
-from spec.milestones import MILESTONES
+from spec.milestones import MILESTONES, PIPELINED, SKIPPED_BY_HINT, RaftMilestone
 from spec.properties import PROPERTIES
 
 RaftAction: TypeAlias = Action[Event, Message]
@@ -59,6 +60,11 @@ class Bounds:
     different entries at the same index and term."""
     max_entries: int = 1
     """At most so many entries travel in one AppendEntries."""
+    conflict_hints: bool = False
+    """Whether rejections carry hints; see `raft_ref.extensions.conflict_hints`."""
+    window: int | None = None
+    """Entries that a leader may have sent to a peer without an acknowledgement; see
+    `raft_ref.extensions.pipelining`. If None, it does not pipeline."""
     restarts: bool = False
     """Whether any server may crash and restart at any moment, any number of times. That multiplies
     the states by four to ten."""
@@ -85,6 +91,8 @@ class Bounds:
             value = getattr(self, bound)
             if value < minimum:
                 raise ValueError(f"{bound} must be at least {minimum}, not {value}")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1, not {self.window}")
         for name in _LIMITED:
             most = getattr(self, name)
             if most is not None and most < 0:
@@ -115,6 +123,16 @@ class Bounds:
                     f"{_FREE_HEARTBEATS}"
                 )
 
+    def config(self, server: NodeId) -> Config:
+        """What ``server`` knows from the start."""
+        return Config(
+            id=server,
+            servers=frozenset(range(1, self.servers + 1)),
+            max_entries_per_append=self.max_entries,
+            conflict_hints=self.conflict_hints,
+            pipelining=None if self.window is None else Window(self.window),
+        )
+
     @property
     def limits(self) -> tuple[Limit[Hashable], ...]:
         """What may happen so and so often only, or in this order."""
@@ -130,10 +148,22 @@ class Bounds:
         return (*at_most, InOrder(ordered, label))
 
     @property
+    def milestones(self) -> tuple[RaftMilestone, ...]:
+        """Those of Figure 2, and of the extensions that are on."""
+        of_extensions = {
+            SKIPPED_BY_HINT: self.conflict_hints,
+            PIPELINED: self.window is not None,
+        }
+        return (*MILESTONES, *(each for each, is_on in of_extensions.items() if is_on))
+
+    @property
     def commands(self) -> tuple[Command, ...]:
         """The commands that clients send: ``v1``, ``v2``, ..."""
         return tuple(f"v{number}" for number in range(1, self.values + 1))
 
+
+OF_THE_CORE = ("max_entries", "conflict_hints", "window")
+"""Bounds that say how the core is configured; another implementation decides that for itself."""
 
 _LIMITED: dict[str, type] = {
     "max_election_timeouts": ElectionTimeout,
@@ -191,11 +221,7 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        servers = frozenset(range(1, bounds.servers + 1))
-        self._configs = {
-            server: Config(id=server, servers=servers, max_entries_per_append=bounds.max_entries)
-            for server in servers
-        }
+        self._configs = {server: bounds.config(server) for server in range(1, bounds.servers + 1)}
 
     @property
     def count(self) -> int:
@@ -269,4 +295,4 @@ def raft_system(
 ) -> System[NodeState, Event, Output, Message, Q, Memory]:
     """Raft as ``node`` has it, within its bounds, on ``network``, with ``properties`` to hold."""
     limits = node.bounds.limits
-    return System(node, network, PropertyWatch(properties, MILESTONES, limits))
+    return System(node, network, PropertyWatch(properties, node.bounds.milestones, limits))

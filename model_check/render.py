@@ -105,6 +105,8 @@ def describe_message(message: AnyMessage) -> str:
             fields += f"leader_commit={message.leader_commit}"
         case AppendEntriesReply():
             fields = f"success={message.success}, match_index={message.match_index}"
+            if (hint := message.hint) is not None:
+                fields += f", hint=(index={hint.index}, term={hint.term})"
         case Forged(sender, forged):
             return f"{describe_message(forged)}, which {server_name(sender)} forged,"
         case ForeignMessage(kind=kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -18,7 +18,7 @@ from model_check.raft import Bounds, RaftAction
 from model_check.system import Deliver, Lose, M, Occur
 from raft_ref.codec import JSON, CodecError, decode_event, decode_message, encode
 from spec.forms import E
-from spec.milestones import MILESTONES
+from spec.milestones import MILESTONES, RaftMilestone
 
 SCHEMA_VERSION = 1
 
@@ -49,7 +49,7 @@ def report(result: CheckResult) -> Report:
         "orbits": found.orbits,
         "renamings": found.renamings,
         "core_calls": found.core_calls,
-        **figures(found),
+        **figures(found, setup.bounds.milestones),
         "mutant": setup.mutant,
         "network": setup.network,
         "bounds": setup.described_bounds(),
@@ -60,7 +60,9 @@ def report(result: CheckResult) -> Report:
     }
 
 
-def figures(found: Exploration[E, M]) -> dict[str, object]:
+def figures(
+    found: Exploration[E, M], milestones: Iterable[RaftMilestone] = MILESTONES
+) -> dict[str, object]:
     """What every report of an exploration says of it."""
     return {
         "stopped_by": found.stopped_by,
@@ -76,13 +78,15 @@ def figures(found: Exploration[E, M]) -> dict[str, object]:
         "state_bytes": found.state_bytes,
         "memory_bytes": found.memory_bytes,
         "notes": found.notes,
-        "reached": reached_report(found.reached),
+        "reached": reached_report(found.reached, milestones),
     }
 
 
-def reached_report(reached: Mapping[str, int]) -> dict[str, int | None]:
+def reached_report(
+    reached: Mapping[str, int], milestones: Iterable[RaftMilestone] = MILESTONES
+) -> dict[str, int | None]:
     """Every milestone, with the fewest actions to it if it was reached."""
-    return {item.name: reached.get(item.name) for item in MILESTONES}
+    return {item.name: reached.get(item.name) for item in milestones}
 
 
 def replay_report(run: RaftReplay) -> Report:

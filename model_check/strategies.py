@@ -44,6 +44,7 @@ from raft_ref import (
     ClientRequest,
     Command,
     Config,
+    ConflictHint,
     ElectionTimeout,
     Entry,
     Event,
@@ -391,6 +392,7 @@ def _messages(
             term=term,
             success=success,
             match_index=draw(st.integers(0, 2 * max_length)) if success else 0,
+            hint=None if success else draw(st.none() | _hints(term, max_length)),
         )
     index, index_term = draw(_positions(term, draw(st.integers(0, 2 * max_length))))
     if kind is RequestVote:
@@ -410,6 +412,12 @@ def _messages(
         entries=draw(_runs_of_entries(index_term, term, max_length)),
         leader_commit=draw(st.integers(0, 2 * max_length)),
     )
+
+
+@lru_cache
+def _hints(max_term: Term, max_length: int) -> st.SearchStrategy[ConflictHint]:
+    terms = st.none() | st.integers(1, max_term)
+    return st.builds(ConflictHint, st.integers(1, 2 * max_length), terms)
 
 
 @lru_cache
@@ -485,6 +493,7 @@ def _faults(config: Config, message: Message) -> list[st.SearchStrategy[Message]
         case AppendEntriesReply():
             index = negative if message.success else st.integers(min_value=1) | negative
             faults.append(index.map(lambda drawn: replace(message, match_index=drawn)))
+            faults.append(_bad_hints(message).map(lambda drawn: replace(message, hint=drawn)))
         case RequestVoteReply():
             pass  # nothing in it can be wrong
     return faults
@@ -500,6 +509,16 @@ def _bad_positions(term: Term) -> list[st.SearchStrategy[tuple[Index, Term]]]:
         st.tuples(st.just(0), somewhere),
         st.tuples(indexes, wrong_terms),
     ]
+
+
+def _bad_hints(message: AppendEntriesReply) -> st.SearchStrategy[ConflictHint]:
+    """Hints that this reply cannot carry: any, if it is no rejection."""
+    if message.success:
+        return _hints(message.term, MAX_LENGTH)
+    too_low = st.integers(max_value=0)
+    return st.builds(ConflictHint, too_low, st.none()) | st.builds(
+        ConflictHint, st.integers(1, MAX_LENGTH), too_low | st.integers(min_value=message.term + 1)
+    )
 
 
 def _bad_runs(message: AppendEntries) -> list[st.SearchStrategy[tuple[Entry, ...]]]:

@@ -78,12 +78,16 @@ def configuration(setup: Setup) -> str:
     bounds = setup.bounds
     if bounds.limits or bounds.only_timeout or not bounds.heartbeats:
         raise ValueError("raft.tla knows nothing of limits on what the environment does")
+    if bounds.window is not None and setup.network == "fifo":
+        raise ValueError("raft.tla sends at most one message a step on a fifo link: no pipelining")
     constants = {
         "Servers": str(bounds.servers),
         "MaxTerm": str(bounds.max_term),
         "MaxLog": str(bounds.max_log),
         "Values": str(bounds.values),
         "MaxEntries": str(bounds.max_entries),
+        "ConflictHints": str(bounds.conflict_hints).upper(),
+        "Window": str(bounds.window or 0),
         "Restarts": str(bounds.restarts).upper(),
         "Network": f'"{setup.network}"',
         "Capacity": str(setup.max_in_flight),

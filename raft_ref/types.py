@@ -35,20 +35,21 @@ As JSON, the field is absent then."""
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How much a leader may have sent to one peer that the peer has not acknowledged yet.
+    """How much a leader may have sent to one peer that the peer has not acknowledged.
 
     Raises:
         ValueError: if one of the limits is below 1.
     """
 
     max_entries: int
-    max_size: int
-    """In characters of commands. One entry may be sent even if it is longer."""
+    max_size: int | None = None
+    """In characters of commands, if not None. The last entry sent may exceed it."""
 
     def __post_init__(self) -> None:
         for name in ("max_entries", "max_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of a window must be at least 1")
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} of a window must be at least 1, not {limit}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

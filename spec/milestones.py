@@ -149,6 +149,26 @@ def _restart_after_commit(step: RaftStep) -> bool:
     return isinstance(step.event, Restart) and step.before.commit_index > 0
 
 
+def _skipped_by_hint(step: RaftStep) -> bool:
+    match step.event, step.before.role, step.after.role:
+        case Receive(AppendEntriesReply(source=peer)), Leader() as before, Leader() as after:
+            return after.next_index[peer] < before.next_index[peer] - 1
+    return False
+
+
+def _pipelined(step: RaftStep) -> bool:
+    before, after = step.before.role, step.after.role
+    return (
+        isinstance(before, Leader)
+        and isinstance(after, Leader)
+        and any(
+            after.next_index[peer] > before.next_index[peer] > before.match_index[peer] + 1
+            and after.match_index[peer] == before.match_index[peer]
+            for peer in after.next_index
+        )
+    )
+
+
 MILESTONES: tuple[RaftMilestone, ...] = (
     Milestone("election", "a candidate became leader", _election),
     Milestone("contested_election", "a rival candidate was refused a vote", _contested_election),
@@ -173,3 +193,13 @@ MILESTONES: tuple[RaftMilestone, ...] = (
     Milestone("restart_after_commit", "a server restarted after a commit", _restart_after_commit),
 )
 """In the order in which a run tends to reach them."""
+
+SKIPPED_BY_HINT: RaftMilestone = Milestone(
+    "skipped_by_hint", "a hint let a leader skip an index", _skipped_by_hint
+)
+"""Of `raft_ref.extensions.conflict_hints`."""
+
+PIPELINED: RaftMilestone = Milestone(
+    "pipelined", "a leader sent entries after others that are not acknowledged", _pipelined
+)
+"""Of `raft_ref.extensions.pipelining`."""

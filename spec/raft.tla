@@ -19,6 +19,8 @@ CONSTANTS
     MaxLog,      \* leaders with so many entries get no more client requests
     Values,      \* how many distinct commands clients choose from
     MaxEntries,  \* entries that travel in one AppendEntries at most
+    ConflictHints, \* whether rejections say where logs conflict (end of §5.3)
+    Window,      \* entries that may be sent without an acknowledgement; 0 without pipelining
     Restarts,    \* whether any server may crash and restart at any moment
     Network,     \* "replayable", "once" or "fifo"
     Capacity,    \* of a link, fifo alone
@@ -82,20 +84,42 @@ Committed(i, s) == [s EXCEPT !.commitIndex = LeaderCommitIndex(i, s)]
 -----------------------------------------------------------------------------
 (* Leaders: replication (§5.3) *)
 
+\* How many entries after prev may go to j now. Without pipelining, as many as a message carries.
+Room(s, j, prev) ==
+    IF Window = 0 THEN MaxEntries
+    ELSE Max(0, Min(MaxEntries, Window - (prev - s.role.matchIndex[j])))
+
 AppendEntriesTo(i, s, j) ==
     LET prev == s.role.nextIndex[j] - 1
     IN [kind |-> "AppendEntries", source |-> i, destination |-> j, term |-> s.currentTerm,
         prevLogIndex |-> prev, prevLogTerm |-> TermAt(s.log, prev),
-        entries |-> Between(s.log, prev, prev + MaxEntries), leaderCommit |-> s.commitIndex]
+        entries |-> Between(s.log, prev, prev + Room(s, j, prev)), leaderCommit |-> s.commitIndex]
 
 ToAll(i, s) == {AppendEntriesTo(i, s, j) : j \in Peers(i)}
+
+\* With pipelining (dissertation §10.2.1), nextIndex rises when entries are sent.
+CountedAsSent(s, messages) ==
+    IF Window = 0 THEN s
+    ELSE [s EXCEPT !.role.nextIndex = [j \in DOMAIN @ |->
+            Greatest({@[j]} \cup {m.prevLogIndex + Len(m.entries) + 1 :
+                                    m \in {m \in messages : m.destination = j}})]]
+
+Send(s, messages) == To(CountedAsSent(s, messages), messages)
+
+\* One message of what j lacks; with pipelining, as many as there is room for.
+RECURSIVE WhatItLacks(_, _, _)
+WhatItLacks(i, s, j) ==
+    LET m == AppendEntriesTo(i, s, j)
+    IN IF m.entries = <<>> THEN {}
+       ELSE IF Window = 0 THEN {m}
+       ELSE {m} \cup WhatItLacks(i, CountedAsSent(s, {m}), j)
 
 ClientRequest(i, s, value) ==
     LET appended == [s EXCEPT !.log = Append(@, [term |-> s.currentTerm, value |-> value])]
         after == Committed(i, appended)
-    IN To(after, ToAll(i, after))
+    IN Send(after, {m \in ToAll(i, after) : m.entries # <<>>})
 
-HeartbeatTimeout(i, s) == To(s, ToAll(i, s))
+HeartbeatTimeout(i, s) == Send(s, ToAll(i, s))
 
 \* If successful: update nextIndex and matchIndex for the follower. Both only ever rise here.
 RecordMatch(i, s, j, index) ==
@@ -103,19 +127,30 @@ RecordMatch(i, s, j, index) ==
         next == Max(s.role.nextIndex[j], match + 1)
         updated == [s EXCEPT !.role.matchIndex[j] = match, !.role.nextIndex[j] = next]
         after == Committed(i, updated)
-        lacks == match > s.role.matchIndex[j] /\ next <= Len(s.log)
-    IN To(after, IF lacks THEN {AppendEntriesTo(i, after, j)} ELSE {})
+        hasProgress == match > s.role.matchIndex[j]
+    IN Send(after, IF hasProgress THEN WhatItLacks(i, after, j) ELSE {})
+
+\* A hint is a pair of an index and a term, which is 0 if the log ends before that index.
+NoHint == <<>>
+
+\* The highest nextIndex at which, by the hint, the logs can agree on what precedes it.
+Lowered(log, next, hint) ==
+    LET last == Greatest({0} \cup {k \in 1..Len(log) : log[k].term <= hint[2]})
+    IN CASE hint = NoHint -> next - 1
+         [] hint # NoHint /\ hint[2] = 0 -> Min(next, hint[1])
+         [] OTHER -> IF TermAt(log, last) = hint[2] THEN Min(next, last + 1)
+                     ELSE Min(next, Min(last + 1, hint[1]))
 
 \* If it fails because of log inconsistency: decrement nextIndex and retry; never to what matches.
-BackOff(i, s, j) ==
-    LET next == s.role.nextIndex[j] - 1
+BackOff(i, s, j, hint) ==
+    LET next == Max(Lowered(s.log, s.role.nextIndex[j], hint), s.role.matchIndex[j] + 1)
         after == [s EXCEPT !.role.nextIndex[j] = next]
-    IN IF next <= s.role.matchIndex[j] THEN To(s, {}) ELSE To(after, {AppendEntriesTo(i, after, j)})
+    IN IF next >= s.role.nextIndex[j] THEN To(s, {}) ELSE To(after, {AppendEntriesTo(i, after, j)})
 
 AppendEntriesReply(i, s, m) ==
     IF ~Is(s, "leader") \/ m.term # s.currentTerm \/ m.matchIndex > Len(s.log) THEN To(s, {})
     ELSE IF m.success THEN RecordMatch(i, s, m.source, m.matchIndex)
-    ELSE BackOff(i, s, m.source)
+    ELSE BackOff(i, s, m.source, m.hint)
 
 -----------------------------------------------------------------------------
 (* Followers: replication (§5.3) *)
@@ -127,9 +162,16 @@ Merge(log, prev, entries) ==
     IN IF new = {} THEN log
        ELSE SubSeq(log, 1, prev + k - 1) \o SubSeq(entries, k, Len(entries))
 
-Answer(i, s, m, success, matchIndex) ==
+\* Where a log conflicts with a request: its first entry of the term that it has at prev.
+HintFor(log, prev) ==
+    IF ~ConflictHints THEN NoHint
+    ELSE IF prev > Len(log) THEN <<Len(log) + 1, 0>>
+    ELSE <<Least({k \in 1..prev : log[k].term = log[prev].term}), log[prev].term>>
+
+Answer(i, s, m, success, matchIndex, hint) ==
     [kind |-> "AppendEntriesReply", source |-> i, destination |-> m.source,
-     term |-> s.currentTerm, success |-> success, matchIndex |-> matchIndex]
+     term |-> s.currentTerm, success |-> success, matchIndex |-> matchIndex,
+     hint |-> hint]
 
 AppendEntries(i, s, m) ==
     LET following == [s EXCEPT !.role = Follower(m.source)]
@@ -137,11 +179,11 @@ AppendEntries(i, s, m) ==
         after == [following EXCEPT
                     !.log = Merge(@, m.prevLogIndex, m.entries),
                     !.commitIndex = Max(@, Min(m.leaderCommit, confirmed))]
-    IN CASE m.term < s.currentTerm -> To(s, {Answer(i, s, m, FALSE, 0)})            \* rule 1
+    IN CASE m.term < s.currentTerm -> To(s, {Answer(i, s, m, FALSE, 0, NoHint)})    \* rule 1
          [] m.term = s.currentTerm /\ Is(s, "leader") -> To(s, {})
          [] TermAt(s.log, m.prevLogIndex) # m.prevLogTerm ->                        \* rule 2
-                To(following, {Answer(i, s, m, FALSE, 0)})
-         [] OTHER -> To(after, {Answer(i, s, m, TRUE, confirmed)})            \* rules 3 to 5
+                To(following, {Answer(i, s, m, FALSE, 0, HintFor(s.log, m.prevLogIndex))})
+         [] OTHER -> To(after, {Answer(i, s, m, TRUE, confirmed, NoHint)})    \* rules 3 to 5
 
 -----------------------------------------------------------------------------
 (* Elections (§5.2, §5.4.1) *)
@@ -150,7 +192,7 @@ AppendEntries(i, s, m) ==
 BecomeLeader(i, s) ==
     LET after == [s EXCEPT !.role = Leader([j \in Peers(i) |-> Len(s.log) + 1],
                                            [j \in Peers(i) |-> 0])]
-    IN To(after, ToAll(i, after))
+    IN Send(after, ToAll(i, after))
 
 CountVotes(i, s, votes) ==
     IF IsMajority(votes) THEN BecomeLeader(i, s)

@@ -74,6 +74,8 @@ def test_the_report_says_the_same_in_json(capsys: pytest.CaptureFixture[str]) ->
         "max_log": 1,
         "values": 2,
         "max_entries": 1,
+        "conflict_hints": False,
+        "window": None,
         "restarts": True,
         "heartbeats": True,
         "redirects": False,

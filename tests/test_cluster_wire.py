@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from raft_ref import AppendEntries, AppendEntriesReply, Config, Entry, RequestVote, RequestVoteReply
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    Config,
+    ConflictHint,
+    Entry,
+    RequestVote,
+    RequestVoteReply,
+)
 from raft_ref.cluster.commands import MAX_TEXT
 from raft_ref.cluster.frames import VERSION, Answer, Forward, Frame, Malformed, RaftFrame, Tag
 from raft_ref.cluster.replies import Count, Done, Failed, Value
@@ -38,10 +46,20 @@ APPEND_ENTRIES = AppendEntries(
     entries=(Entry(1, "é"), Entry(2, '["SET","k","\\u0000"]')),
     leader_commit=1,
 )
+
+
+def rejection(hint: ConflictHint | None) -> Frame:
+    return RaftFrame(
+        AppendEntriesReply(source=2, destination=1, term=1, success=False, match_index=0, hint=hint)
+    )
+
+
 FRAMES: list[Frame] = [
     RaftFrame(RequestVote(source=2, destination=1, term=1, last_log_index=0, last_log_term=0)),
     RaftFrame(RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)),
     RaftFrame(AppendEntriesReply(source=2, destination=1, term=1, success=True, match_index=3)),
+    rejection(ConflictHint(4, 1)),
+    rejection(ConflictHint(3, None)),
     RaftFrame(APPEND_ENTRIES),
     Forward(Tag(5, 6), 7, '["GET",{"base64":"/w=="}]'),
     Answer(Tag(5, 6), None),
@@ -71,7 +89,7 @@ def test_a_frame_comes_through(frame: Frame) -> None:
 
 def test_whoever_changes_the_format_increases_the_version() -> None:
     digest = sha256(b"".join(map(encode_frame, FRAMES))).hexdigest()
-    assert (VERSION, digest[:16]) == (3, "abd15f89de3b00f5")
+    assert (VERSION, digest[:16]) == (4, "cafb2b03b79ccf8f")
 
 
 def test_entries_are_neither_escaped_nor_made_longer() -> None:
@@ -144,15 +162,19 @@ GET = '["GET","k"]'
         (vote(term=MAX_NUMBER), f"term {MAX_NUMBER} cannot be"),
         (vote(term=MAX_RISE + 1), "is the highest that this server takes"),
         (changed(FRAMES[2], match_index=2**53 - 1), "`int` <="),
-        (changed(FRAMES[3], leader_commit=2**53), "`int` <="),
+        (changed(rejection(None), hint=[MAX_NUMBER + 1, 1]), "`int` <="),
+        (changed(rejection(None), hint=[1]), "length 2"),
+        (content(rejection(ConflictHint(0, None))), "hint.index must be at least 1"),
+        (content(rejection(ConflictHint(1, 2))), "hint.term must be absent, or from 1 to"),
+        (changed(RaftFrame(APPEND_ENTRIES), leader_commit=2**53), "`int` <="),
         (content(entries(Entry(1, "x" * (MAX_ENTRY + 1)))), "length <= "),
         (content(entries(Entry(1, "é" * (MAX_ENTRY // 2 + 1)))), "the most"),
         (content(entries(*[Entry(1, "")] * (MAX_FRAME_ENTRIES + 1))), "length <= 16384"),
         (content(entries(Entry(2, ""), Entry(1, ""))), "terms that never decrease"),
         (content(entries(Entry(1, "é"))).replace("é".encode(), b"\xed\xa0"), "UTF-8"),
-        (changed(FRAMES[3], entries=[[1]]), "length 2"),
-        (changed(FRAMES[3], entries=[[1, "", ""]]), "length 2"),
-        (changed(FRAMES[3], entries=[[MAX_NUMBER + 1, ""]]), "`int` <="),
+        (changed(RaftFrame(APPEND_ENTRIES), entries=[[1]]), "length 2"),
+        (changed(RaftFrame(APPEND_ENTRIES), entries=[[1, "", ""]]), "length 2"),
+        (changed(RaftFrame(APPEND_ENTRIES), entries=[[MAX_NUMBER + 1, ""]]), "`int` <="),
         (forward("[]"), "empty command"),
         (forward(""), "not a command"),
         (forward(f"{GET},{GET}"), "not a command"),

@@ -29,6 +29,7 @@ from raft_ref import (
     RequestVoteReply,
     ResetElectionTimer,
     Send,
+    Term,
     Transition,
     step,
 )
@@ -46,13 +47,20 @@ def is_ignored(config: Config, state: NodeState, event: Event) -> bool:
     return step(config, state, event) == Transition(state, ())
 
 
+def of_term(message: RequestVoteReply | AppendEntriesReply, term: Term) -> Message:
+    """The reply in another term, without a hint: that may be of a later one."""
+    if isinstance(message, AppendEntriesReply):
+        message = replace(message, hint=None)
+    return replace(message, term=term)
+
+
 @given(received(of=[RequestVoteReply, AppendEntriesReply]))
 def test_replies_of_an_older_term_are_ignored(
     situation: tuple[Config, NodeState, Message],
 ) -> None:
     config, state, message = situation
     if isinstance(message, RequestVoteReply | AppendEntriesReply):
-        older = replace(message, term=1)
+        older = of_term(message, 1)
         newer = replace(state, persistent=replace(state.persistent, current_term=7))
         assert is_ignored(config, newer, Receive(older))
 
@@ -63,7 +71,7 @@ def test_a_follower_ignores_replies_of_its_term(
 ) -> None:
     config, state, message = situation
     if isinstance(message, RequestVoteReply | AppendEntriesReply) and state.current_term > 0:
-        assert is_ignored(config, state, Receive(replace(message, term=state.current_term)))
+        assert is_ignored(config, state, Receive(of_term(message, state.current_term)))
 
 
 @given(received(Leader, of=[RequestVoteReply, AppendEntries]))

@@ -15,6 +15,14 @@ CONFIGURATIONS = [
     Setup(bounds=Bounds(servers=2, max_term=2, values=1, restarts=True), properties=()),
     Setup(bounds=Bounds(servers=2, max_log=3, values=1, max_entries=2), properties=()),
     Setup(bounds=Bounds(servers=2, max_term=2, max_log=2, values=1), properties=()),
+    Setup(
+        bounds=Bounds(servers=2, max_term=2, max_log=2, values=1, conflict_hints=True),
+        properties=(),
+    ),
+    Setup(bounds=Bounds(servers=2, max_log=3, values=1, window=2), properties=()),
+    Setup(
+        bounds=Bounds(servers=2, max_log=3, values=1, window=3, conflict_hints=True), properties=()
+    ),
     Setup(bounds=Bounds(), properties=()),
     Setup(bounds=Bounds(max_log=0, restarts=True), properties=()),
     Setup(bounds=Bounds(servers=2, restarts=True), network="once", properties=()),

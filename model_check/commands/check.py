@@ -88,6 +88,8 @@ def check_command(
     context: click.Context,
     *,
     max_entries: int,
+    conflict_hints: bool,
+    window: int | None,
     mutant: str | None,
     rules: bool,
     symmetry: bool | None,
@@ -106,7 +108,15 @@ def check_command(
     Exit codes: 0 all properties hold within the bounds (or a replay no longer violates one), 1 one
     is violated, 2 usage, 4 inconclusive: a budget ran out, or Ctrl-C came.
     """
-    setup = setup_from(options, context, max_entries=max_entries, mutant=mutant, rules=rules)
+    setup = setup_from(
+        options,
+        context,
+        max_entries=max_entries,
+        conflict_hints=conflict_hints,
+        window=window,
+        mutant=mutant,
+        rules=rules,
+    )
     refuse_to_share_stdout(show, json_path)
     require_writable(json_path, graph_path)
     if replay_path is not None:

@@ -216,6 +216,18 @@ def core_options(command: _F) -> _F:
         show_default=True,
         help="Entries that travel in one AppendEntries at most.",
     )
+    conflict_hints = click.option(
+        "--conflict-hints/--no-conflict-hints",
+        default=_DEFAULT_BOUNDS.conflict_hints,
+        show_default=True,
+        help="Whether a follower that rejects entries says where its log conflicts (end of §5.3).",
+    )
+    window = click.option(
+        "--window",
+        type=click.IntRange(1),
+        help="Let leaders pipeline: entries that they may have sent to a server without an "
+        "acknowledgement. By default, they do not.",
+    )
     mutant = click.option(
         "--mutant",
         callback=_mutant,
@@ -231,7 +243,9 @@ def core_options(command: _F) -> _F:
         help="Hold every step against the rules, too (see raft-ref rules). There are then more "
         "states, by what the judge knows.",
     )
-    return _with_options(command, *_SPACE_OPTIONS, max_entries, mutant, rules)
+    return _with_options(
+        command, *_SPACE_OPTIONS, max_entries, conflict_hints, window, mutant, rules
+    )
 
 
 def _mutant(context: click.Context, _option: object, name: str | None) -> str | None:
@@ -260,6 +274,8 @@ def setup_from(
     context: click.Context,
     *,
     max_entries: int = 1,
+    conflict_hints: bool = False,
+    window: int | None = None,
     mutant: str | None = None,
     rules: bool = False,
 ) -> Setup:
@@ -282,6 +298,8 @@ def setup_from(
             max_log=options["max_log"],
             values=options["values"],
             max_entries=max_entries,
+            conflict_hints=conflict_hints,
+            window=window,
             restarts=options["restarts"],
             heartbeats=options["heartbeats"],
             redirects=options["redirects"],

@@ -11,7 +11,7 @@ from model_check.mutants import MUTANTS
 from model_check.render import describe_action, server_name
 from model_check.system import TOTALITY, M, Violation
 from spec.forms import AtMost, E
-from spec.milestones import MILESTONES
+from spec.milestones import MILESTONES, RaftMilestone
 from spec.properties import PROPERTIES
 from spec.rules import RULES, RULES_BY_ID
 
@@ -26,7 +26,7 @@ def summary(result: CheckResult) -> str:
         ("by", describe_means(result)),
         ("properties", ", ".join(result.setup.properties)),
         ("rules", f"all {len(RULES)}" if result.setup.rules else ""),
-        *reached_rows(found.reached),
+        *reached_rows(found.reached, result.setup.bounds.milestones),
     ]
     return "\n".join([_headline(result), *as_rows(rows), *warnings(found, result.vacuous)])
 
@@ -48,10 +48,14 @@ def describe_figures(found: Exploration[E, M]) -> str:
     )
 
 
-def reached_rows(reached: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def reached_rows(
+    reached: Mapping[str, int], milestones: Iterable[RaftMilestone] = MILESTONES
+) -> Iterator[tuple[str, str]]:
     """Which milestones were reached, each with the fewest actions to it, and which were not."""
-    yield "reached", ", ".join(f"{name} ({least})" for name, least in _by_depth(reached))
-    yield "not reached", ", ".join(i.name for i in MILESTONES if i.name not in reached)
+    names = [item.name for item in milestones]
+    by_depth = sorted(reached.items(), key=lambda item: (item[1], names.index(item[0])))
+    yield "reached", ", ".join(f"{name} ({least})" for name, least in by_depth)
+    yield "not reached", ", ".join(name for name in names if name not in reached)
 
 
 def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
@@ -65,6 +69,8 @@ def describe_bounds(setup: Setup, *, of_our_core: bool = True) -> str:
     ]
     if of_our_core:
         parts.append(f"{count(bounds.max_entries, 'entry', 'entries')} a message")
+        parts += ["conflict hints"] if bounds.conflict_hints else []
+        parts += [f"a window of {bounds.window}"] if bounds.window is not None else []
     parts.append("any restarts" if bounds.restarts else "no restarts")
     if not bounds.heartbeats:
         parts.append("no heartbeats")
@@ -105,11 +111,6 @@ def describe_reductions(found: Exploration[E, M]) -> Iterator[str]:
         yield "reduced (so are the figures)"
     if found.beam is not None:
         yield f"a beam of width {found.beam.width}, seed {found.beam.seed}"
-
-
-def _by_depth(reached: Mapping[str, int]) -> list[tuple[str, int]]:
-    order = [item.name for item in MILESTONES]
-    return sorted(reached.items(), key=lambda item: (item[1], order.index(item[0])))
 
 
 def count(number: int, one: str, many: str = "") -> str:

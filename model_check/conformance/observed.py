@@ -19,6 +19,7 @@ from model_check.conformance.protocol import (
     AppendEntriesReplyFields,
     EntryPart,
     EventReply,
+    HintPart,
     MessagePart,
     ProposeOk,
     ProtocolError,
@@ -38,6 +39,7 @@ from raft_ref import (
     Apply,
     Candidate,
     ClientRequest,
+    ConflictHint,
     ElectionTimeout,
     Entry,
     Follower,
@@ -218,8 +220,13 @@ def understood(message: ForeignMessage) -> Message | None:
                 term=reply.term,
                 success=reply.success,
                 match_index=reply.match_index,
+                hint=_hint(reply.hint),
             )
     return None
+
+
+def _hint(part: HintPart | UnsetType) -> ConflictHint | None:
+    return None if isinstance(part, UnsetType) else ConflictHint(part.index, part.term)
 
 
 _REQUEST_VOTE = msgspec.json.Decoder(RequestVoteFields)

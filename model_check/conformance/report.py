@@ -12,6 +12,7 @@ from model_check.conformance.redo import Redone
 from model_check.conformance.schedule import encode_action
 from model_check.conformance.trial import Trial
 from model_check.judged import Breach
+from model_check.raft import OF_THE_CORE
 from model_check.report import SCHEMA_VERSION, Report, figures, reached_report
 
 
@@ -19,7 +20,8 @@ def conform_report(result: Conformance) -> Report:
     """What ``result`` says, as JSON data that the schema accepts."""
     setup, space = result.setup, result.setup.space
     bounds = space.described_bounds()
-    del bounds["max_entries"]
+    for name in OF_THE_CORE:
+        del bounds[name]
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "conform --explore",

@@ -37,6 +37,7 @@ from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
     ClientRequest,
+    ConflictHint,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
@@ -179,11 +180,21 @@ def brief(message: DrawnMessage) -> str:
             return f"AppendEntries of term {term}: {what} {where}, {commit}"
         case AppendEntriesReply(term=term, success=True, match_index=index):
             return f"success in term {term}: match {index}"
-        case AppendEntriesReply(term=term):
-            return f"rejection in term {term}"
+        case AppendEntriesReply(term=term, hint=hint):
+            return f"rejection in term {term}{_conflict(hint)}"
         case ForeignMessage():
             known = understood(message)
             return describe_message(message) if known is None else brief(known)
+
+
+def _conflict(hint: ConflictHint | None) -> str:
+    match hint:
+        case None:
+            return ""
+        case ConflictHint(index, None):
+            return f": log ends before {index}"
+        case ConflictHint(index, term):
+            return f": conflict with term {term} from {index} on"
 
 
 def _heading(moment: DrawnMoment) -> str:

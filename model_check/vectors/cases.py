@@ -32,7 +32,13 @@ from spec.rules import RULES
 
 def cluster_of(bounds: Bounds) -> Bounds:
     """Of ``bounds``, those that say what a cluster is, not what is done to it."""
-    return Bounds(servers=bounds.servers, values=bounds.values, max_entries=bounds.max_entries)
+    return Bounds(
+        servers=bounds.servers,
+        values=bounds.values,
+        max_entries=bounds.max_entries,
+        conflict_hints=bounds.conflict_hints,
+        window=bounds.window,
+    )
 
 
 class CaseMaker:
@@ -95,11 +101,7 @@ class CaseMaker:
 
 def _configs(bounds: Bounds) -> dict[NodeId, Config]:
     """By server: what it knows from the start."""
-    servers = frozenset(range(1, bounds.servers + 1))
-    return {
-        server: Config(id=server, servers=servers, max_entries_per_append=bounds.max_entries)
-        for server in sorted(servers)
-    }
+    return {server: bounds.config(server) for server in range(1, bounds.servers + 1)}
 
 
 # --- parts of cases --------------------------------------------------------------------------

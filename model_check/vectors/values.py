@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A term, an index or the like: what every language's JSON can carry."""
+Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Server = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 IndexMapPart: TypeAlias = dict[Annotated[str, Meta(pattern="^[1-9][0-9]*$")], Natural]
 """By server, its number as a string: an index."""
@@ -28,12 +29,25 @@ class Tagged(Part, frozen=True, kw_only=True, tag_field="type", tag=_without_par
     """A member of a sum type, which says which one it is."""
 
 
+class WindowPart(Part, frozen=True, kw_only=True):
+    """How much may be sent to a peer that it has not acknowledged."""
+
+    max_entries: Positive
+    max_size: Positive | None
+
+
 class ConfigPart(Part, frozen=True, kw_only=True):
-    """What one server knows from the start and never changes."""
+    """What one server knows from the start and never changes.
+
+    A field that is not required belongs to an extension, which is off where it is missing.
+    """
 
     id: Server
     servers: list[Server]
-    max_entries_per_append: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    max_entries_per_append: Positive
+    max_size_per_append: Positive | UnsetType = UNSET
+    conflict_hints: bool | UnsetType = UNSET
+    pipelining: WindowPart | UnsetType = UNSET
 
 
 # --- state -----------------------------------------------------------------------------------
@@ -123,11 +137,19 @@ class AppendEntriesPart(MessagePart, frozen=True, kw_only=True):
     leader_commit: Natural
 
 
+class ConflictHintPart(Part, frozen=True, kw_only=True):
+    """Where the log of a follower conflicts with the request that it rejects."""
+
+    index: Positive
+    term: Positive | None
+
+
 class AppendEntriesReplyPart(MessagePart, frozen=True, kw_only=True):
     """The answer to them, with the last index that the request confirmed."""
 
     success: bool
     match_index: Natural
+    hint: ConflictHintPart | UnsetType = UNSET
 
 
 AnyMessagePart: TypeAlias = (

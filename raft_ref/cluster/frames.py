@@ -13,7 +13,7 @@ from raft_ref.cluster.replies import Reply
 from raft_ref.messages import Message
 from raft_ref.types import Command, Term
 
-VERSION = 3
+VERSION = 4
 """The version of frames and of their format (see `wire`); increase it when either changes. Servers
 of different versions do not let each other in. Frames of version 2 were JSON."""
 

@@ -27,6 +27,7 @@ from raft_ref.cluster.replies import Reply
 from raft_ref.messages import (
     AppendEntries,
     AppendEntriesReply,
+    ConflictHint,
     Message,
     RequestVote,
     RequestVoteReply,
@@ -99,6 +100,8 @@ class _AppendEntriesReply(Struct, frozen=True, tag=4, array_like=True, forbid_un
     term: _Limited
     success: bool
     match_index: _Limited
+    hint: tuple[_Limited, _Limited | None] | None
+    """Index and term."""
 
 
 class _Forward(Struct, frozen=True, tag=5, array_like=True, forbid_unknown_fields=True):
@@ -158,7 +161,10 @@ def _message_on_the_wire(message: Message) -> _WireMessage:
                 message.leader_commit,
             )
         case AppendEntriesReply():
-            return _AppendEntriesReply(*ends, message.term, message.success, message.match_index)
+            hint = None if (h := message.hint) is None else (h.index, h.term)
+            return _AppendEntriesReply(
+                *ends, message.term, message.success, message.match_index, hint
+            )
 
 
 def decode_length(prefix: bytes, most: int = MAX_FRAME) -> int:
@@ -248,6 +254,7 @@ def _message(found: _WireMessage) -> Message:
                 term=found.term,
                 success=found.success,
                 match_index=found.match_index,
+                hint=None if found.hint is None else ConflictHint(*found.hint),
             )
 
 

@@ -37,9 +37,12 @@ def within_window(
     room = window.max_entries - (prev_log_index - match_index)
     if room <= 0:
         return ()
+    entries = entries[:room]
+    if window.max_size is None:
+        return entries
     in_flight = log.between(match_index, prev_log_index)
     space = window.max_size - sum(len(entry.command) for entry in in_flight)
-    return of_size(entries[:room], space) if space > 0 else ()
+    return of_size(entries, space) if space > 0 else ()
 
 
 def of_size(entries: tuple[Entry, ...], most: int) -> tuple[Entry, ...]:
