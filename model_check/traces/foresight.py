@@ -45,7 +45,10 @@ class Upcoming:
     commit_index: Index | None = None
     """In this step or later, before the server crashes; None if nothing is."""
     committed: Index = 0
-    """Likewise: how much it shows next to be committed, at least."""
+    """Likewise: how much it shows next to be committed, at least; if it crashes before it shows
+    that, what it applies afterwards, which may have been committed before."""
+    applied: Index = 0
+    """The highest index that it applies in this step or later."""
     log_ends: tuple[Index, ...] = ()
     """After this step: up to where its log must have reached, until it is seen where it ends."""
     log_hints: tuple[Index, ...] = ()
@@ -112,6 +115,8 @@ def _seen_from(happening: Happening, later: Upcoming) -> Upcoming:
     if not isinstance(seen.commit_index, UnsetType):
         later = replace(later, commit_index=seen.commit_index)
     later = replace(later, committed=max(committed_by(happening), default=later.committed))
+    indexes = (applying.index for applying in happening.applied)
+    later = replace(later, applied=max((later.applied, *indexes)))
     terms = [term_of(sending.told) for sending in happening.sent]
     if not isinstance(seen.current_term, UnsetType):
         terms = [seen.current_term]
@@ -128,7 +133,8 @@ def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
     is_crash = isinstance(happening.cause, Restart)
     return Upcoming(
         commit_index=None if is_crash else now.commit_index,
-        committed=0 if is_crash else now.committed,
+        committed=now.applied if is_crash else now.committed,
+        applied=now.applied,
         log_ends=_first(ends_of(happening), ends),
         log_hints=_first(hints_of(happening), hints),
         current_term=now.current_term,
