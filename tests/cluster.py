@@ -35,6 +35,7 @@ from raft_ref import (
     Restart,
     Send,
     Term,
+    Window,
     step,
 )
 
@@ -60,13 +61,23 @@ class Cluster:
     [1, 1, 2]
     """
 
-    def __init__(self, *logs: Sequence[Term], max_entries_per_append: int = 64) -> None:
+    def __init__(
+        self,
+        *logs: Sequence[Term],
+        max_entries_per_append: int = 64,
+        conflict_hints: bool = False,
+        pipelining: Window | None = None,
+    ) -> None:
         """Followers with these logs; all have seen the highest term in any of them."""
         servers = frozenset(range(1, len(logs) + 1))
         term = max((term for log in logs for term in log), default=0)
         self.configs = {
             server: Config(
-                id=server, servers=servers, max_entries_per_append=max_entries_per_append
+                id=server,
+                servers=servers,
+                max_entries_per_append=max_entries_per_append,
+                conflict_hints=conflict_hints,
+                pipelining=pipelining,
             )
             for server in servers
         }
@@ -224,9 +235,19 @@ def appends(outputs: Outputs) -> list[AppendEntries]:
     return [message for message in sent(outputs) if isinstance(message, AppendEntries)]
 
 
-def established(*logs: list[Term], max_entries_per_append: int = 64) -> Cluster:
+def established(
+    *logs: list[Term],
+    max_entries_per_append: int = 64,
+    conflict_hints: bool = False,
+    pipelining: Window | None = None,
+) -> Cluster:
     """Server 1 leads, with the vote of 2 (3, 4...: as many as needed); heartbeats got lost."""
-    cluster = Cluster(*logs, max_entries_per_append=max_entries_per_append)
+    cluster = Cluster(
+        *logs,
+        max_entries_per_append=max_entries_per_append,
+        conflict_hints=conflict_hints,
+        pipelining=pipelining,
+    )
     cluster.elect(1, voters=range(2, len(logs) // 2 + 2))
     cluster.lose()
     return cluster

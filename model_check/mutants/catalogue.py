@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from model_check.mutants import apply, commit, controls, election, persistence, replication
+from model_check.mutants import (
+    apply,
+    commit,
+    controls,
+    election,
+    extensions,
+    persistence,
+    replication,
+)
 from model_check.mutants.mutant import Mutant
 from spec.rule import Function, Rule
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
         value.id: value
-        for module in (election, replication, commit, apply, persistence, controls)
+        for module in (election, replication, commit, apply, persistence, extensions, controls)
         for value in vars(module).values()
         if isinstance(value, Mutant)
     }
