@@ -81,8 +81,9 @@ def test_a_request_of_an_older_term_is_rejected_without_a_hint() -> None:
         # Nor so many of earlier terms: try after those that there are.
         (log_of(1, 4, 4, 4), 5, ConflictHint(4, 2), 2),
         # An old rejection, answered already.
-        (log_of(1, 1, 1, 1), 2, ConflictHint(3, None), 2),
+        (log_of(1, 1, 1, 1), 2, ConflictHint(3, None), 3),
         (log_of(1, 1, 2, 2), 3, ConflictHint(2, 1), 3),
+        (log_of(1, 1, 2, 2), 3, ConflictHint(2, 2), 5),
         # The follower sends no hints.
         (log_of(1, 1), 3, None, 2),
     ],

@@ -20,6 +20,7 @@ from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
     Config,
+    ConflictHint,
     Entry,
     MalformedEvent,
     Message,
@@ -115,9 +116,12 @@ APPEND = AppendEntries(
 )
 GRANTED = RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)
 MATCHED = AppendEntriesReply(source=2, destination=1, term=1, success=True, match_index=0)
+REJECTED = replace(MATCHED, success=False, term=3)
+HINTED = replace(REJECTED, hint=ConflictHint(1, 3))
+SHORTER = replace(REJECTED, hint=ConflictHint(1, None))
 
 
-@pytest.mark.parametrize("message", [VOTE, APPEND, GRANTED, MATCHED])
+@pytest.mark.parametrize("message", [VOTE, APPEND, GRANTED, MATCHED, HINTED, SHORTER])
 def test_messages_at_the_edge_of_well_formed_are_accepted(message: Message) -> None:
     check_message(message, receiver=1, known=frozenset({1, 2, 3}))
 
@@ -144,6 +148,10 @@ def test_messages_at_the_edge_of_well_formed_are_accepted(message: Message) -> N
         (replace(APPEND, leader_commit=-1), "leader_commit"),
         (replace(MATCHED, match_index=-1), "match_index"),
         (replace(MATCHED, success=False, match_index=1), "match_index"),
+        (replace(MATCHED, hint=ConflictHint(1, 1)), "hint"),
+        (replace(REJECTED, hint=ConflictHint(0, None)), "hint.index"),
+        (replace(REJECTED, hint=ConflictHint(1, 0)), "hint.term"),
+        (replace(REJECTED, hint=ConflictHint(1, 4)), "hint.term"),
     ],
 )
 def test_messages_just_beyond_are_refused_by_name(message: Message, field: str) -> None:

@@ -33,8 +33,8 @@ def hint_for(config: Config, log: Log, prev_log_index: Index) -> ConflictHint | 
 
 
 def lowered(log: Log, next_index: Index, hint: ConflictHint | None) -> Index:
-    """The ``nextIndex`` of a leader with ``log`` after a rejection; the same if the hint is an old
-    one, which says nothing about the request that it would answer.
+    """The ``nextIndex`` of a leader with ``log`` after a rejection. If it is no lower than before,
+    the rejection is an old one, which answers none of the requests from ``next_index`` on.
 
     Terms never fall along a log. So where the follower's entry is of ``hint.term``, the logs agree
     at no later index than the leader's last entry of that term or an earlier one; and if the leader
@@ -43,8 +43,8 @@ def lowered(log: Log, next_index: Index, hint: ConflictHint | None) -> Index:
     if hint is None:
         return next_index - 1
     if hint.term is None:
-        return min(next_index, hint.index)
+        return hint.index
     last = log.last_index_of(hint.term)
     if log.term_at(last) == hint.term:
-        return min(next_index, last + 1)
-    return min(next_index, last + 1, hint.index)
+        return last + 1
+    return min(last + 1, hint.index)
