@@ -7,6 +7,7 @@ being told; both apply what is committed, in order.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 
 from raft_ref.events import Apply, Transition
@@ -32,12 +33,18 @@ def may_commit_by_counting(config: Config, state: NodeState, leader: Leader, ind
 
 
 def leader_commit_index(config: Config, state: NodeState, leader: Leader) -> Index:
-    """The highest index the leader may consider committed; never below its ``commit_index``."""
-    candidates = range(state.log.last_index, state.commit_index, -1)
-    return next(
-        (index for index in candidates if may_commit_by_counting(config, state, leader, index)),
-        state.commit_index,
-    )
+    """The highest index the leader may consider committed; never below its ``commit_index``.
+
+    Found by bisection, since thousands of entries may be uncommitted: whoever holds an index holds
+    those below it, so a majority holds all up to some index. If that one is of an older term, so
+    are those below it, and none of them may be committed by counting.
+    """
+    uncommitted = range(state.commit_index + 1, state.log.last_index + 1)
+    held = bisect_left(uncommitted, True, key=lambda index: not has_majority(config, leader, index))
+    highest = state.commit_index + held
+    if held and may_commit_by_counting(config, state, leader, highest):
+        return highest
+    return state.commit_index
 
 
 def follower_commit_index(state: NodeState, leader_commit: Index, confirmed: Index) -> Index:

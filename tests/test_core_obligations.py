@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from raft_ref import (
     Appended,
@@ -15,10 +17,14 @@ from raft_ref import (
     ClientRequest,
     Config,
     ElectionTimeout,
+    Entry,
     Follower,
+    IndexMap,
     Leader,
+    Log,
     Message,
     NodeState,
+    PersistentState,
     Receive,
     RequestVote,
     RequestVoteReply,
@@ -26,12 +32,15 @@ from raft_ref import (
     Restart,
     Send,
     Transition,
+    commit,
     step,
 )
 from tests.situations import (
     Situation,
     anything,
     configured,
+    leader_of,
+    leaders,
     overwritten,
     received,
     sent,
@@ -253,6 +262,40 @@ def test_a_follower_commits_what_the_leader_has_and_it_has_confirmed(
         and isinstance(message, AppendEntries)
     ]
     assert transition.state.commit_index == max(state.commit_index, *confirmed, 0)
+
+
+@given(leaders(), st.data())
+def test_a_leader_commits_up_to_the_last_entry_that_may_be_counted(
+    situation: tuple[Config, NodeState], data: st.DataObject
+) -> None:
+    config, state = situation
+    leader, last = leader_of(state), state.log.last_index
+    commit_index = data.draw(st.integers(state.log.snapshot_index, last))
+    state = replace(state, commit_index=commit_index)
+    counted = [
+        index
+        for index in range(commit_index + 1, last + 1)
+        if commit.may_commit_by_counting(config, state, leader, index)
+    ]
+    assert commit.leader_commit_index(config, state, leader) == max(counted, default=commit_index)
+
+
+def test_few_of_many_uncommitted_entries_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(id=1, servers=frozenset({1, 2, 3}))
+    log = Log(tuple(Entry(2, str(number)) for number in range(10_000)))
+    match_index = IndexMap(((2, 9_000), (3, 1_000)))
+    leader = Leader(IndexMap.uniform((2, 3), 10_001), match_index)
+    state = NodeState(PersistentState(2, 1, log), leader, 100, 100)
+    looked_at: list[int] = []
+
+    def has_majority(config: Config, leader: Leader, index: int) -> bool:
+        looked_at.append(index)
+        return count(config, leader, index)
+
+    count = commit.has_majority
+    monkeypatch.setattr(commit, "has_majority", has_majority)
+    assert commit.leader_commit_index(config, state, leader) == 9_000
+    assert len(looked_at) < 20
 
 
 # --- restarts ----------------------------------------------------------------------------------
