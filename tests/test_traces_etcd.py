@@ -85,6 +85,33 @@ def test_what_is_not_so_is_noticed(
     assert found.happening.place.number <= number + 1
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "shown"),
+    [
+        ("SendRequestVoteResponse", 0, {"term": 0}),  # it was, before; but the term changes first
+        ("SendRequestVoteResponse", 0, {"vote": "3"}),
+        ("SendAppendEntriesResponse", 3, {"vote": "0"}),
+        ("SendAppendEntriesResponse", 3, {"commit": 1}),
+        ("SendAppendEntriesRequest", 6, {"commit": 0}),
+        ("SendAppendEntriesResponse", 3, {"role": "StateLeader"}),
+    ],
+)
+def test_within_a_step_nothing_is_other_than_before_and_after_it(
+    name: str, number: int, shown: Json
+) -> None:
+    lines = random_etcd_trace(3, 250, 3)[:60]
+    place = where(lines, name)[number]
+
+    def show(event: Json) -> None:
+        event.update({key: value for key, value in shown.items() if key == "role"})
+        event["state"].update({key: value for key, value in shown.items() if key != "role"})
+
+    assert verdict_on(lines).verdict == "conforms"
+    found = verdict_on(changed(lines, place, show)).offence
+    assert found is not None
+    assert found.name == WITHIN
+
+
 def test_a_leader_elected_without_votes_is_noticed() -> None:
     lines = random_etcd_trace(3, 250, 3)
     leader = where(lines, "BecomeLeader")[0]

@@ -87,6 +87,32 @@ def test_what_a_leader_has_appended_may_show_once_its_term_is_over(end: list[Jso
     assert after_start(*LEADS, follows, *end).verdict == "violates"
 
 
+FOLLOWER = showing(BEAT, role="follower")
+
+
+@pytest.mark.parametrize("number", [3, 30])
+@pytest.mark.parametrize("at_once", [True, False], ids=["at-once", "one-by-one"])
+def test_however_many_entries_show_one_by_one_all_may_be_of_its_time_as_leader(
+    at_once: bool, number: int
+) -> None:
+    """Whether they are committed is not known, since a message cannot be read."""
+    crash = showing(RESTART, role="follower", current_term=1)
+    steps = [[] if at_once else [FOLLOWER] for _ in range(number)]
+    shows = [line for index, step in enumerate(steps, 1) for line in (*step, applies(index))]
+    assert after_start(*LEADS, UNREAD, crash, FOLLOWER, *shows).verdict == "inconclusive"
+    assert after_start(*LEADS, crash, FOLLOWER, *shows).verdict == "violates"
+
+
+def test_what_a_leader_has_appended_shows_by_where_the_next_one_goes_on() -> None:
+    """And long after; nothing but the last entry of its own was seen of it."""
+    ends = [showing(RESTART, role="follower"), FOLLOWER, FOLLOWER]
+    replaced = [{"term": 2, "command": "y"}] * 5
+    taken = request(2, replaced, 0, {"prev_log_index": 3, "prev_log_term": 1})
+    for shown, verdict in ((4, "conforms"), (5, "violates")):
+        shows = showing(taken, role="follower", log={"from": shown, "entries": replaced})
+        assert after_start(*LEADS, *ends, shows).verdict == verdict
+
+
 # --- the term -------------------------------------------------------------------------------------
 
 ASKS = sends("RequestVote", term=2, last_log_index=0, last_log_term=0)

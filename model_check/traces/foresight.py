@@ -35,7 +35,7 @@ from raft_ref import (
 )
 
 MOST_ENDS = 8
-"""Of a server's log that are looked for ahead of a step."""
+"""Of a server's log that are looked for ahead of a step: the nearest, and the highest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +135,21 @@ def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
         commit_index=None if is_crash else now.commit_index,
         committed=now.applied if is_crash else now.committed,
         applied=now.applied,
-        log_ends=_first(ends_of(happening), ends),
-        log_hints=_first(hints_of(happening), hints),
+        log_ends=_rising(ends_of(happening), ends),
+        log_hints=tuple(dict.fromkeys((*hints_of(happening), *hints)))[:MOST_ENDS],
         current_term=now.current_term,
         next=happening,
     )
 
 
-def _first(soon: Iterable[Index], later: Iterable[Index]) -> tuple[Index, ...]:
-    return tuple(dict.fromkeys((*soon, *later)))[:MOST_ENDS]
+def _rising(soon: Iterable[Index], later: Iterable[Index]) -> tuple[Index, ...]:
+    """Of the ends that a log has reached in one step and in later ones, each that is beyond all
+    before it."""
+    rising: list[Index] = []
+    for end in (*sorted(soon), *later):
+        if end > max(rising, default=0):
+            rising.append(end)
+    return tuple(rising if len(rising) <= MOST_ENDS else (*rising[: MOST_ENDS - 1], rising[-1]))
 
 
 def committed_by(happening: Happening) -> Iterator[Index]:
@@ -167,8 +173,9 @@ def ends_of(happening: Happening) -> Iterator[Index]:
         yield seen.last_log_index
     if not isinstance(seen.commit_index, UnsetType):
         yield seen.commit_index
-    yield from (applying.index for applying in happening.applied)
-    yield from (end_of(sending.told) for sending in happening.sent)
+    # One step may apply and send very many; the log has reached the highest.
+    yield max((applying.index for applying in happening.applied), default=0)
+    yield max((end_of(sending.told) for sending in happening.sent), default=0)
     match happening.cause:
         case Arrived(AppendEntriesReply(success=True, match_index=index)):
             yield index
