@@ -253,6 +253,8 @@ class Docket:
                     yield rule, broken
                 case NotDecidable(unobserved):
                     self.undecided.setdefault(rule.id, unobserved)
+                case None:
+                    pass
 
     def _take_note(self, outputs: Iterable[Output]) -> None:
         """Of the kinds by which votes and acknowledgements are reported."""

@@ -13,6 +13,7 @@ from model_check.watch import Memory, PropertyWatch
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
+    Candidate,
     ClientRequest,
     Command,
     Config,
@@ -29,6 +30,7 @@ from raft_ref import (
     RequestVote,
     RequestVoteReply,
     Restart,
+    Role,
     Send,
     Window,
 )
@@ -257,14 +259,13 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         if state.current_term != message.term:
             is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
             return is_reply and state.current_term > message.term
-        match message, state.role:
-            case RequestVoteReply(), Follower() | Leader():
-                return True
-            case AppendEntriesReply(), Follower():
-                return True
-            case AppendEntriesReply(success=True), Leader(match_index=known):
-                return known[message.source] >= message.match_index
-        return False
+        match message:
+            case RequestVote() | AppendEntries():
+                return False
+            case RequestVoteReply():
+                return not isinstance(state.role, Candidate)
+            case AppendEntriesReply():
+                return _is_no_news(message, state.role)
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)
@@ -288,6 +289,17 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
                 return cast(T, rename_message(value, renaming))
             case _:
                 return cast(T, rename_event(cast(Event, value), renaming))
+
+
+def _is_no_news(reply: AppendEntriesReply, role: Role) -> bool:
+    """Whether it can no longer do anything to a server in this role, in the reply's term."""
+    match role:
+        case Follower():
+            return True
+        case Candidate():
+            return False
+        case Leader(match_index=known):
+            return reply.success and known[reply.source] >= reply.match_index
 
 
 def raft_system(

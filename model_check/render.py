@@ -96,17 +96,20 @@ def describe_message(message: AnyMessage) -> str:
         case RequestVote():
             fields = f"last_log_index={message.last_log_index}, "
             fields += f"last_log_term={message.last_log_term}"
+            return _describe_kind(message, fields)
         case RequestVoteReply():
-            fields = f"vote_granted={message.vote_granted}"
+            return _describe_kind(message, f"vote_granted={message.vote_granted}")
         case AppendEntries():
             fields = f"prev_log_index={message.prev_log_index}, "
             fields += f"prev_log_term={message.prev_log_term}, "
             fields += f"entries={describe_entries(message.entries)}, "
             fields += f"leader_commit={message.leader_commit}"
+            return _describe_kind(message, fields)
         case AppendEntriesReply():
             fields = f"success={message.success}, match_index={message.match_index}"
             if (hint := message.hint) is not None:
                 fields += f", hint=(index={hint.index}, term={hint.term})"
+            return _describe_kind(message, fields)
         case Forged(sender, forged):
             return f"{describe_message(forged)}, which {server_name(sender)} forged,"
         case ForeignMessage(kind=kind):
@@ -114,6 +117,9 @@ def describe_message(message: AnyMessage) -> str:
             if understood_message is not None:
                 return describe_message(understood_message)
             return f"{kind}({_describe_fields(json.loads(message.fields))})"
+
+
+def _describe_kind(message: Message, fields: str) -> str:
     return f"{type(message).__name__}(term={message.term}, {fields})"
 
 

@@ -450,7 +450,7 @@ class System(Generic[S, E, O, M, Q, H]):
             case Occur(node, event, choice):
                 if event not in self.node.events(node, nodes[node - 1]):
                     return None
-                left = in_flight
+                return self._choose(state, node, event, choice, in_flight)
             case Deliver(message, choice):
                 sender = self.node.sender(message)
                 deliveries = dict(self.network.deliveries(in_flight[sender - 1]))
@@ -458,13 +458,19 @@ class System(Generic[S, E, O, M, Q, H]):
                     return None
                 node, event = self.node.arrival(message)
                 left = _with(in_flight, sender, deliveries[Deliver(message)])
+                return self._choose(state, node, event, choice, left)
             case Lose(message):
                 sender = self.node.sender(message)
                 losses = dict(self.network.losses(in_flight[sender - 1]))
                 if action not in losses:
                     return None
                 return State(nodes, _with(in_flight, sender, losses[action]), memory), None, ()
-        local_steps = self.local_steps(node, nodes[node - 1], event)
+
+    def _choose(
+        self, state: State[S, Q, H], node: NodeNumber, event: E, choice: int, left: tuple[Q, ...]
+    ) -> tuple[State[S, Q, H], Violation | None, tuple[str, ...]] | None:
+        """Where one choice of ``node`` leads; None if it has not so many, or is not enabled."""
+        local_steps = self.local_steps(node, state.nodes[node - 1], event)
         if choice >= len(local_steps):
             return None
         return self._combine(state, node, local_steps[choice], left)
@@ -475,12 +481,12 @@ class System(Generic[S, E, O, M, Q, H]):
         """To which node, in which state, what happens by ``action``; None, if a message is lost."""
         match action:
             case Occur(node, event):
-                pass
+                return node, state.nodes[node - 1], event
             case Deliver(message):
                 node, event = self.node.arrival(message)
+                return node, state.nodes[node - 1], event
             case Lose():
                 return None
-        return node, state.nodes[node - 1], event
 
     def local_steps(self, node: NodeNumber, before: S, event: E) -> tuple[LocalStep[S, M], ...]:
         """All of a step that does not depend on the network, the other nodes or the past; one step

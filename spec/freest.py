@@ -65,7 +65,7 @@ from raft_ref.types import (
 from spec.conduct import Conduct, watch
 from spec.rule import Rule
 from spec.rules import RULES, commit_stable
-from spec.shadow import EVIDENCE, OF_APPLYING, Shadow, Witnessed
+from spec.shadow import EVIDENCE, OF_APPLYING, Shadow, Unread, Witnessed
 from spec.speech import Speech
 from spec.universe import Universe
 
@@ -231,7 +231,7 @@ class Freest:
                         new = entries[max(kept - first, 0) : end]
                         if not new or first <= kept:
                             logs[Log(own.entries[:kept] + new)] = None
-            case _ if isinstance(chosen.role, Leader):
+            case _ if isinstance(chosen.role, Leader):  # by itself, whatever happens
                 lengths = range(1, self.universe.max_log - own.last_index + 1)
                 own_term = [
                     each for each in self.universe.entries if each.term == chosen.current_term
@@ -239,6 +239,8 @@ class Freest:
                 for length in lengths:
                     for new in product(own_term, repeat=length):
                         logs[own.append(*new)] = None
+            case _:
+                pass  # the log stays as it is
         return [log for log in logs if log.last_index <= self.universe.max_log]
 
     # --- outputs -----------------------------------------------------------------------------
@@ -341,4 +343,5 @@ def _is_called_for(conduct: Conduct, asks_others: bool) -> bool:
             return has_new_term
         case HeartbeatTimeout():
             return not (conduct.leads and new is not None)
-    return True
+        case Receive() | Restart() | Unread():
+            return True

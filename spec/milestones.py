@@ -42,7 +42,8 @@ def _refused_a_vote(step: RaftStep) -> bool:
                 and not output.message.vote_granted
                 for output in step.outputs
             )
-    return False
+        case _:
+            return False
 
 
 def _contested_election(step: RaftStep) -> bool:
@@ -61,7 +62,8 @@ def _leader_change(step: RaftStep) -> bool:
     match step.event:
         case Receive(AppendEntries(term=term)):
             return isinstance(step.before.role, Leader) and term > step.before.current_term
-    return False
+        case _:
+            return False
 
 
 def _election_with_entries(step: RaftStep) -> bool:
@@ -89,7 +91,8 @@ def _rejection(step: RaftStep) -> bool:
                 and not output.message.success
                 for output in step.outputs
             )
-    return False
+        case _:
+            return False
 
 
 def _truncation(step: RaftStep) -> bool:
@@ -126,7 +129,8 @@ def _stale_message(step: RaftStep) -> bool:
     match step.event:
         case Receive(message):
             return message.term < step.before.current_term
-    return False
+        case _:
+            return False
 
 
 def _restart_in_a_term(step: RaftStep) -> bool:
@@ -153,7 +157,8 @@ def _skipped_by_hint(step: RaftStep) -> bool:
     match step.event, step.before.role, step.after.role:
         case Receive(AppendEntriesReply(source=peer)), Leader() as before, Leader() as after:
             return after.next_index[peer] < before.next_index[peer] - 1
-    return False
+        case _:
+            return False
 
 
 def _pipelined(step: RaftStep) -> bool:

@@ -17,8 +17,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
-from raft_ref.events import Apply, Event, Output, Receive, Restart
-from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVoteReply
+from raft_ref.events import (
+    Apply,
+    ClientRequest,
+    ElectionTimeout,
+    Event,
+    HeartbeatTimeout,
+    Output,
+    Receive,
+    Restart,
+)
+from raft_ref.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    Message,
+    RequestVote,
+    RequestVoteReply,
+)
 from raft_ref.types import Candidate, Index, IndexMap, Leader, Log, NodeId, NodeState
 
 _NOBODY = IndexMap()
@@ -169,14 +184,20 @@ def learn(
     if isinstance(after.role, Leader) and before.id not in evidence.leaders:
         evidence = replace(evidence, leaders=evidence.leaders | {before.id})
     match event:
-        case Receive(message) if message.term == after.current_term:
-            pass
+        case Receive(message):
+            is_current = message.term == after.current_term
+            return _of_message(evidence, message, after.log) if is_current else evidence
         case Unread():
             if not same_term and isinstance(after.role, Candidate):
                 return evidence
             return replace(evidence, unread=evidence.unread | {event})
-        case _:
+        case ElectionTimeout() | HeartbeatTimeout() | ClientRequest() | Restart():
             return evidence
+
+
+def _of_message(evidence: Evidence, message: Message, log: Log) -> Evidence:
+    """The evidence with what a message of the current term brings to a server, whose log is then
+    ``log``."""
     match message:
         case RequestVoteReply(vote_granted=True):
             return replace(evidence, grants=evidence.grants | {message.source})
@@ -184,7 +205,7 @@ def learn(
             return replace(evidence, acknowledged=_raised(evidence.acknowledged, message))
         case AppendEntries():
             evidence = replace(evidence, leaders=evidence.leaders | {message.source})
-            if not holds(after.log, message):
+            if not holds(log, message):
                 return evidence
             confirmed = message.prev_log_index + len(message.entries)
             return replace(
@@ -192,7 +213,8 @@ def learn(
                 confirmed=max(evidence.confirmed, confirmed),
                 claimed=max(evidence.claimed, message.leader_commit),
             )
-    return evidence
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply():
+            return evidence
 
 
 def _applying(evidence: Evidence, event: Witnessed, outputs: tuple[Output, ...]) -> Evidence:

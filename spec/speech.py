@@ -137,13 +137,20 @@ def _says_less(message: Message, other: Message) -> bool:
     way, other_way = (message.source, message.destination), (other.source, other.destination)
     if message == other or way != other_way or message.term != other.term:
         return False
-    match message, other:
-        case RequestVote(), RequestVote():
+    match message:
+        case RequestVote():
             last = message.last_log_term, message.last_log_index
-            return last < (other.last_log_term, other.last_log_index)
-        case AppendEntries(), AppendEntries():
-            is_same = replace(message, leader_commit=other.leader_commit) == other
-            return is_same and message.leader_commit < other.leader_commit
-        case AppendEntriesReply(), AppendEntriesReply():
-            return message.match_index < other.match_index
-    return False
+            return isinstance(other, RequestVote) and last < (
+                other.last_log_term,
+                other.last_log_index,
+            )
+        case RequestVoteReply():
+            return False  # a grant is all that it can say
+        case AppendEntries():
+            return (
+                isinstance(other, AppendEntries)
+                and message.leader_commit < other.leader_commit
+                and replace(message, leader_commit=other.leader_commit) == other
+            )
+        case AppendEntriesReply():
+            return isinstance(other, AppendEntriesReply) and message.match_index < other.match_index

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from raft_ref import (
+    Appended,
     AppendEntries,
     AppendEntriesReply,
     Apply,
@@ -27,11 +28,13 @@ from raft_ref import (
     Message,
     NodeId,
     NodeState,
+    NotLeader,
     Output,
     PersistentState,
     Receive,
     RequestVote,
     RequestVoteReply,
+    ResetElectionTimer,
     Restart,
     Send,
     Term,
@@ -142,6 +145,8 @@ class Cluster:
                     self.in_transit.append(message)
                 case Apply():
                     self.applied[server].append(output)
+                case Appended() | NotLeader() | ResetElectionTimer():
+                    pass
         return transition.outputs
 
     # --- the network -----------------------------------------------------------------------

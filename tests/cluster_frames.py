@@ -43,12 +43,12 @@ class Tally:
 def send_frames(count: int, seed: int) -> Tally:
     """Send so many frames to servers, one after the other; whatever they raise is an error."""
     chance, tally = Random(seed), Tally()  # noqa: S311 - no secret
-    for number in range(count):
-        if number % LIFETIME == 0:
-            now = 0.0
-            server = Server(CONFIG, PersistentState(), Timing(), chance, now)
-        now += chance.choice((0.001, 0.05, 0.3))
-        server.handle(now, list(_inputs(chance, server, number, tally)))
+    for first in range(0, count, LIFETIME):
+        now = 0.0
+        server = Server(CONFIG, PersistentState(), Timing(), chance, now)
+        for number in range(first, min(first + LIFETIME, count)):
+            now += chance.choice((0.001, 0.05, 0.3))
+            server.handle(now, list(_inputs(chance, server, number, tally)))
     return tally
 
 

@@ -43,6 +43,8 @@ def view(node: int) -> dict[str, Any]:
             fingerprint = "the same"
         case "chance":
             fingerprint += f" {time.perf_counter_ns()}" if term else ""
+        case _:
+            pass
     return {"state": state, "fingerprint": fingerprint}
 
 
@@ -59,6 +61,8 @@ def messages(node: int) -> list[dict[str, Any]]:
             sent |= {"kind": "RequestVote", "fields": {"term": 1}}
         case "fields-no-object":
             sent["fields"] = [1]
+        case _:
+            pass
     return [sent]
 
 
@@ -82,6 +86,8 @@ def fail(kind: str, node: int) -> None:
         case "closes-stdout":
             os.close(1)
             time.sleep(60)
+        case _:
+            pass
 
 
 def reply(request: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +151,8 @@ def spoil(text: str) -> str:
             return f"{text}\n{text}"
         case "nested":
             return "[" * 100_000
-    return text
+        case _:
+            return text
 
 
 def main() -> None:

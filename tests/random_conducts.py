@@ -151,7 +151,8 @@ class _Drawn:
             case 2:
                 index = self.chance.randint(-1, 5)
                 return AppendEntriesReply(**way, success=self.is_so(0.7), match_index=index)
-        return self.append_entries(way, log)
+            case _:
+                return self.append_entries(way, log)
 
     def append_entries(self, way: Way, log: Log) -> AppendEntries:
         prev = self.chance.randint(0, log.last_index)

@@ -4,7 +4,7 @@ observed, in words."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
@@ -200,19 +200,24 @@ STEPS = st.builds(
 
 def violations(item: Property, steps: list[RaftStep]) -> list[str]:
     """All that a property says of these steps."""
+    return [text for text in _verdicts(item, steps) if text is not None]
+
+
+def _verdicts(item: Property, steps: list[RaftStep]) -> Iterator[str | None]:
     match item:
         case StepProperty():
-            found = [item.violation(step) for step in steps]
+            yield from (item.violation(step) for step in steps)
         case PairProperty():
             views = [item.view(step.after) for step in steps]
-            found = [item.violation(1, one, 2, other) for one in views for other in views]
+            yield from (item.violation(1, one, 2, other) for one in views for other in views)
         case HistoryProperty():
-            memory, found = item.initial(), []
+            memory = item.initial()
             for step in steps:
                 fact = item.fact(step)
                 memory = memory if fact is None else item.remember(memory, fact)
-                found.append(item.violation(memory))
-    return [text for text in found if text is not None]
+                yield item.violation(memory)
+        case _:
+            raise AssertionError(item)
 
 
 @pytest.mark.parametrize("item", PROPERTIES, ids=lambda item: item.name)

@@ -68,11 +68,13 @@ def test_figure_7_one_by_one(follower: str, agree_until: int) -> None:
     follower has after that point is replaced by the leader's entries."""
     cluster = Cluster(LEADER, LEADER, FOLLOWERS[follower])
     cluster.elect(1, voters=[2], term=8)
+    probe = None
     while cluster.leader(1).match_index[3] == 0:
         assert cluster.terms(3) == FOLLOWERS[follower]
         (probe,) = cluster.take(AppendEntries, to=3)
         cluster.receive(probe)
         cluster.deliver(AppendEntriesReply, source=3)
+    assert probe is not None
     assert probe.prev_log_index == agree_until
     assert cluster.leader(1).match_index[3] == 10
     assert cluster.terms(3)[:10] == LEADER

@@ -240,10 +240,9 @@ def test_a_message_that_is_behind_others_waits_for_them_or_they_are_lost() -> No
 
 def _request_of_term(term: int) -> list[RaftAction]:
     node = RaftNode(Bounds(max_term=term))
-    state = node.initial(1)
-    for _ in range(term):
-        outcome = node.step(1, state, ElectionTimeout())
-        state = outcome.state
+    outcome = node.step(1, node.initial(1), ElectionTimeout())
+    for _ in range(term - 1):
+        outcome = node.step(1, outcome.state, ElectionTimeout())
     return [Deliver(message) for message in outcome.messages if message.destination == 2]
 
 

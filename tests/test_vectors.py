@@ -402,15 +402,18 @@ def test_a_state_that_the_core_cannot_be_in_is_told(
 @pytest.mark.slow
 @given(st.binary() | st.text().map(str.encode))
 def test_garbage_is_no_suite(written: Path, text: bytes) -> None:
-    for name in ("step.json", "trace.json"):
+    def spoilt(name: str) -> Path:
         path = written.with_name(f"{written.name}-garbage-{name}")
         if not path.exists():
             shutil.copytree(written, path)
         (path / name).write_bytes(text)
+        return path
+
+    for name in ("step.json", "trace.json"):
         with pytest.raises(NoSuite):
-            read_suite(path)
+            read_suite(spoilt(name))
     with pytest.raises(NoSuite):
-        list(read_traces(path))
+        list(read_traces(spoilt("trace.json")))
 
 
 SOMEWHERE = [

@@ -17,7 +17,7 @@ from model_check.linearizability.models import (
 )
 from raft_ref.cluster.commands import Words
 from raft_ref.cluster.history import Operation
-from raft_ref.cluster.replies import Count, Done, Reply, Value
+from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
 
 COUNTING = "INCR"
 """What is done in sessions, and judged by `miscounts`."""
@@ -80,7 +80,8 @@ def _action(words: Words) -> KeyValueAction:
             return Delete(key)
         case ["CAS", key, expected, value]:
             return CompareAndSet(key, expected, value)
-    raise ValueError(f"no operation on one key: {words}")
+        case _:
+            raise ValueError(f"no operation on one key: {words}")
 
 
 def _result(reply: Reply) -> KeyValueResult:
@@ -91,4 +92,5 @@ def _result(reply: Reply) -> KeyValueResult:
             return None if data is None else data.decode()
         case Count(number):
             return number
-    raise ValueError(f"no answer of a store: {reply}")
+        case Failed():
+            raise ValueError(f"no answer of a store: {reply}")

@@ -9,7 +9,13 @@ from typing import Literal, TypeAlias
 
 from model_check.cluster.history import COUNTING, as_history, miscounts
 from model_check.deadline import Deadline
-from model_check.linearizability.check import Budget, NotLinearizable, Undecided, check
+from model_check.linearizability.check import (
+    Budget,
+    Linearizable,
+    NotLinearizable,
+    Undecided,
+    check,
+)
 from model_check.linearizability.models import KeyValueStore
 from model_check.linearizability.words import explain, headline
 from model_check.traces.happening import Trace, TraceError
@@ -76,7 +82,8 @@ def linearizable(operations: Sequence[Operation]) -> Judgement:
         case Undecided(keys):
             undecided = f"undecided for {len(keys):,} of {work.keys:,} keys"
             return Judgement(question, "inconclusive", undecided, (), work.seconds)
-    return Judgement(question, "holds", reason, (), work.seconds)
+        case Linearizable():
+            return Judgement(question, "holds", reason, (), work.seconds)
 
 
 def conforms(read: Callable[[], Trace]) -> Judgement:

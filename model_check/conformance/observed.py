@@ -222,7 +222,8 @@ def understood(message: ForeignMessage) -> Message | None:
                 match_index=reply.match_index,
                 hint=_hint(reply.hint),
             )
-    return None
+        case _:
+            return None
 
 
 def _hint(part: HintPart | UnsetType) -> ConflictHint | None:

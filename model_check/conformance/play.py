@@ -311,7 +311,8 @@ class Player:
     def _meant_by(self, action: RaftAction) -> Iterator[ForeignAction]:
         """What to do, each once the one before it is done."""
         match action:
-            case Occur(node, event) if not isinstance(event, Receive):
+            case Occur(node, event):
+                assert not isinstance(event, Receive), "what arrives is delivered"
                 unsupported = self._servers.unsupported(event)
                 if unsupported is not None:
                     self._coverage.unsupported[unsupported] += 1

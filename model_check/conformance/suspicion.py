@@ -120,3 +120,5 @@ def _hear(
                     hearing.suspicions.append(suspicion)
                 case NotDecidable(unobserved):
                     hearing.undecided.setdefault(rule.id, unobserved)
+                case Broken() | None:
+                    pass

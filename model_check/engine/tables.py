@@ -206,6 +206,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 case layout.MISSING_MEMORY_IMAGES:
                     self._memory_images.pad(len(self._values.memories))
                     self._memory_images.array[high] = self._values.memory_images[high]
+                case _:
+                    raise AssertionError(f"the search noted {kind}")
         self._derive(requests[~of_properties])
 
     def _derive(self, requests: Int64s) -> None:
@@ -246,6 +248,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
                     node, state = self._values.locals[high]
                     for event in self._node.events(node, state):
                         yield node, state, event
+                case _:
+                    pass  # asks for no step
 
     @property
     def _slack(self) -> int:
@@ -287,6 +291,8 @@ class Tables(Generic[S, E, O, M, Q, H]):
                 images = self._values.box_images[high]
                 self._box_images.pad(len(self._values.boxes))
                 self._box_images.array[high] = images
+            case _:
+                raise AssertionError(f"a derivation noted {kind}")
 
     def _send(self, box: Hashable, messages: tuple[Addressed[int], ...]) -> Hashable:
         """What a box becomes by sending ``messages``, whose order is as in `Values.messages_sent`.

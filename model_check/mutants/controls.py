@@ -126,7 +126,8 @@ def _follow_with_votes(state: NodeState, leader: NodeId) -> NodeState:
     match state.role:
         case Candidate(votes_granted) | _WithVotes(votes_granted=votes_granted):
             return replace(state, role=_WithVotes(leader, votes_granted))
-    return _FOLLOW(state, leader)
+        case Follower() | Leader():
+            return _FOLLOW(state, leader)
 
 
 @mutant(

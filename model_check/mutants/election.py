@@ -347,7 +347,8 @@ def _step_without_adopting(config: Config, state: NodeState, event: Event) -> Tr
         case Receive(RequestVote() as message):
             check_message(message, receiver=config.id, known=config.servers)
             return node.receive(config, state, message)
-    return _STEP(config, state, event)
+        case _:
+            return _STEP(config, state, event)
 
 
 @mutant(

@@ -162,7 +162,8 @@ def vote_reply_before_sync(
     match event:
         case Receive(RequestVote()):
             return before
-    return after
+        case _:
+            return after
 
 
 @written_late(

@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 from model_check.check import RaftReplay
 from model_check.conformance.node import ForeignReplay
 from model_check.conformance.observed import (
+    Arrival,
     ForeignEvent,
     ForeignMessage,
     ForeignOutput,
@@ -45,6 +46,7 @@ from raft_ref import (
     NodeId,
     NodeState,
     Output,
+    Receive,
     RequestVote,
     RequestVoteReply,
     Restart,
@@ -217,7 +219,8 @@ def _happening(event: AnyEvent) -> str:
             return f"a client asks for {command}"
         case Restart():
             return "crash and restart"
-    raise AssertionError(f"{event} is no event of the environment")
+        case Receive() | Arrival():
+            raise AssertionError(f"{event} is no event of the environment")
 
 
 def _where(moment: DrawnMoment) -> NodeId:

@@ -25,6 +25,7 @@ from model_check.traces.happening import NOTHING_SEEN, Counted, Happening, Unrea
 from model_check.traces.outcomes import Situation, outcomes
 from raft_ref import (
     AppendEntries,
+    AppendEntriesReply,
     Apply,
     Entry,
     Index,
@@ -32,6 +33,8 @@ from raft_ref import (
     NodeId,
     NotLeader,
     Output,
+    RequestVote,
+    RequestVoteReply,
     Restart,
     Send,
 )
@@ -219,7 +222,8 @@ def is_hidden(told: Message | Counted, log: Chain) -> bool:
     match told:
         case AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index)):
             return 0 < log.beginning.last_index > index
-    return False
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply():
+            return False
 
 
 def in_full(told: Message | Counted, log: Chain) -> Message:

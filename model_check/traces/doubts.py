@@ -31,6 +31,8 @@ def hidden(happening: Happening, event: Witnessed, beliefs: Iterable[Belief]) ->
             if any(_rewrites_past(belief, request) for belief in beliefs):
                 reason = "a request replaces entries from before the trace, which it does not show"
                 return Doubt(happening, reason, is_final=True)
+        case _:
+            pass  # nothing else hides entries
     return None
 
 

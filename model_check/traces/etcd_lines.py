@@ -131,7 +131,8 @@ def told_by(place: Place, event: EtcdEvent) -> Told:
                 success=not message.reject,
                 match_index=0 if message.reject else message.index,
             )
-    return Unreadable(source, destination, message.type)
+        case _:
+            return Unreadable(source, destination, message.type)
 
 
 def vote_in(event: EtcdEvent) -> NodeId | None:

@@ -15,21 +15,27 @@ from msgspec import UNSET, UnsetType
 
 from model_check.traces.happening import (
     Arrived,
+    Beyond,
     Counted,
     Happening,
     Place,
+    Start,
     Told,
     Trace,
+    Unreadable,
     term_of,
 )
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
+    ClientRequest,
     ElectionTimeout,
     Entry,
+    HeartbeatTimeout,
     Index,
     NodeId,
     RequestVote,
+    RequestVoteReply,
     Restart,
     Term,
 )
@@ -68,6 +74,8 @@ class Upcoming:
                 return True
             case Arrived(told) if term_of(told) > term:
                 return True
+            case Start() | HeartbeatTimeout() | ClientRequest() | Arrived() | Beyond():
+                pass
         is_later = not isinstance(named, UnsetType) and named > term
         return is_later or role in ("follower", "candidate")
 
@@ -161,6 +169,8 @@ def committed_by(happening: Happening) -> Iterator[Index]:
         match sending.told:
             case AppendEntries(leader_commit=index) | Counted(AppendEntries(leader_commit=index)):
                 yield index
+            case RequestVote() | RequestVoteReply() | AppendEntriesReply() | Unreadable():
+                pass
 
 
 def ends_of(happening: Happening) -> Iterator[Index]:
@@ -176,18 +186,26 @@ def ends_of(happening: Happening) -> Iterator[Index]:
     # One step may apply and send very many; the log has reached the highest.
     yield max((applying.index for applying in happening.applied), default=0)
     yield max((end_of(sending.told) for sending in happening.sent), default=0)
-    match happening.cause:
-        case Arrived(AppendEntriesReply(success=True, match_index=index)):
+    match _arrived(happening):
+        case AppendEntriesReply(success=True, match_index=index):
             yield index
+        case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
+            pass
+        case Counted() | Unreadable() | None:
+            pass
 
 
 def hints_of(happening: Happening) -> Iterator[Index]:
     """Up to where the log of a server must have reached, unless it refuses what arrives."""
-    match happening.cause:
-        case Arrived(
-            AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index))
-        ):
+    match _arrived(happening):
+        case AppendEntries(prev_log_index=index) | Counted(AppendEntries(prev_log_index=index)):
             yield index
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply() | Unreadable() | None:
+            pass
+
+
+def _arrived(happening: Happening) -> Told | None:
+    return happening.cause.told if isinstance(happening.cause, Arrived) else None
 
 
 def end_of(told: Told) -> Index:
@@ -201,15 +219,13 @@ def end_of(told: Told) -> Index:
             return told.last_log_index
         case AppendEntriesReply(success=True):
             return told.match_index
-    return 0
+        case RequestVoteReply() | AppendEntriesReply() | Unreadable():
+            return 0
 
 
 def _shown(happening: Happening) -> Iterator[tuple[Index, Entry]]:
     """The entries that are seen in full."""
-    told = [sending.told for sending in happening.sent]
-    if isinstance(happening.cause, Arrived):
-        told.append(happening.cause.told)
-    for each in told:
+    for each in (*(sending.told for sending in happening.sent), _arrived(happening)):
         if isinstance(each, AppendEntries):
             yield from enumerate(each.entries, start=each.prev_log_index + 1)
     if not isinstance(happening.seen.log, UnsetType):

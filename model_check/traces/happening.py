@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from raft_ref import (
     AppendEntries,
+    AppendEntriesReply,
     ClientRequest,
     ElectionTimeout,
     Entry,
@@ -17,6 +18,8 @@ from raft_ref import (
     Index,
     Message,
     NodeId,
+    RequestVote,
+    RequestVoteReply,
     Restart,
     Term,
 )
@@ -89,7 +92,8 @@ def term_of(told: Told) -> Term:
             return rest.term
         case Unreadable():
             return 0
-    return told.term
+        case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
+            return told.term
 
 
 # --- events --------------------------------------------------------------------------------------

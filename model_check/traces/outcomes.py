@@ -23,10 +23,13 @@ from raft_ref import (
     ClientRequest,
     ElectionTimeout,
     Entry,
+    HeartbeatTimeout,
     Index,
+    Message,
     NodeId,
     Receive,
     RequestVote,
+    RequestVoteReply,
     Restart,
     Term,
 )
@@ -59,6 +62,11 @@ class Situation:
         """Who takes the step."""
         return self.happening.server
 
+    @property
+    def received(self) -> Message | None:
+        """The message that has arrived, if one has that can be read."""
+        return self.event.message if isinstance(self.event, Receive) else None
+
 
 def outcomes(situation: Situation, before: Belief) -> Iterator[Belief]:
     """All that fits what was seen, if it may possibly be; most of it breaks a rule."""
@@ -86,14 +94,18 @@ def _terms(situation: Situation, before: Belief) -> Iterator[Term]:
             named.append(message.term)
         case Unread():  # of a term that may show only later
             named.append(situation.upcoming.current_term or 0)
+        case ElectionTimeout() | HeartbeatTimeout() | ClientRequest() | Restart():
+            pass
     yield from (term for term in named if term > before.current_term)
 
 
 def _votes(situation: Situation, before: Belief, term: Term) -> Iterator[NodeId | None]:
     yield before.voted_for if term == before.current_term else None
-    match situation.event:
-        case Receive(RequestVote(source=candidate)):
+    match situation.received:
+        case RequestVote(source=candidate):
             yield candidate
+        case RequestVoteReply() | AppendEntries() | AppendEntriesReply() | None:
+            pass
     yield situation.server
 
 
@@ -116,11 +128,13 @@ def _milestones(situation: Situation, before: Belief) -> set[Index]:
     evidence = before.evidence
     known = {evidence.claimed, evidence.confirmed, *evidence.acknowledged.values()}
     known.add(situation.upcoming.committed)
-    match situation.event:
-        case Receive(AppendEntries() as request):
+    match situation.received:
+        case AppendEntries() as request:
             known |= {request.leader_commit, request.prev_log_index + len(request.entries)}
-        case Receive(AppendEntriesReply() as reply):
+        case AppendEntriesReply() as reply:
             known.add(reply.match_index)
+        case RequestVote() | RequestVoteReply() | None:
+            pass
     return known
 
 
@@ -150,9 +164,11 @@ def _possible_logs(
         for count in _growths(situation, before, term):
             entries = _new_entries(situation, before.log, count, term)
             yield situation.chains.extended(before.log, *entries)
-    match situation.event:
-        case Receive(AppendEntries() as request):
+    match situation.received:
+        case AppendEntries() as request:
             yield from _merged(situation, before.log, request)
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply() | None:
+            pass
 
 
 def _merged(situation: Situation, log: Chain, request: AppendEntries) -> Iterator[Chain]:

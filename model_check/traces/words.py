@@ -19,6 +19,16 @@ from model_check.traces.happening import (
     Told,
     Unreadable,
 )
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    ClientRequest,
+    ElectionTimeout,
+    HeartbeatTimeout,
+    RequestVote,
+    RequestVoteReply,
+    Restart,
+)
 from spec.words import entry_text
 
 
@@ -29,7 +39,8 @@ def describe_told(told: Told) -> str:
             return describe_way(rest).replace("entries=[]", f"{count} entries")
         case Unreadable(source, destination, kind):
             return f"{kind} from {server_name(source)} to {server_name(destination)}"
-    return describe_way(told)
+        case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
+            return describe_way(told)
 
 
 def describe_happening(happening: Happening) -> str:
@@ -42,7 +53,8 @@ def describe_happening(happening: Happening) -> str:
             return f"{server_name(server)}: {feature}"
         case Arrived(told):
             return f"{server_name(server)} receives {describe_told(told)}"
-    return describe_event(server, cause)
+        case ElectionTimeout() | HeartbeatTimeout() | ClientRequest() | Restart():
+            return describe_event(server, cause)
 
 
 def describe_seen(seen: Seen) -> str:

@@ -93,13 +93,14 @@ class Conversation:
                 return b"+OK\r\n"
             case Count(number):
                 return b":%d\r\n" % number
-            case Value(None):
-                return b"_\r\n" if self.version == 3 else b"$-1\r\n"
-            case Value(bytes() as data):
-                return _bulk(data)
+            case Value(data):
+                return self._nothing if data is None else _bulk(data)
             case Failed(code, reason):
                 return _error(code, reason)
-        raise AssertionError(reply)
+
+    @property
+    def _nothing(self) -> bytes:
+        return b"_\r\n" if self.version == 3 else b"$-1\r\n"
 
     def _todo(self, words: Words) -> Todo:
         name = words[0].upper()

@@ -155,12 +155,17 @@ class Server:
         match happened:
             case Asked(ticket, command):
                 self._requests.add(command, ticket, self._request_deadline())
-            case Arrived(_, RaftFrame(message)):
+            case Arrived(source, frame):
+                self._take_up_frame(source, frame)
+
+    def _take_up_frame(self, source: NodeId, frame: Frame) -> None:
+        match frame:
+            case RaftFrame(message):
                 self._step(Receive(message))
-            case Arrived(source, Forward() as forward):
-                self._requests.take_up(source, forward, self._leads, self._request_deadline())
-            case Arrived(_, Answer() as answer):
-                self._requests.answered(answer)
+            case Forward():
+                self._requests.take_up(source, frame, self._leads, self._request_deadline())
+            case Answer():
+                self._requests.answered(frame)
 
     def _request_deadline(self) -> Seconds:
         return self._now + self._timing.request_timeout

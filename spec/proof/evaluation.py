@@ -50,6 +50,7 @@ def _python(term: Term) -> str:
             return f"{word}({parts[0]} {ranges})"
         case head if head in _BETWEEN:
             return f"({_BETWEEN[head].join(parts)})"
-    if not parts or is_number(term):
-        return term.head
-    return f"{term.head}({', '.join(parts)})"
+        case _ if not parts or is_number(term):
+            return term.head
+        case _:
+            return f"{term.head}({', '.join(parts)})"

@@ -123,4 +123,5 @@ def rebuilt(term: Term, arguments: list[Term]) -> Term:
             return arguments[0] <= arguments[1]
         case "<":
             return arguments[0] < arguments[1]
-    return Term(term.sort, term.head, tuple(arguments), term.bound)
+        case _:
+            return Term(term.sort, term.head, tuple(arguments), term.bound)

@@ -93,7 +93,8 @@ def as_reply(words: Words, heard: object) -> Reply:
             return Done()
         case bytes() | None:
             return Value(heard)
-    raise AssertionError(heard)
+        case _:
+            raise AssertionError(heard)
 
 
 @dataclass(slots=True)
@@ -189,13 +190,20 @@ async def read_all(
     """Read all keys once everything is mended; again, if the answer is not certain."""
     operations = []
     for key in keys:
-        words, reply = (b"GET", key), None
-        while reply is None or certainty(reply) != "ok":
-            start = clock.now
-            try:
-                reply = await connection.call(words)
-            except Unreachable:
-                await asyncio.sleep(0.1)
-        operations.append(Operation(number, words, start, clock.now, reply))
+        operation = None
+        while operation is None:
+            operation = await _read(key, number, connection, clock)
+        operations.append(operation)
     connection.close()
     return operations
+
+
+async def _read(key: bytes, number: int, connection: Connection, clock: Clock) -> Operation | None:
+    """Read a key; None if the answer is not certain."""
+    words, start = (b"GET", key), clock.now
+    try:
+        reply = await connection.call(words)
+    except Unreachable:
+        await asyncio.sleep(0.1)
+        return None
+    return Operation(number, words, start, clock.now, reply) if certainty(reply) == "ok" else None
