@@ -14,8 +14,8 @@ import spec
 from model_check.cluster.questions import conforms
 from model_check.cluster.simulated import as_trace
 from raft_ref import Config, PersistentState
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.journal import TraceFile
-from raft_ref.cluster.pacing import Step
 from raft_ref.cluster.simulation import simulate
 from raft_ref.cluster.storage import StorageError, change_between
 

@@ -1,4 +1,4 @@
-"""One server of the cluster, without effects: requests, pacing, what changed."""
+"""One server of the cluster, without effects: requests, what is sent, what changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import strategies as some
 from raft_ref import (
     AppendEntries,
     AppendEntriesReply,
-    Config,
     Entry,
     Log,
     PersistentState,
@@ -20,6 +19,7 @@ from raft_ref import (
 )
 from raft_ref.cluster.commands import as_entry, as_text
 from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame, Tag
+from raft_ref.cluster.replication import replicating
 from raft_ref.cluster.replies import NOT_DONE, UNKNOWN, Count, Done, Failed, Reply
 from raft_ref.cluster.server import Arrived, Asked, Batch, Server
 from raft_ref.cluster.storage import change_between, changed
@@ -31,7 +31,7 @@ SET = as_text((b"SET", b"k", b"v"))
 
 
 def new_server(persistent: PersistentState = PersistentState()) -> Server:  # noqa: B008
-    return Server(Config(id=1, servers=SERVERS), persistent, TIMING, Random(1), now=0)  # noqa: S311
+    return Server(replicating(1, SERVERS), persistent, TIMING, Random(1), now=0)  # noqa: S311
 
 
 def new_leader() -> Server:
@@ -200,30 +200,27 @@ def test_what_another_leader_has_replaced_waits_for_the_next() -> None:
     assert (forward.term, forward.command) == (2, SET)
 
 
-# --- pacing ----------------------------------------------------------------------------------
+# --- consecutive AppendEntries -----------------------------------------------------------------
 
 
-def test_of_one_batch_a_follower_is_sent_the_last_word_only() -> None:
+def test_in_one_batch_a_follower_is_sent_consecutive_entries_in_one_message() -> None:
     leader = new_leader()
     acknowledge(leader, 1)
-    batch = leader.handle(2, [Asked(number, SET) for number in range(5)])
-    (said,) = appends(batch)
-    assert [each.command for each in said.entries] == [as_entry([SET] * 5)]
+    large = as_text((b"SET", b"k", b"v" * 40_000))
+    batch = leader.handle(2, [Asked(number, large) for number in range(3)])
+    (message,) = appends(batch)
+    assert [each.command for each in message.entries] == [as_entry([large])] * 3
+    assert (message.prev_log_index, message.leader_commit) == (1, 1)
 
 
-def test_who_has_something_to_acknowledge_is_sent_the_rest_when_it_has() -> None:
+def test_entries_are_sent_once_although_none_was_acknowledged() -> None:
     leader = new_leader()
+    acknowledge(leader, 1)
     for number in (1, 2):
-        assert appends(leader.handle(2, [Asked(number, SET)])) == []
-    (rest,) = appends(acknowledge(leader, 1))
-    assert len(rest.entries) == 2
-
-
-def test_a_heartbeat_goes_out_whatever_is_unanswered() -> None:
-    leader = new_leader()
-    leader.handle(2, [Asked(1, SET)])
-    (all_of_it,) = appends(leader.handle(3, []))
-    assert len(all_of_it.entries) == 2
+        (message,) = appends(leader.handle(2, [Asked(number, SET)]))
+        assert (message.prev_log_index, len(message.entries)) == (number, 1)
+    (idle,) = appends(leader.handle(3, []))
+    assert (idle.prev_log_index, idle.entries) == (3, ())
 
 
 # --- what changed ----------------------------------------------------------------------------

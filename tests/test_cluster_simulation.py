@@ -99,7 +99,7 @@ WRONG: dict[str, Callable[[Outcome], Outcome]] = {
 
 @pytest.mark.parametrize("said", WRONG)
 def test_what_is_wrong_with_a_run_is_seen(said: str) -> None:
-    outcome = WRONG[said](simulate(1))
+    outcome = WRONG[said](simulate(2))
     assert any(said in problem for problem in problems(outcome, judges_traces=False))
 
 
@@ -201,7 +201,8 @@ def test_a_run_that_is_wrong_is_named_kept_and_done_again(
     monkeypatch.setattr(simulated, "simulate", simulate_with_bug)
     monkeypatch.setattr(cluster_simulate, "simulate", simulate_with_bug)
     arguments = ["cluster", "simulate", "--jobs", "1", "--traces-every", "99"]
-    assert run([*arguments, "--dir", str(tmp_path / "kept")]) == 1
+    kept = [*("--seed", str(bug.since)), *("--dir", str(tmp_path / "kept"))]
+    assert run([*arguments, *kept]) == 1
     first = capsys.readouterr()
     found = re.search(r"violated: seed (\d+): the history is linearizable: .*", first.out)
     assert found is not None

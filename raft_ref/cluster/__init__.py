@@ -8,7 +8,8 @@ What decides has no effects, and can be simulated; what has effects decides noth
 `inbox`           what is taken up first: messages of Raft, before what clients ask for
 `outbox`          what is sent first, likewise, and what is dropped when too much waits
 `timers`          the randomised election timeout, and the heartbeat interval (§5.2)
-`pacing`          which AppendEntries need not leave, since a later one says more
+`replication`     how many entries travel at once, and are under way
+`coalescing`      consecutive AppendEntries of one batch become one message
 `machine`         the key-value store that entries are applied to, with sessions (dissertation §6.3)
 `driver`          does what a server says, in the one order that is right
 `tracing`         what it does, as lines for ``raft-ref trace``

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.frames import Frame
-from raft_ref.cluster.pacing import Step
 from raft_ref.cluster.replies import Reply
 from raft_ref.cluster.requests import Ticket
 from raft_ref.cluster.server import Batch

@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from raft_ref.cluster.pacing import Step
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.storage import StorageError
 from raft_ref.cluster.tracing import beginning, header, lines_of
 from raft_ref.types import Config, NodeState, PersistentState

@@ -21,6 +21,9 @@ class Measures:
         self.steps = self._counter("steps", "Steps that the server took.")
         self.sent = self._counter("frames_sent", "Frames sent to other servers.")
         self.dropped = self._counter("frames_dropped", "Frames not sent: the queue was full.")
+        self.rejections = self._counter(
+            "append_entries_rejected", "AppendEntries of this server that others rejected."
+        )
         self.malformed = self._counter(
             "frames_malformed", "Frames refused; each closed its connection."
         )
@@ -46,6 +49,7 @@ class Measures:
         return {
             "saves": _sample(self.save_seconds, "_count"),
             "steps": _sample(self.steps, "_total"),
+            "rejections": _sample(self.rejections, "_total"),
         } | {name: _sample(metric, "_sum") for name, metric in times.items()}
 
     def serve(self, address: Address) -> None:

@@ -25,6 +25,8 @@ from raft_ref.cluster.timers import Seconds
 from raft_ref.cluster.tls import require_own
 from raft_ref.cluster.transport import Transport
 from raft_ref.cluster.wire import MAX_NUMBER
+from raft_ref.events import Receive
+from raft_ref.messages import AppendEntriesReply
 from raft_ref.types import Command, NodeId, Term
 
 MAX_OPEN = 10_000
@@ -155,6 +157,11 @@ class Node:
     def _report(self, batch: Batch) -> None:
         self._measures.steps.inc(len(batch.steps))
         for step in batch.steps:
+            match step.event:
+                case Receive(AppendEntriesReply(success=False)) if self.server.is_leader:
+                    self._measures.rejections.inc()
+                case _:
+                    pass
             was, now = step.before, step.after
             if type(was.role) is not type(now.role):
                 role = type(now.role).__name__.lower()

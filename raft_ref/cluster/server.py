@@ -16,10 +16,10 @@ from random import Random
 from typing import TypeAlias
 
 from raft_ref import step
+from raft_ref.cluster.coalescing import Step, coalesced
 from raft_ref.cluster.commands import as_entry, as_text, grouped
 from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame
 from raft_ref.cluster.machine import NOOP, Machine
-from raft_ref.cluster.pacing import Pacing, Step
 from raft_ref.cluster.replies import Reply
 from raft_ref.cluster.requests import Request, Requests, Ticket, ToClient, ToServer
 from raft_ref.cluster.storage import Change, change_between
@@ -96,7 +96,6 @@ class Server:
         self._timers = Timers(timing, chance)
         self._timers.restart_election(now)
         self._requests = Requests(chance.getrandbits(53), persistent.current_term)
-        self._pacing = Pacing()
         self._steps: list[Step] = []
         self._frames: list[tuple[NodeId, Frame]] = []
         self._now = now
@@ -222,7 +221,7 @@ class Server:
         self._step(ClientRequest(as_entry((as_text(NOOP),))))
 
     def _batch(self, before: PersistentState) -> Batch:
-        steps = self._pacing.paced(self._steps)
+        steps = coalesced(self.config, self._steps)
         told, frames = self._requests.told, self._frames
         self._steps, self._frames, self._requests.told = [], [], []
         sends: list[tuple[NodeId, Frame]] = [

@@ -52,12 +52,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from raft_ref.cluster.limits import NAMES, ClientLimits, client_limits
+from raft_ref.cluster.replication import replicating
 from raft_ref.cluster.storage import Identity
 from raft_ref.cluster.timers import Timing
 from raft_ref.types import Config, NodeId
-
-MAX_ENTRIES = 128
-"""In one AppendEntries. As many of the longest fit into one frame (see `wire`)."""
 
 MAX_CLUSTER = 200
 """The longest name of a cluster, in characters."""
@@ -184,7 +182,7 @@ def _settings(found: _File, beside: Path) -> Settings:
         raise ValueError("a server is named twice among the servers")
     if len(set(servers.values())) < len(servers):
         raise ValueError("two servers have the same address")
-    config = Config(id=found.id, servers=frozenset(servers), max_entries_per_append=MAX_ENTRIES)
+    config = replicating(found.id, frozenset(servers))
     client = _address(found.client)
     metrics = None if found.metrics is None else _address(found.metrics)
     if len(servers) > 1 and found.secret is None and found.tls is None:

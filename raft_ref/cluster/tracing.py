@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from raft_ref.cluster.pacing import Step
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.storage import first_difference
 from raft_ref.codec import encode
 from raft_ref.events import (

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from raft_ref.cluster.pacing import Step
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.storage import Change, changed
 from raft_ref.cluster.timers import Seconds
 from raft_ref.types import PersistentState

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.history import Operation
-from raft_ref.cluster.pacing import Step
 from raft_ref.cluster.tracing import beginning, header, lines_of
 from raft_ref.types import Config, NodeId, NodeState, PersistentState
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from raft_ref.cluster.driver import Driver
 from raft_ref.cluster.frames import Frame
 from raft_ref.cluster.history import Operation
+from raft_ref.cluster.replication import replicating
 from raft_ref.cluster.server import Server
 from raft_ref.cluster.simulation.agenda import Agenda
 from raft_ref.cluster.simulation.clients import Client, SessionClient
@@ -18,12 +19,16 @@ from raft_ref.cluster.simulation.history import Metrics, Outcome, Recorded
 from raft_ref.cluster.simulation.host import Host, NewDriver, NewServer
 from raft_ref.cluster.simulation.weather import FAIR, Network, Weather
 from raft_ref.cluster.timers import Seconds, Timing
-from raft_ref.types import Config, NodeId
+from raft_ref.types import Config, NodeId, Window
 
 TIMING = Timing(election_timeout=0.15, heartbeat_interval=0.05, request_timeout=1.0)
 
 SETTLES: Seconds = 2.5
 """After that long without anything going wrong, all servers agree."""
+
+MAX_ENTRIES, MAX_SIZE = 3, 150
+WINDOW = Window(max_entries=8, max_size=300)
+"""Far lower than those of `replication`, so that short runs reach them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +78,7 @@ class Run:
     def __post_init__(self) -> None:
         self.network = Network(self.agenda, self.chance, self._deliver, self.scale.weather)
         servers = frozenset(range(1, self.scale.servers + 1))
-        self.hosts = {
-            server: self._host(Config(id=server, servers=servers)) for server in sorted(servers)
-        }
+        self.hosts = {server: self._host(_config(server, servers)) for server in sorted(servers)}
         self.faults = Faults(
             self.agenda,
             self.chance,
@@ -148,3 +151,12 @@ class Run:
             for number in range(1001, 1001 + self.scale.session_clients)
         ]
         return everyone
+
+
+def _config(server: NodeId, servers: frozenset[NodeId]) -> Config:
+    return replace(
+        replicating(server, servers),
+        max_entries_per_append=MAX_ENTRIES,
+        max_size_per_append=MAX_SIZE,
+        pipelining=WINDOW,
+    )
