@@ -181,10 +181,8 @@ def ends_of(happening: Happening) -> Iterator[Index]:
         yield seen.log.start - 1 + len(seen.log.entries)
     if not isinstance(seen.last_log_index, UnsetType):
         yield seen.last_log_index
-    if not isinstance(seen.commit_index, UnsetType):
-        yield seen.commit_index
     # One step may apply and send very many; the log has reached the highest.
-    yield max((applying.index for applying in happening.applied), default=0)
+    yield max(committed_by(happening), default=0)
     yield max((end_of(sending.told) for sending in happening.sent), default=0)
     match _arrived(happening):
         case AppendEntriesReply(success=True, match_index=index):
