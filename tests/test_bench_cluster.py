@@ -13,6 +13,7 @@ import spec
 from model_check.cli import run
 from model_check.cluster import bench
 from model_check.cluster.bench import OURS, WAYS
+from model_check.cluster.catch_up import Backlog
 
 SCHEMA = Path(str(spec.__file__)).with_name("schemas") / "bench_cluster_report.schema.json"
 
@@ -28,7 +29,9 @@ def test_a_cluster_of_ours_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "has_pysyncobj", lambda: False)
+    monkeypatch.setattr(bench, "BACKLOG", Backlog(tiny=5, large=2, conflicting=3))
     report = report_of(capsys, "--clients", "8", "--seconds", "0.5")
+    assert report["catch_up"]["entries"] > 7
     (found,) = report["measurements"]
     assert (found["system"], found["clients"], found["times_ours"]) == (OURS, 8, 1.0)
     assert 0 < found["saves"] <= found["operations"] + 20, "a save is of some writes, not of none"

@@ -112,6 +112,23 @@ def test_a_connection_that_broke_is_opened_again(two: tuple[Settings, Settings])
     play(scene)
 
 
+def test_a_server_that_has_started_is_connected_to_at_once(
+    two: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause may be longer than an election timeout."""
+    for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
+        monkeypatch.setattr(f"raft_ref.cluster.transport.{name}", 1000.0)
+
+    async def scene() -> None:
+        async with started(two[0]) as one:
+            one.transport.send(2, frame(1))
+            await asyncio.sleep(0.1)  # until the first attempt has failed
+            async with started(two[1]) as other:
+                await until(lambda: other.heard)
+
+    play(scene)
+
+
 def test_dropped_frames_are_counted(two: tuple[Settings, Settings]) -> None:
     measures = new_measures(two[0].config)
     link = Link(two[0], b"", 2, measures, CHANCE)

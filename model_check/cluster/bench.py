@@ -23,6 +23,7 @@ from threading import Thread
 
 import msgspec
 
+from model_check.cluster.catch_up import Backlog, CatchUp, catch_up
 from raft_ref.cluster.load import Load, write_for
 from raft_ref.cluster.processes import HOST, LocalCluster, Member, free_ports
 from raft_ref.cluster.timers import Seconds
@@ -41,6 +42,8 @@ WAYS: Mapping[str, Mapping[str, object]] = {
     "the same, flushing each entry": {"period": PERIOD, "flushes": True},
 }
 START_WITHIN: Seconds = 60.0
+
+BACKLOG = Backlog()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,13 @@ def measure(
     for system, options in WAYS.items() if has_pysyncobj() else ():
         on_progress(system)
         yield from _measure_pysyncobj(system, clients, seconds, options)
+
+
+def measure_catch_up(on_progress: Callable[[str], None]) -> CatchUp:
+    """Measure how long a server of ours that was down takes to catch up; see `catch_up`."""
+    on_progress(f"{OURS}, a server that was down")
+    with tempfile.TemporaryDirectory(prefix="raft-ref-") as directory:
+        return catch_up(Path(directory), BACKLOG)
 
 
 def _measure_ours(clients: Sequence[int], seconds: Seconds) -> Iterator[ClusterMeasurement]:

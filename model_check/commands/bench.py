@@ -107,8 +107,8 @@ def bench_command(
     is how many times fewer states they have than the whole.
 
     With --cluster: three servers on loopback that make every write durable, and clients that each
-    write one thing after the other; what share of the leader's time goes where; and PySyncObj, in
-    the same run.
+    write one thing after the other; what share of the leader's time goes where; PySyncObj, in the
+    same run; and how long a server that was down takes to catch up.
 
     Exit codes: 0 measured, 2 usage, or it could not be measured.
     """
@@ -151,9 +151,10 @@ def _require(
 
 def _bench_cluster(clients: tuple[int, ...], seconds: float, json_path: Path | None) -> None:
     with complaining():  # what it needs is an extra
-        from model_check.cluster.bench import BenchError, has_pysyncobj
+        from model_check.cluster.bench import BenchError, has_pysyncobj, measure_catch_up
         from model_check.cluster.bench import measure as measure_cluster
         from model_check.commands.bench_cluster import (
+            catch_up_text,
             cluster_report,
             cluster_table,
             remarks,
@@ -163,13 +164,15 @@ def _bench_cluster(clients: tuple[int, ...], seconds: float, json_path: Path | N
         try:
             with Console(stderr=True).status("measuring") as status:
                 found = list(measure_cluster(clients, seconds, status.update))
+                caught_up = measure_catch_up(status.update)
         except BenchError as error:
             raise click.ClickException(str(error)) from None
     if json_path is not None:
-        write_json(cluster_report(found), json_path)
+        write_json(cluster_report(found, caught_up), json_path)
     if str(json_path) != "-":
         show_table(cluster_table(found))
         show_table(table_of_shares(found))
+        click.echo(catch_up_text(caught_up))
         click.echo(remarks(has_pysyncobj()))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import platform
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 
 from model_check.cluster.bench import OURS, TIMES, ClusterMeasurement
+from model_check.cluster.catch_up import LARGE, CatchUp
 from model_check.report import SCHEMA_VERSION, Report
 
 
-def cluster_report(measurements: Sequence[ClusterMeasurement]) -> Report:
+def cluster_report(measurements: Sequence[ClusterMeasurement], caught_up: CatchUp) -> Report:
     """What was measured, as JSON data."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -33,6 +35,7 @@ def cluster_report(measurements: Sequence[ClusterMeasurement]) -> Report:
             }
             for each in measurements
         ],
+        "catch_up": {**asdict(caught_up), "elections": caught_up.elections},
     }
 
 
@@ -74,6 +77,19 @@ def table_of_shares(measurements: Sequence[ClusterMeasurement]) -> Table:
                 *(f"{share:.0%}" for share in shares),
             )
     return table
+
+
+def catch_up_text(caught_up: CatchUp) -> str:
+    """How long a server that was down took to catch up, in a sentence."""
+    backlog = caught_up.backlog
+    elections = "no election" if not caught_up.elections else f"{caught_up.elections} elections"
+    return textwrap.fill(
+        f"A server that was down, started again after another was elected, has applied "
+        f"{backlog.tiny:,} tiny entries and {backlog.large:,} of {LARGE // 1000} kB, in the place "
+        f"of {backlog.conflicting:,} of its own, after {caught_up.seconds:.1f} s: "
+        f"{caught_up.rejections} rejections, {elections} on the way.",
+        98,
+    )
 
 
 def remarks(has_pysyncobj: bool) -> str:

@@ -1,8 +1,9 @@
 """Connections between servers: TCP, each for one direction.
 
 Each server connects to every other; after the `handshake`, the connecting server sends and the
-accepting one listens. A connection that breaks is opened again, after increasing pauses. Frames
-that cannot be sent meanwhile wait in an `outbox`, where Raft messages have priority.
+accepting one listens. A connection that breaks is opened again, after increasing pauses, or as soon
+as the other server has connected to this one. Frames that cannot be sent meanwhile wait in an
+`outbox`, where Raft messages have priority.
 
 A frame overtakes others only in the outbox, so little is taken from it at a time: the next frames
 when what was taken is on its way. Large frames are written in pieces, and other tasks have their
@@ -16,6 +17,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import count
 from random import Random
 
@@ -82,10 +84,17 @@ class Transport:
         self._measures = measures
         self._contexts = None if (c := settings.certificates) is None else contexts(c)
         secret = None if settings.secret is None else read_secret(settings.secret)
-        self._listener = Listener(settings, secret, measures, deliver, current_term)
         self._links: Mapping[NodeId, Link] = {
             peer: Link(settings, secret, peer, measures, chance) for peer in settings.config.peers
         }
+        self._listener = Listener(
+            settings,
+            secret,
+            measures,
+            deliver,
+            current_term,
+            lambda peer: self._links[peer].hurry(),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -96,6 +105,9 @@ class Transport:
         ]
         for task in self._tasks:
             task.add_done_callback(_report_failure)
+
+    def _welcome(self, peer: NodeId) -> None:
+        self._links[peer].hurry()
 
     def send(self, destination: NodeId, frame: Frame) -> None:
         """Send a frame, sooner or later, or never."""
@@ -135,6 +147,11 @@ class Link:
         self._chance = chance
         self._outbox = Outbox()
         self._has_some = asyncio.Event()
+        self._hurries = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Connect without waiting any longer: the other server is there."""
+        self._hurries.set()
 
     def put(self, frame: Frame) -> None:
         """Keep a frame to be sent; others are dropped if there are too many (see `outbox`)."""
@@ -148,8 +165,16 @@ class Link:
             connected = await self._send_for_once(connecting)
             if connected > LONGEST_PAUSE:  # who is let in to be turned away should not hurry
                 pause = FIRST_PAUSE
-            await asyncio.sleep(pause * self._chance.uniform(0.5, 1))
+            await self._wait(pause * self._chance.uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _wait(self, pause: Seconds) -> None:
+        """Wait for so long, or until the other server has connected: it has just started, and would
+        otherwise hear nothing of its leader for longer than an election timeout."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._hurries.wait()
+        self._hurries.clear()
 
     async def _send_for_once(self, tls: ssl.SSLContext | None) -> Seconds:
         """Connect, and send until the connection breaks. For how long there was one."""
@@ -255,12 +280,14 @@ class Listener:
         measures: Measures,
         deliver: Deliver,
         current_term: CurrentTerm,
+        on_welcome: Callable[[NodeId], None],
     ) -> None:
         self._settings = settings
         self._secret = secret
         self._measures = measures
         self._deliver = deliver
         self._current_term = current_term
+        self._on_welcome = on_welcome
         self._server: asyncio.Server | None = None
         self._current: dict[NodeId, asyncio.StreamWriter] = {}
         self._strangers: dict[asyncio.StreamWriter, None] = {}
@@ -326,6 +353,7 @@ class Listener:
         if earlier is not None:
             earlier.close()
         self._current[source] = writer
+        self._on_welcome(source)
         return source
 
     async def _introduction(
