@@ -21,7 +21,7 @@ from spec.shadow import Unread, Witnessed
 def hidden(happening: Happening, event: Witnessed, beliefs: Iterable[Belief]) -> Doubt | None:
     """Why nobody can tell any more what a server is like, if what has arrived makes it so."""
     match happening.cause, event:
-        case Arrived(Counted(rest, count)), Unread() if count and happening.seen.log is UNSET:
+        case Arrived(Counted(rest)), Unread() if happening.seen.log is UNSET:
             reason = (
                 f"which entries S{rest.source} has sent nobody tells: log them, or the lines of "
                 "who sends them"
@@ -76,15 +76,16 @@ def too_long(situation: Situation, watched: WatchedServer, judge: Judge) -> Doub
     """Why nobody looks how a log has come to be so long, if a leader may have appended all that."""
     happening = situation.happening
     longest = max(belief.log.last_index for belief in watched.beliefs)
-    if (
-        happening.seen.log is not UNSET
-        or max(ends_of(happening), default=0) <= longest + MOST_GROWTH
-    ):
+    if max(ends_of(happening)) <= longest + MOST_GROWTH:
         return None
-    seen = replace(happening.seen, last_log_index=UNSET, last_log_term=UNSET, commit_index=UNSET)
+    seen = replace(
+        happening.seen, log=UNSET, last_log_index=UNSET, last_log_term=UNSET, commit_index=UNSET
+    )
     shorter = replace(happening, seen=seen, sent=(), applied=())
     steps = watched.step(replace(situation, happening=shorter), judge)
-    if not any(step.after.role == "leader" and not step.broken for step in steps):
+    leads = any(step.after.role == "leader" and not step.broken for step in steps)
+    has_led = any(watched.server in belief.evidence.leaders for belief in watched.beliefs)
+    if not (leads or has_led):
         return None
     reason = f"a leader may have appended more than {MOST_GROWTH:,} entries that it does not show"
     return Doubt(happening, reason, is_final=True)

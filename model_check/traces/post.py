@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -43,7 +43,7 @@ def in_order(trace: Trace) -> Iterator[Happening]:
     waiting: dict[NodeId, deque[Happening]] = {}
     for happening in trace.happenings:
         waiting.setdefault(happening.server, deque()).append(happening)
-    coming = Counter(key for each in trace.happenings for key in _keys(each))
+    coming = {key for each in trace.happenings for key in _keys(each)}
     sent: set[Key] = set()
     post = Post.of(trace)
     while waiting:
@@ -52,7 +52,6 @@ def in_order(trace: Trace) -> Iterator[Happening]:
         happening = min(free or heads, key=lambda head: head.place)
         yield happening
         sent.update(_keys(happening))
-        coming.subtract(_keys(happening))
         waiting[happening.server].popleft()
         if not waiting[happening.server]:
             del waiting[happening.server]
@@ -63,13 +62,13 @@ def _keys(happening: Happening) -> list[Key]:
     return [key_of(sending.told, sending.seal) for sending in happening.sent]
 
 
-def _must_wait(head: Happening, sent: set[Key], coming: Counter[Key], post: Post) -> bool:
+def _must_wait(head: Happening, sent: set[Key], coming: set[Key], post: Post) -> bool:
     """Whether a message arrives that is still to be sent."""
     if not isinstance(head.cause, Arrived) or post.is_excused(head.cause.told):
         return False
     key = key_of(head.cause.told, head.cause.seal)
     is_own = from_whom(head.cause.told) == head.server
-    return not is_own and key not in sent and coming[key] > 0
+    return not is_own and key in coming and key not in sent
 
 
 @dataclass(slots=True)
