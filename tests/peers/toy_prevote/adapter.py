@@ -170,7 +170,8 @@ def describe(m: Json) -> tuple[str, Json]:
             return "AppendEntries", {
                 "prev_log_index": m["prev"], "prev_log_term": m["prev_term"],
                 "entries": in_words(m["entries"]), "leader_commit": m["commit"]}  # fmt: skip
-    return "AppendEntriesReply", {"success": m["ok"], "match_index": m["match"]}
+        case _:
+            return "AppendEntriesReply", {"success": m["ok"], "match_index": m["match"]}
 
 
 def in_words(log: list[Any]) -> list[Json]:
