@@ -127,13 +127,13 @@ MANY_CLIENTS = Scale(clients=8, keys=1)
 ECHO = Scale(clients=6, keys=1, weather=Weather(repetition=0.5, delay=0.03))
 
 BUGS: dict[str, Bug] = {
-    "sends before fsync": Bug("was never sent", new_driver=SendsBeforeDurable, since=20),
+    "sends before fsync": Bug("was never sent", new_driver=SendsBeforeDurable, since=3),
     "forgets to save": Bug("RESTART-TERM at .*: the term after", new_driver=ForgetsToSave),
-    "answers before commit": Bug(ANOMALY, AnswersBeforeCommit, since=55),
+    "answers before commit": Bug(ANOMALY, AnswersBeforeCommit, since=37),
     "reads from a stale leader": Bug(
         "explains the answer .* to GET", ReadsWhatItHas, scale=MANY_CLIENTS, since=8
     ),
-    "takes up twice": Bug(ANOMALY, TakesUpTwice, scale=ECHO, since=35),
-    "tells by index": Bug(f"{ANOMALY}|got", TellsByIndex, since=11),
+    "takes up twice": Bug(ANOMALY, TakesUpTwice, scale=ECHO, since=9),
+    "tells by index": Bug(f"{ANOMALY}|got", TellsByIndex, since=1),
     "calls twice": Bug("call .* got Count", CallsTwice),
 }

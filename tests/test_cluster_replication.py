@@ -1,4 +1,4 @@
-"""How a cluster replicates: limits that fit together, and messages that become one."""
+"""How a cluster replicates: limits that fit together, messages that become one or wait."""
 
 from __future__ import annotations
 
@@ -8,8 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from raft_ref import AppendEntries, Config, Entry, NodeState, RequestVoteReply, Send
-from raft_ref.cluster.coalescing import Step, coalesced
+from raft_ref import (
+    AppendEntries,
+    AppendEntriesReply,
+    ClientRequest,
+    Config,
+    Entry,
+    Event,
+    Follower,
+    HeartbeatTimeout,
+    IndexMap,
+    Leader,
+    NodeState,
+    PersistentState,
+    Receive,
+    RequestVoteReply,
+    Role,
+    Send,
+)
+from raft_ref.cluster.coalescing import Coalescing, Step
 from raft_ref.cluster.frames import RaftFrame
 from raft_ref.cluster.outbox import MAX_QUEUED, Outbox
 from raft_ref.cluster.replication import MAX_ENTRIES, MAX_SIZE, WINDOW, replicating
@@ -22,7 +39,6 @@ from raft_ref.cluster.wire import (
     decode_frame,
     encode_frame,
 )
-from raft_ref.events import HeartbeatTimeout
 from raft_ref.extensions.pipelining import of_size
 
 CONFIG = replicating(1, frozenset({1, 2, 3}))
@@ -97,7 +113,7 @@ def step(*messages: AppendEntries | RequestVoteReply) -> Step:
 
 def joined(*messages: AppendEntries | RequestVoteReply, config: Config = CONFIG) -> list[object]:
     """The messages that leave, of steps that send one each."""
-    steps = coalesced(config, [step(message) for message in messages])
+    steps = Coalescing(config).coalesced([step(message) for message in messages])
     assert len(steps) == len(messages)
     return [output.message for each in steps for output in each.outputs if isinstance(output, Send)]
 
@@ -107,7 +123,9 @@ def test_consecutive_messages_become_one_in_the_place_of_the_last() -> None:
     one, two, three = append(3, *entries(4, 2)), append(5, commit=1), append(5, *entries(6, 1))
     whole = append(3, *entries(4, 3), commit=2)
     assert joined(one, vote, two, replace(three, leader_commit=2)) == [vote, whole]
-    (at_once,) = coalesced(CONFIG, [step(one, vote, two, replace(three, leader_commit=2))])
+    (at_once,) = Coalescing(CONFIG).coalesced(
+        [step(one, vote, two, replace(three, leader_commit=2))]
+    )
     assert at_once.outputs == (Send(vote), Send(whole))
 
 
@@ -168,3 +186,81 @@ def test_no_entry_is_left_out_and_none_is_sent_that_was_not(places: list[tuple[i
     kept = [each for each in left if isinstance(each, AppendEntries)]
     assert sent(kept) == sent(messages)
     assert bool(kept) == bool(messages)
+
+
+def test_a_message_of_an_earlier_term_leaves_with_its_own_step() -> None:
+    earlier, later = append(3, *entries(4, 1)), append(4, *entries(5, 1), term=3)
+    first, second = Coalescing(CONFIG).coalesced([step(earlier), step(later)])
+    assert (first.outputs, second.outputs) == ((Send(earlier),), (Send(later),))
+
+
+# --- messages that wait ------------------------------------------------------------------------
+
+
+class Sender:
+    """A leader of term 2, of which another server has acknowledged some entries."""
+
+    def __init__(self) -> None:
+        self.coalescing = Coalescing(CONFIG)
+        self.role: Role = self.acknowledged(0)
+
+    def acknowledged(self, index: int) -> Leader:
+        self.role = Leader(IndexMap.uniform((2, 3), 1), IndexMap(((2, index), (3, 0))))
+        return self.role
+
+    def does(self, event: Event, *messages: AppendEntries, term: int = 2) -> list[object]:
+        """The messages that leave in a batch of one step."""
+        state = NodeState(PersistentState(term), self.role)
+        batch = [Step(event, state, state, tuple(map(Send, messages)))]
+        (after,) = self.coalescing.coalesced(batch)
+        return [output.message for output in after.outputs if isinstance(output, Send)]
+
+
+ASKED, HEARTBEAT = ClientRequest("c"), HeartbeatTimeout()
+ANSWERED = Receive(AppendEntriesReply(source=2, destination=1, term=2, success=True, match_index=1))
+
+
+@pytest.fixture
+def sender() -> Sender:
+    """It has sent the first entry, and two more wait."""
+    sender = Sender()
+    first = append(0, *entries(1, 1))
+    assert sender.does(ASKED, first) == [first]
+    for index in (1, 2):
+        assert sender.does(ASKED, append(index, *entries(index + 1, 1))) == []
+    return sender
+
+
+def test_new_entries_leave_once_the_earlier_ones_are_acknowledged(sender: Sender) -> None:
+    sender.acknowledged(1)
+    assert sender.does(ANSWERED) == [append(1, *entries(2, 2))]
+    assert sender.does(ANSWERED) == [], "they are sent once"
+    assert sender.does(ASKED, append(3, *entries(4, 1))) == [], "the two are not acknowledged"
+
+
+def test_new_entries_leave_with_the_next_heartbeat(sender: Sender) -> None:
+    assert sender.does(HEARTBEAT, append(3, commit=1)) == [append(1, *entries(2, 2), commit=1)]
+
+
+def test_new_entries_leave_before_entries_that_are_sent_again(sender: Sender) -> None:
+    again = append(0, *entries(1, 1))
+    assert sender.does(ANSWERED, again) == [append(1, *entries(2, 2)), again]
+
+
+def test_new_entries_do_not_wait_for_another_server(sender: Sender) -> None:
+    for_other = append(0, *entries(1, 3), peer=3)
+    assert sender.does(ASKED, for_other) == [for_other]
+
+
+def test_what_waits_is_forgotten_with_the_office(sender: Sender) -> None:
+    sender.role = Follower(2)
+    assert sender.does(ANSWERED, term=3) == []
+    sender.acknowledged(0)
+    first = append(3, *entries(4, 1), term=4)
+    assert sender.does(ASKED, first, term=4) == [first]
+
+
+def test_what_waits_is_forgotten_if_the_next_term_is_led_at_once(sender: Sender) -> None:
+    sender.acknowledged(0)
+    first = append(3, *entries(4, 1), term=4)
+    assert sender.does(ASKED, first, term=4) == [first]

@@ -213,14 +213,21 @@ def test_in_one_batch_a_follower_is_sent_consecutive_entries_in_one_message() ->
     assert (message.prev_log_index, message.leader_commit) == (1, 1)
 
 
-def test_entries_are_sent_once_although_none_was_acknowledged() -> None:
+def test_new_entries_wait_for_those_before_to_be_acknowledged() -> None:
     leader = new_leader()
-    acknowledge(leader, 1)
     for number in (1, 2):
-        (message,) = appends(leader.handle(2, [Asked(number, SET)]))
-        assert (message.prev_log_index, len(message.entries)) == (number, 1)
-    (idle,) = appends(leader.handle(3, []))
-    assert (idle.prev_log_index, idle.entries) == (3, ())
+        assert appends(leader.handle(2, [Asked(number, SET)])) == []
+    (rest,) = appends(acknowledge(leader, 1))
+    assert (rest.prev_log_index, len(rest.entries)) == (1, 2)
+
+
+def test_new_entries_wait_for_a_heartbeat_at_the_longest_and_are_sent_once() -> None:
+    leader = new_leader()
+    leader.handle(2, [Asked(1, SET)])
+    (message,) = appends(leader.handle(3, []))
+    assert (message.prev_log_index, len(message.entries)) == (1, 1)
+    (idle,) = appends(leader.handle(4, []))
+    assert (idle.prev_log_index, idle.entries) == (2, ())
 
 
 # --- what changed ----------------------------------------------------------------------------

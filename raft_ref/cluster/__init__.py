@@ -9,7 +9,7 @@ What decides has no effects, and can be simulated; what has effects decides noth
 `outbox`          what is sent first, likewise, and what is dropped when too much waits
 `timers`          the randomised election timeout, and the heartbeat interval (§5.2)
 `replication`     how many entries travel at once, and are under way
-`coalescing`      consecutive AppendEntries of one batch become one message
+`coalescing`      which AppendEntries become one message, and which wait for an answer
 `machine`         the key-value store that entries are applied to, with sessions (dissertation §6.3)
 `driver`          does what a server says, in the one order that is right
 `tracing`         what it does, as lines for ``raft-ref trace``

@@ -1,29 +1,27 @@
-"""Consecutive AppendEntries of one batch become one message.
+"""Fewer AppendEntries: consecutive ones become one message, and a small one waits for an answer.
 
-The core sends entries as soon as a client asks, and fills the window of a peer with several
-messages at once (see `raft_ref.extensions.pipelining`). Where an AppendEntries to a peer begins
-where the one before it in the batch ends, one message with the entries of both takes their place,
-if it stays within the limits for one message: fewer frames, and fewer answers. So does an
-AppendEntries without entries, which only adds its commit index.
+The core sends entries as soon as a client asks (see `raft_ref.extensions.pipelining`). Each message
+costs the follower a write to its disk and an answer. So, as Nagle's algorithm does for TCP:
+
+- Where an AppendEntries to a peer begins where the one before it ends, one message with the entries
+  of both takes their place, if it stays within the limits for one message.
+- New entries of clients wait while the peer has earlier ones to acknowledge: until it does, or the
+  next heartbeat is due, or the peer is sent anything else. Then they leave in one message.
 
 The core could have sent that message instead: it carries entries of the leader's log, and the
-commit index of the later of the two. No other message may be left out: since ``nextIndex`` is
-already beyond what was sent, later messages do not repeat it, and an entry that is left out is
-missed until the peer rejects what follows it.
+commit index of the later of the two. No message is left out while its sender leads: since
+``nextIndex`` is already beyond it, later messages do not repeat it, and its entries would be missed
+until the peer rejects what follows them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
 
-from raft_ref.events import Event, Output, Send
+from raft_ref.events import ClientRequest, Event, Output, Send
 from raft_ref.messages import AppendEntries
-from raft_ref.types import Config, Entry, NodeId, NodeState
-
-_Place: TypeAlias = tuple[int, int]
-"""Of an output: the number of its step, and its position in it."""
+from raft_ref.types import Config, Entry, Index, Leader, NodeId, NodeState, Role, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +34,88 @@ class Step:
     outputs: tuple[Output, ...]
 
 
-def coalesced(config: Config, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps of a batch, with one AppendEntries in the place of the last of consecutive ones."""
-    changed: dict[_Place, AppendEntries | None] = {}
-    latest: dict[NodeId, tuple[_Place, AppendEntries]] = {}
-    for place, message in _append_entries(steps):
-        peer = message.destination
-        if peer in latest:
-            earlier_place, earlier = latest[peer]
-            if (both := _joined(config, earlier, message)) is not None:
-                changed[earlier_place], changed[place] = None, both
-                message = both
-        latest[peer] = place, message
-    if not changed:
-        return tuple(steps)
-    return tuple(_with(step, number, changed) for number, step in enumerate(steps))
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A message that may still become a part of the next one to the same peer."""
+
+    message: AppendEntries
+    step: int | None
+    """The number of the step that sends it; None if it waits since an earlier batch."""
+    may_wait: bool
+    """Whether all of it is new entries of clients."""
 
 
-def _append_entries(steps: Sequence[Step]) -> Iterator[tuple[_Place, AppendEntries]]:
-    for number, step in enumerate(steps):
-        for position, output in enumerate(step.outputs):
-            match output:
-                case Send(AppendEntries() as message):
-                    yield (number, position), message
-                case _:
-                    pass
+@dataclass(slots=True)
+class Coalescing:
+    """The AppendEntries of one server."""
+
+    config: Config
+    _waiting: dict[NodeId, AppendEntries] = field(default_factory=dict)
+    """By peer: of `_term`, and not sent yet."""
+    _sent: dict[NodeId, Index] = field(default_factory=dict)
+    """By peer: the last entry sent in `_term`."""
+    _term: Term = 0
+
+    def coalesced(self, steps: Sequence[Step]) -> tuple[Step, ...]:
+        """The steps of a batch with the AppendEntries that leave: each with its step, or later."""
+        if not steps:
+            return ()
+        pending = {peer: _Pending(each, None, True) for peer, each in self._waiting.items()}
+        leaving: list[list[AppendEntries]] = [[] for _ in steps]
+        for number, step in enumerate(steps):
+            for message in _append_entries(step):
+                after = _Pending(message, number, isinstance(step.event, ClientRequest))
+                if (before := pending.get(message.destination)) is not None:
+                    if (both := _joined(self.config, before.message, message)) is not None:
+                        after = _Pending(both, number, before.may_wait and after.may_wait)
+                    elif before.step is not None:
+                        leaving[before.step].append(before.message)
+                    elif before.message.term == message.term:
+                        leaving[number].append(before.message)
+                pending[message.destination] = after
+        self._settle(steps[-1].after, pending, leaving)
+        return tuple(map(_with, steps, leaving))
+
+    def _settle(
+        self,
+        state: NodeState,
+        pending: Mapping[NodeId, _Pending],
+        leaving: Sequence[list[AppendEntries]],
+    ) -> None:
+        """At the end of a batch: the last message to each peer leaves, waits, or is of no use."""
+        leads = isinstance(state.role, Leader)
+        if not leads or state.current_term != self._term:
+            self._sent.clear()
+        self._term = state.current_term
+        for messages in leaving:
+            for message in messages:
+                self._note(message)
+        self._waiting.clear()
+        for peer, last in pending.items():
+            is_current = leads and last.message.term == self._term
+            if is_current and last.may_wait and self._is_unanswered(state.role, peer):
+                self._waiting[peer] = last.message
+            elif is_current or last.step is not None:
+                leaving[-1 if last.step is None else last.step].append(last.message)
+                self._note(last.message)
+
+    def _note(self, message: AppendEntries) -> None:
+        if message.term == self._term and message.entries:
+            peer, last = message.destination, message.prev_log_index + len(message.entries)
+            self._sent[peer] = max(self._sent.get(peer, 0), last)
+
+    def _is_unanswered(self, role: Role, peer: NodeId) -> bool:
+        """Whether the peer has entries of this leader to acknowledge."""
+        return isinstance(role, Leader) and self._sent.get(peer, 0) > role.match_index[peer]
+
+
+def _append_entries(step: Step) -> Iterator[AppendEntries]:
+    for output in step.outputs:
+        match output:
+            case Send(AppendEntries() as message):
+                yield message
+            case _:
+                pass
 
 
 def _joined(config: Config, first: AppendEntries, second: AppendEntries) -> AppendEntries | None:
@@ -85,12 +140,15 @@ def _fits(config: Config, entries: tuple[Entry, ...]) -> bool:
     return size is None or sum(len(entry.command) for entry in entries) <= size
 
 
-def _with(step: Step, number: int, changed: Mapping[_Place, AppendEntries | None]) -> Step:
-    outputs: list[Output] = []
-    for position, output in enumerate(step.outputs):
-        place = number, position
-        if place not in changed:
-            outputs.append(output)
-        elif (message := changed[place]) is not None:
-            outputs.append(Send(message))
-    return replace(step, outputs=tuple(outputs))
+def _with(step: Step, messages: Sequence[AppendEntries]) -> Step:
+    """The step with these AppendEntries instead of its own."""
+    if list(_append_entries(step)) == messages:
+        return step
+    others: list[Output] = []
+    for output in step.outputs:
+        match output:
+            case Send(AppendEntries()):
+                pass
+            case _:
+                others.append(output)
+    return replace(step, outputs=(*others, *map(Send, messages)))

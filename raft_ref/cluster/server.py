@@ -16,7 +16,7 @@ from random import Random
 from typing import TypeAlias
 
 from raft_ref import step
-from raft_ref.cluster.coalescing import Step, coalesced
+from raft_ref.cluster.coalescing import Coalescing, Step
 from raft_ref.cluster.commands import as_entry, as_text, grouped
 from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame
 from raft_ref.cluster.machine import NOOP, Machine
@@ -96,6 +96,7 @@ class Server:
         self._timers = Timers(timing, chance)
         self._timers.restart_election(now)
         self._requests = Requests(chance.getrandbits(53), persistent.current_term)
+        self._coalescing = Coalescing(config)
         self._steps: list[Step] = []
         self._frames: list[tuple[NodeId, Frame]] = []
         self._now = now
@@ -221,7 +222,7 @@ class Server:
         self._step(ClientRequest(as_entry((as_text(NOOP),))))
 
     def _batch(self, before: PersistentState) -> Batch:
-        steps = coalesced(self.config, self._steps)
+        steps = self._coalescing.coalesced(self._steps)
         told, frames = self._requests.told, self._frames
         self._steps, self._frames, self._requests.told = [], [], []
         sends: list[tuple[NodeId, Frame]] = [
