@@ -13,18 +13,26 @@ from jsonschema import Draft202012Validator
 
 from model_check.check import Means, Setup, explore_system
 from model_check.cli import run
+from model_check.commands.conformance import account_of_conformance
+from model_check.conformance import explore as exploring
+from model_check.conformance import witness
+from model_check.conformance.confirm import confirm as do_again
 from model_check.conformance.explore import Conformance, ForeignSetup, conform
 from model_check.conformance.learner import Adapter, Learner
-from model_check.conformance.node import ForeignNode
+from model_check.conformance.node import ForeignNode, ForeignReplay
+from model_check.conformance.observed import ObservedState
 from model_check.conformance.report import conform_report
 from model_check.conformance.suspicion import Suspicion, hear
+from model_check.conformance.table import Table
 from model_check.conformance.witness import follow_up
 from model_check.explore import UNLIMITED, Budget
 from model_check.raft import Bounds
+from raft_ref import Restart
 from spec.judge import Judge
 from spec.profiles import ETCD, PAPER, Profile
 from spec.rule import Broken
 from spec.rules import RULES, RULES_BY_ID
+from tests.deadlines import out_of_time_when
 
 HERE = Path(__file__).parent
 TOY = (sys.executable, str(HERE / "peers/toy/adapter.py"))
@@ -110,6 +118,60 @@ def test_a_rule_is_broken_before_anything_is_lost() -> None:
         ("LeaderCompleteness", "ACK-CONFIRMED"),
         ("ACK-CONFIRMED", "ACK-CONFIRMED"),
     ]
+
+
+def test_what_comes_of_a_broken_rule_is_found_beyond_the_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within one term nothing is lost by it; the shortest run in which something is, has two."""
+    confirmed: list[ForeignReplay] = []
+
+    def confirm(adapter: Adapter, table: Table, run: ForeignReplay) -> None:
+        confirmed.append(run)
+        do_again(adapter, table, run)
+
+    monkeypatch.setattr(exploring, "confirm", confirm)
+    result = explore(TOY, ONE_TERM, bug="ignores-logs")
+    assert (result.exploration.verdict, result.verdict) == ("holds", "violates")
+    assert found(result) == [
+        ("LeaderCompleteness", "VOTE-UP-TO-DATE"),
+        ("VOTE-UP-TO-DATE", "VOTE-UP-TO-DATE"),
+    ]
+    assert [len(each.run.moments) for each in result.findings] == [9, 6]
+    assert confirmed == [each.run for each in result.findings], "each is done again"
+
+
+def test_a_rule_that_was_not_looked_into_is_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exploring, "MOST_BREACHES", 0)
+    result = explore(TOY, ONE_TERM, bug="ignores-logs")
+    assert (result.findings, result.suspected) == ((), ("VOTE-UP-TO-DATE",))
+    assert result.verdict == "inconclusive"
+    said = account_of_conformance(result).otherwise
+    assert said.endswith("VOTE-UP-TO-DATE may be broken, which was not looked into")
+
+
+def test_a_diagnosis_is_no_finding_of_its_own() -> None:
+    result = explore(TOY, Bounds(values=1, max_log=0), bug="votes-twice")
+    assert found(result) == [("VoteOncePerTerm", "VOTE-ONCE")]
+
+
+def test_it_conforms_only_if_nothing_is_left_open() -> None:
+    result = explore(TOY, Bounds(values=1, max_log=0))
+    assert result.verdict == "conforms"
+    rule, broken = RULES_BY_ID["VOTE-SELF"], Broken("x", "y", "z")
+    suspicion = Suspicion(rule, 1, ObservedState(), Restart(), broken)
+    unresolved = witness.Testimony(suspicion, None, "the budget of 2 states")
+    assert replace(result, unresolved=(unresolved,)).verdict == "inconclusive"
+    unfinished = replace(result.exploration, verdict="inconclusive")
+    assert replace(result, exploration=unfinished).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("phase", ["holding what was learnt", "doing again what was learnt"])
+def test_what_was_not_looked_at_in_time_is_not_known(phase: str) -> None:
+    """Though all states were explored, and none of them violates anything."""
+    late = Budget(deadline=out_of_time_when(phase))
+    result = explore(TOY, Bounds(values=1, max_log=0), budget=late)
+    assert (result.findings, result.verdict) == ((), "inconclusive")
 
 
 def test_what_a_profile_tolerates_is_no_breach_but_a_property_is_a_property() -> None:

@@ -64,8 +64,11 @@ def _describe_means(result: Conformance) -> str:
 def _describe_doubt(result: Conformance) -> str:
     if result.exploration.stopped_by is not None:
         return describe_stop(result.exploration)
-    if not result.unresolved:
+    if not (result.unresolved or result.suspected):
         return describe_shortfalls(result.shortfalls)
+    if not result.unresolved:
+        rules = ", ".join(result.suspected)
+        return f"nothing else is violated, but {rules} may be broken, which was not looked into"
     doubt = result.unresolved[0]
     suspicion = doubt.suspicion
     return (
@@ -76,7 +79,7 @@ def _describe_doubt(result: Conformance) -> str:
 
 
 def _notes(result: Conformance) -> Iterator[str]:
-    if result.suspected:
+    if result.suspected and result.findings:
         yield f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
     if result.findings:
         yield from notes_on_stop(result.exploration.stopped_by)

@@ -120,10 +120,9 @@ class Conformance:
             return "violates"
         if self.findings:
             return "failed-step"
-        is_known = (
-            self.exploration.verdict == "holds" and not self.unresolved and not self.shortfalls
-        )
-        return "conforms" if is_known else "inconclusive"
+        is_known = self.exploration.verdict == "holds" and not self.shortfalls
+        is_suspected = self.unresolved or self.suspected
+        return "conforms" if is_known and not is_suspected else "inconclusive"
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
