@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -25,11 +26,15 @@ from raft_ref import (
     RequestVoteReply,
     Role,
     Send,
+    Window,
 )
 from raft_ref.cluster.coalescing import Coalescing, Step
+from raft_ref.cluster.commands import as_text
 from raft_ref.cluster.frames import RaftFrame
 from raft_ref.cluster.outbox import MAX_QUEUED, Outbox
 from raft_ref.cluster.replication import MAX_ENTRIES, MAX_SIZE, WINDOW, replicating
+from raft_ref.cluster.server import Arrived, Asked, Server
+from raft_ref.cluster.timers import Timing
 from raft_ref.cluster.wire import (
     LENGTH_SIZE,
     MAX_ENTRY,
@@ -264,3 +269,32 @@ def test_what_waits_is_forgotten_if_the_next_term_is_led_at_once(sender: Sender)
     sender.acknowledged(0)
     first = append(3, *entries(4, 1), term=4)
     assert sender.does(ASKED, first, term=4) == [first]
+
+
+# --- a server that is down -----------------------------------------------------------------------
+
+
+def test_the_queue_for_a_server_that_is_down_holds_a_window_and_a_heartbeat() -> None:
+    config = replace(CONFIG, pipelining=Window(max_entries=10))
+    timing = Timing(election_timeout=1, heartbeat_interval=0.25, request_timeout=10)
+    server = Server(config, PersistentState(), timing, Random(1), now=0)  # noqa: S311
+    vote = RequestVoteReply(source=2, destination=1, term=1, vote_granted=True)
+    server.handle(2, [])
+    batches = [server.handle(2, [Arrived(2, RaftFrame(vote))])]
+    for number in range(100):
+        index = server.state.log.last_index
+        reply = AppendEntriesReply(source=2, destination=1, term=1, success=True, match_index=index)
+        asked = Asked(number, as_text((b"SET", b"k", b"v")))
+        batches.append(server.handle(2 + number / 10, [Arrived(2, RaftFrame(reply)), asked]))
+    outbox, queued = Outbox(), []
+    for batch in batches:
+        for destination, frame in batch.sends:
+            if destination == 3:
+                assert outbox.put(frame) == 0
+    while (frame := outbox.take()) is not None:
+        assert isinstance(frame, RaftFrame)
+        assert isinstance(frame.message, AppendEntries)
+        queued.append(frame.message)
+    assert server.state.commit_index >= 99
+    assert sum(len(message.entries) for message in queued) == 10
+    assert [len(message.entries) for message in queued].count(0) == 1
