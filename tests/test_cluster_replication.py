@@ -247,6 +247,19 @@ def test_new_entries_leave_with_the_next_heartbeat(sender: Sender) -> None:
     assert sender.does(HEARTBEAT, append(3, commit=1)) == [append(1, *entries(2, 2), commit=1)]
 
 
+def test_a_heartbeat_does_not_wait_with_new_entries_that_follow_it_in_the_batch(
+    sender: Sender,
+) -> None:
+    state = NodeState(PersistentState(2), sender.role)
+    told: list[tuple[Event, AppendEntries]] = [
+        (HEARTBEAT, append(3)),
+        (ASKED, append(3, *entries(4, 1))),
+    ]
+    steps = [Step(event, state, state, (Send(message),)) for event, message in told]
+    _, last = sender.coalescing.coalesced(steps)
+    assert last.outputs == (Send(append(1, *entries(2, 3))),)
+
+
 def test_new_entries_leave_before_entries_that_are_sent_again(sender: Sender) -> None:
     again = append(0, *entries(1, 1))
     assert sender.does(ANSWERED, again) == [append(1, *entries(2, 2)), again]
@@ -291,10 +304,10 @@ def test_the_queue_for_a_server_that_is_down_holds_a_window_and_a_heartbeat() ->
         for destination, frame in batch.sends:
             if destination == 3:
                 assert outbox.put(frame) == 0
-    while (frame := outbox.take()) is not None:
-        assert isinstance(frame, RaftFrame)
-        assert isinstance(frame.message, AppendEntries)
-        queued.append(frame.message)
+    while (taken := outbox.take()) is not None:
+        assert isinstance(taken, RaftFrame)
+        assert isinstance(taken.message, AppendEntries)
+        queued.append(taken.message)
     assert server.state.commit_index >= 99
     assert sum(len(message.entries) for message in queued) == 10
     assert [len(message.entries) for message in queued].count(0) == 1
