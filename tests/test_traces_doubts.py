@@ -18,6 +18,8 @@ from tests.trace_lines import (
     UNREAD,
     Json,
     after_start,
+    applies,
+    campaign,
     encoded,
     granted,
     receives,
@@ -96,6 +98,55 @@ def test_what_came_before_the_trace_may_have_allowed_what_follows(state: Json, s
     verdict, reason = after(state, showing(BEAT, **shown))
     assert verdict == "inconclusive"
     assert "what came before the trace may have allowed the step" in reason
+
+
+# --- what a server is known by --------------------------------------------------------------------
+
+
+def acknowledges(term: int) -> Json:
+    return sends("AppendEntriesReply", term=term, success=True, match_index=5)
+
+
+@pytest.mark.parametrize(
+    ("prev", "entries", "verdict"),
+    [
+        ({"prev_log_index": 5, "prev_log_term": 2}, [], "conforms"),
+        ({"prev_log_index": 5, "prev_log_term": 3}, [], "violates"),
+        ({"prev_log_index": 3, "prev_log_term": 2}, [OLD] * 2, "conforms"),
+    ],
+    ids=["its-last", "another", "all-of-it"],
+)
+def test_what_a_snapshot_covers_is_confirmed_by_a_request_that_agrees_with_it(
+    prev: Json, entries: list[Json], verdict: str
+) -> None:
+    later = showing(campaign(4), current_term=4, role="follower")
+    arrives = showing(request(4, entries, 0, prev), current_term=4, role="follower")
+    assert after(UNKNOWN, later, arrives, acknowledges(4))[0] == verdict
+
+
+def test_a_vote_of_a_term_that_a_server_does_not_enter_does_not_elect_it() -> None:
+    ignores = showing(granted(5), current_term=1, role="candidate")
+    found = after_start(TIMEOUT, ignores, showing(BEAT, current_term=1, role="leader"))
+    assert found.verdict == "violates"
+
+
+def test_messages_that_cannot_be_read_may_together_have_brought_a_majority() -> None:
+    header = SPARSE | {"servers": [1, 2, 3, 4, 5]}
+    leads = showing(BEAT, current_term=1, role="leader")
+    two = [showing(receives("Gossip", source), role="candidate") for source in (2, 3)]
+    for unread, verdict in ((two, "inconclusive"), (two[:1], "violates")):
+        assert verdict_on(encoded([header, START, TIMEOUT, *unread, leads])).verdict == verdict
+
+
+def test_what_was_applied_once_may_be_applied_again_after_every_restart() -> None:
+    """Even if less was applied in between."""
+    header = SPARSE | {"complete": ["apply", "start"]}
+    takes = request(1, [ENTRY] * 3, 3)
+    crash = showing(RESTART, commit_index=0)
+    later = showing(campaign(2), current_term=2, commit_index=0)
+    three = [applies(index) for index in (1, 2, 3)]
+    lines = [takes, *three, crash, later, applies(1), crash, BEAT, *three]
+    assert verdict_on(encoded([header, START, *lines])).verdict == "conforms"
 
 
 # --- a leader without a vote ----------------------------------------------------------------------
@@ -184,3 +235,44 @@ def test_a_message_that_may_have_been_either_of_two_leaves_open_what_it_brings(t
     assert found.verdict == "inconclusive"
     assert found.doubt is not None
     assert found.doubt.reason.startswith("which entries S1 has sent nobody tells")
+
+
+# --- what several ways to tell a step have in common ----------------------------------------------
+
+
+def other_server(line: Json) -> Json:
+    """As ``line``, of server 2; what arrives there is of server 3."""
+    line = line | {"server": 2}
+    if "message" in line:
+        line["message"] = line["message"] | {"to": 2, "from": 3}
+    return line
+
+
+def test_a_leader_is_not_accused_of_lacking_what_it_may_have() -> None:
+    """It was sent the entry that is committed; whether it took it was not seen."""
+    committed = showing(request(1, [ENTRY], 1), current_term=1, commit_index=1, role="follower")
+    second = [other_server(line) for line in (START, committed)]
+    elected = [TIMEOUT, showing(granted(2), current_term=2, role="leader")]
+    takes = showing(request(1, [ENTRY], 0), current_term=1, role="follower")
+    assert after_start(takes, *second, *elected).verdict == "conforms"
+    lacks = showing(takes, last_log_index=0)
+    found = after_start(lacks, *second, *elected).offence
+    assert found is not None
+    assert found.name == "LeaderCompleteness"
+
+
+def test_what_is_applied_is_held_against_others_only_if_it_is_known_what_it_is() -> None:
+    """Either the first entry, that an unread message has committed, or the one that replaces it."""
+    first: Json = ENTRY
+    replaced: Json = {"term": 2, "command": "y"}
+    takes = showing(request(1, [ENTRY], 0), current_term=1, role="follower")
+    unread = showing(UNREAD, current_term=1, role="follower")
+    arrives = showing(request(2, [replaced], 1), current_term=2, role="follower")
+    either = [takes, unread, arrives, applies(1)]
+    for entry, other in ((first, replaced), (replaced, first)):
+        elsewhere = [START, request(entry["term"], [entry], 1), applies(1) | {"entry": entry}]
+        lines = [*map(other_server, elsewhere), *either]
+        assert after_start(*lines).verdict != "violates"
+        found = after_start(*lines[:-1], applies(1) | {"entry": other}).offence
+        assert found is not None
+        assert found.name == "StateMachineSafety"
