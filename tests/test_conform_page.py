@@ -90,7 +90,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, played: Judgement) -> Jud
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (PLAYED, ["68 mutants", "No run that was played violates anything", "3, replayable"]),
+        (PLAYED, ["70 mutants", "No run that was played violates anything", "3, replayable"]),
         (EXPLORED, ["Everything within the bounds was explored", "3 servers, terms to 1"]),
     ],
     ids=["played", "explored"],
