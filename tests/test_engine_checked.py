@@ -185,6 +185,22 @@ def test_a_step_that_breaks_something_is_not_eager(says: str) -> None:
     assert_replays(system, found)
 
 
+class EitherWay(Script):
+    """Two events lead to the same."""
+
+    def __init__(self, *ways: str) -> None:
+        super().__init__({(1, 0, way): (1, "") for way in ways})
+        self._ways = ways
+
+    def events(self, node: int, state: int) -> Iterator[str]:
+        yield from self._ways if (node, state) == (1, 0) else ()
+
+
+@pytest.mark.parametrize("ways", [("walk", "go"), ("go", "walk")])
+def test_of_steps_that_lead_to_the_same_one_may_break_something(ways: tuple[str, str]) -> None:
+    assert_both_find(scripted(EitherWay(*ways), NeverGoes()), "NeverGoes")
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 
