@@ -12,7 +12,8 @@ here, too. A rule looks at nothing but what happens at one server.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from model_check.counterexample import Moment
@@ -69,14 +70,11 @@ class Judged(NodeState):
 
 def judged(server: NodeState, evidence: Evidence = NO_EVIDENCE) -> Judged:
     """``server`` with the judge's ``evidence``."""
-    return Judged(
-        persistent=server.persistent,
-        role=server.role,
-        commit_index=server.commit_index,
-        last_applied=server.last_applied,
-        server=server,
-        evidence=evidence,
-    )
+    return _judged(*_fields_of(server), server=server, evidence=evidence)
+
+
+_judged: Callable[..., Judged] = Judged
+_fields_of = attrgetter(*(field.name for field in fields(NodeState)))
 
 
 class JudgedNode(Node[NodeState, E, O, M]):

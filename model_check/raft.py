@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias, assert_never, cast
 
 from model_check.renaming import rename_event, rename_message, rename_state
 from model_check.system import Action, Network, Node, Outcome, Q, System, T
@@ -256,16 +256,17 @@ class RaftNode(Node[NodeState, Event, Output, Message]):
         Terms never fall; in one term a server is a candidate before it is a leader, and neither
         again once it is not; a leader's ``match_index`` never falls.
         """
-        if state.current_term != message.term:
-            is_reply = isinstance(message, RequestVoteReply | AppendEntriesReply)
-            return is_reply and state.current_term > message.term
         match message:
             case RequestVote() | AppendEntries():
                 return False
+            case _ if state.current_term != message.term:
+                return state.current_term > message.term
             case RequestVoteReply():
                 return not isinstance(state.role, Candidate)
             case AppendEntriesReply():
                 return _is_no_news(message, state.role)
+            case _:
+                assert_never(message)
 
     def is_restart(self, event: Event) -> bool:
         return isinstance(event, Restart)
@@ -300,6 +301,8 @@ def _is_no_news(reply: AppendEntriesReply, role: Role) -> bool:
             return False
         case Leader(match_index=known):
             return reply.success and known[reply.source] >= reply.match_index
+        case _:
+            assert_never(role)
 
 
 def raft_system(

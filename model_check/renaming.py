@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from raft_ref import (
     AppendEntries,
+    AppendEntriesReply,
     Candidate,
     ClientRequest,
+    ElectionTimeout,
     Event,
     Follower,
+    HeartbeatTimeout,
     IndexMap,
     Leader,
     Message,
     NodeState,
     PersistentState,
     Receive,
+    RequestVote,
+    RequestVoteReply,
+    Restart,
     Role,
 )
 from spec.forms import Renaming
@@ -34,8 +40,8 @@ def rename_state(state: State, renaming: Renaming) -> State:
 
 def rename_persistent(state: PersistentState, renaming: Renaming) -> PersistentState:
     """What of a server's state is durable."""
-    return PersistentState(
-        current_term=state.current_term,
+    return replace(
+        state,
         voted_for=None if state.voted_for is None else renaming.node(state.voted_for),
         log=rename_log(state.log, renaming),
     )
@@ -54,6 +60,8 @@ def rename_role(role: Role, renaming: Renaming) -> Role:
                 next_index=rename_indexes(next_index, renaming),
                 match_index=rename_indexes(match_index, renaming),
             )
+        case _:
+            assert_never(role)
 
 
 def rename_evidence(evidence: Evidence, renaming: Renaming) -> Evidence:
@@ -75,21 +83,27 @@ def rename_unread(unread: Unread, renaming: Renaming) -> Unread:
 def rename_message(message: Message, renaming: Renaming) -> Message:
     """A message, between servers of other names."""
     source, destination = renaming.node(message.source), renaming.node(message.destination)
-    if isinstance(message, AppendEntries):
-        entries = tuple(rename_entry(entry, renaming) for entry in message.entries)
-        return replace(message, source=source, destination=destination, entries=entries)
-    return replace(message, source=source, destination=destination)
+    match message:
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply():
+            return replace(message, source=source, destination=destination)
+        case AppendEntries():
+            entries = tuple(rename_entry(entry, renaming) for entry in message.entries)
+            return replace(message, source=source, destination=destination, entries=entries)
+        case _:
+            assert_never(message)
 
 
 def rename_event(event: Event, renaming: Renaming) -> Event:
     """An event; most have no names in them."""
     match event:
         case Receive(message):
-            return Receive(rename_message(message, renaming))
+            return replace(event, message=rename_message(message, renaming))
         case ClientRequest(command):
-            return ClientRequest(renaming.value(command))
-        case _:
+            return replace(event, command=renaming.value(command))
+        case ElectionTimeout() | HeartbeatTimeout() | Restart():
             return event
+        case _:
+            assert_never(event)
 
 
 def rename_indexes(indexes: IndexMap, renaming: Renaming) -> IndexMap:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, assert_never
 
 from rich.table import Table
 from rich.text import Text
@@ -117,6 +117,8 @@ def describe_message(message: AnyMessage) -> str:
             if understood_message is not None:
                 return describe_message(understood_message)
             return f"{kind}({_describe_fields(json.loads(message.fields))})"
+        case _:
+            assert_never(message)
 
 
 def _describe_kind(message: Message, fields: str) -> str:
@@ -148,6 +150,8 @@ def describe_event(node: NodeId, event: AnyEvent) -> str:
             return f"{name} crashes and restarts"
         case Receive(message) | Arrival(message):
             return f"{name} receives {describe_message(message)} from {server_name(message.source)}"
+        case _:
+            assert_never(event)
 
 
 def describe_action(action: AnyAction) -> str:
@@ -213,6 +217,8 @@ def describe_output(output: Output | ForeignOutput) -> str:
             return f"answers: not the leader, that is {server_name(leader)}"
         case Appended() | ResetElectionTimer():
             return ""
+        case _:
+            assert_never(output)
 
 
 # --- a table ---------------------------------------------------------------------------------

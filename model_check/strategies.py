@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from raft_ref import (
     Appended,
@@ -361,8 +361,10 @@ def _messages_to(
             return replace(message, match_index=draw(st.integers(0, last_index + 1)))
         case AppendEntries() if term >= current:
             return draw(_appends_from_a_log_like(state, message))
-        case _:
+        case RequestVoteReply() | AppendEntries() | AppendEntriesReply():
             return message
+        case _:
+            assert_never(message)
 
 
 @st.composite
@@ -496,6 +498,8 @@ def _faults(config: Config, message: Message) -> list[st.SearchStrategy[Message]
             faults.append(_bad_hints(message).map(lambda drawn: replace(message, hint=drawn)))
         case RequestVoteReply():
             pass  # nothing in it can be wrong
+        case _:
+            assert_never(message)
     return faults
 
 

@@ -199,6 +199,8 @@ def _encode(value: object) -> JSON:
     if isinstance(value, IndexMap):
         return {str(server): index for server, index in value.pairs}
     value_type = type(value)
+    if value_type not in _FIELD_TYPES:
+        raise TypeError(f"{value_type.__name__} is no public value of the core: {value!r}")
     tag: dict[str, JSON] = {"type": value_type.__name__} if value_type in _TAGGED.values() else {}
     found = {field: getattr(value, field) for field in _FIELD_TYPES[value_type]}
     default = _DEFAULTS[value_type]

@@ -17,7 +17,6 @@ from raft_ref.types import (
     Log,
     NodeId,
     NodeState,
-    PersistentState,
     Term,
 )
 
@@ -32,7 +31,7 @@ def adopt_term(state: NodeState, term: Term) -> Transition:
         return Transition(state)
     follower = replace(
         state,
-        persistent=PersistentState(current_term=term, voted_for=None, log=state.log),
+        persistent=replace(state.persistent, current_term=term, voted_for=None),
         role=Follower(),
     )
     was_leader = isinstance(state.role, Leader)
@@ -57,8 +56,8 @@ def start_election(config: Config, state: NodeState) -> Transition:
     send RequestVote to all other servers (§5.2)."""
     state = replace(
         state,
-        persistent=PersistentState(
-            current_term=state.current_term + 1, voted_for=config.id, log=state.log
+        persistent=replace(
+            state.persistent, current_term=state.current_term + 1, voted_for=config.id
         ),
     )
     requests = tuple(

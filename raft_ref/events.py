@@ -6,7 +6,7 @@ sent, applied or answered leaves it as *outputs*, to be carried out in the order
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from raft_ref.messages import Message
@@ -105,4 +105,4 @@ class Transition:
 
     def then(self, *outputs: Output) -> Transition:
         """The same transition with ``outputs`` added at the end."""
-        return Transition(self.state, self.outputs + outputs)
+        return replace(self, outputs=self.outputs + outputs)

@@ -40,6 +40,8 @@ Where it departs from Figure 2, or Figure 2 is silent:
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from raft_ref import election, replication
 from raft_ref.events import (
     ClientRequest,
@@ -84,6 +86,8 @@ def step(config: Config, state: NodeState, event: Event) -> Transition:
             return Transition(received.state, adopted.outputs + received.outputs)
         case Restart():
             return Transition(restart(state))
+        case _:
+            assert_never(event)
 
 
 def receive(config: Config, state: NodeState, message: Message) -> Transition:
@@ -97,6 +101,8 @@ def receive(config: Config, state: NodeState, message: Message) -> Transition:
             return replication.handle_append_entries(config, state, message)
         case AppendEntriesReply():
             return replication.handle_append_entries_reply(config, state, message)
+        case _:
+            assert_never(message)
 
 
 def restart(state: NodeState) -> NodeState:

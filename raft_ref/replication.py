@@ -138,7 +138,8 @@ def record_match(
     """
     match_index = max(leader.match_index[peer], match_index)
     next_index = max(leader.next_index[peer], match_index + 1)
-    updated = Leader(
+    updated = replace(
+        leader,
         next_index=leader.next_index.with_index(peer, next_index),
         match_index=leader.match_index.with_index(peer, match_index),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -160,12 +160,11 @@ class Log:
 
     def append(self, *entries: Entry) -> Log:
         """This log with ``entries`` at its end."""
-        return Log(self.entries + entries, self.snapshot_index, self.snapshot_term)
+        return replace(self, entries=self.entries + entries)
 
     def truncate_from(self, index: Index) -> Log:
         """This log without the entry at ``index`` and all that follow it."""
-        kept = self.between(self.snapshot_index, index - 1)
-        return Log(kept, self.snapshot_index, self.snapshot_term)
+        return replace(self, entries=self.between(self.snapshot_index, index - 1))
 
 
 def _term_of(entry: Entry) -> Term:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
+from typing import assert_never
 
 from raft_ref.messages import (
     AppendEntries,
@@ -80,6 +81,8 @@ def check_contents(message: Message) -> None:
             _check_append_entries(message)
         case AppendEntriesReply():
             _check_append_entries_reply(message)
+        case _:
+            assert_never(message)
 
 
 def _check_append_entries(message: AppendEntries) -> None:

@@ -32,6 +32,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product, takewhile
+from typing import assert_never
 
 from raft_ref.events import (
     Apply,
@@ -59,7 +60,6 @@ from raft_ref.types import (
     Leader,
     Log,
     NodeState,
-    PersistentState,
     Role,
 )
 from spec.conduct import Conduct, watch
@@ -129,10 +129,15 @@ class Freest:
         if not isinstance(event, Receive):
             return self._called_for(before, event)
         noted = self._watch(before, event, before.state, ())
-        # No rule lets a reply do what an election timeout may not.
-        is_reply = isinstance(event.message, RequestVoteReply | AppendEntriesReply)
         by_itself = self._by_itself(noted.after)
-        allowed = () if is_reply else self._states(before, event)
+        allowed: Iterable[NodeState]
+        match event.message:
+            case RequestVote() | AppendEntries():
+                allowed = self._states(before, event)
+            case RequestVoteReply() | AppendEntriesReply():
+                allowed = ()  # no rule lets a reply do what an election timeout may not
+            case _:
+                assert_never(event.message)
         states = [state for state in allowed if state not in by_itself]
         more = self._put_out(self._watch(before, event, state, ()) for state in states)
         if noted.after == before:  # and all that may be sent was sent
@@ -180,6 +185,8 @@ class Freest:
                 return noted.after.evidence == before.evidence
             case AppendEntries():
                 return False
+            case _:
+                assert_never(message)
 
     def _watch(
         self, before: Shadow, event: Witnessed, state: NodeState, outputs: tuple[Output, ...]
@@ -192,31 +199,29 @@ class Freest:
     # --- states ------------------------------------------------------------------------------
 
     def _terms(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
-        vote, log = chosen.voted_for, chosen.log
         for term in self.universe.terms:
             if self.universe.may_enter(before.id, term):
-                persistent = PersistentState(term, vote, log)
-                yield NodeState(persistent, chosen.role, chosen.commit_index)
+                persistent = replace(chosen.persistent, current_term=term)
+                yield replace(chosen, persistent=persistent)
 
     def _votes(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
-        term, log = chosen.current_term, chosen.log
+        may_stand = self.universe.may_stand(before.id, chosen.current_term)
         for vote in (None, *sorted(before.servers)):
-            if vote != before.id or self.universe.may_stand(before.id, term):
-                yield NodeState(PersistentState(term, vote, log), chosen.role, chosen.commit_index)
+            if vote != before.id or may_stand:
+                yield replace(chosen, persistent=replace(chosen.persistent, voted_for=vote))
 
     def _roles(self, chosen: NodeState, before: Shadow, _event: Event) -> Iterator[NodeState]:
         may_stand = self.universe.may_stand(before.id, chosen.current_term)
         for role in ROLES if may_stand else ROLES[:1]:
-            yield NodeState(chosen.persistent, role, chosen.commit_index)
+            yield replace(chosen, role=role)
 
     def _logs(self, chosen: NodeState, before: Shadow, event: Event) -> Iterator[NodeState]:
-        term, vote = chosen.current_term, chosen.voted_for
         for log in self._logs_from(chosen, before, event):
-            yield NodeState(PersistentState(term, vote, log), chosen.role, chosen.commit_index)
+            yield replace(chosen, persistent=replace(chosen.persistent, log=log))
 
     def _commits(self, chosen: NodeState, _before: Shadow, _event: Event) -> Iterator[NodeState]:
         for index in range(self.universe.max_log + 1):
-            yield NodeState(chosen.persistent, chosen.role, index)
+            yield replace(chosen, commit_index=index)
 
     def _logs_from(self, chosen: NodeState, before: Shadow, event: Event) -> Iterable[Log]:
         """All logs that the rules may allow; all there are, where one of these is not there."""
@@ -230,7 +235,7 @@ class Freest:
                     for end in range(max(kept - first, 0), len(entries) + 1):
                         new = entries[max(kept - first, 0) : end]
                         if not new or first <= kept:
-                            logs[Log(own.entries[:kept] + new)] = None
+                            logs[replace(own, entries=own.entries[:kept] + new)] = None
             case _ if isinstance(chosen.role, Leader):  # by itself, whatever happens
                 lengths = range(1, self.universe.max_log - own.last_index + 1)
                 own_term = [

@@ -10,7 +10,6 @@ from raft_ref.types import NodeState
 from spec.conduct import Conduct
 from spec.profiles import PAPER, Profile
 from spec.rule import Broken, NotDecidable, Rule
-from spec.shadow import Shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +47,17 @@ def single_steps(conduct: Conduct) -> Iterator[Conduct]:
     if not conduct.starts_to_lead or after.log == before.log:
         yield conduct
         return
-    elected = Shadow(
-        conduct.after.id,
-        conduct.after.servers,
-        _as_elected(before, after),
-        replace(  # nothing is applied yet
+    elected = replace(
+        conduct.after,
+        state=_as_elected(before, after),
+        evidence=replace(  # nothing is applied yet
             conduct.after.evidence,
             applied=conduct.before.evidence.applied,
             ever_applied=conduct.before.evidence.ever_applied,
         ),
     )
-    yield Conduct(conduct.before, conduct.event, elected, ())
-    yield Conduct(elected, ClientRequest(""), conduct.after, conduct.outputs)
+    yield replace(conduct, after=elected, outputs=())
+    yield replace(conduct, before=elected, event=ClientRequest(""))
 
 
 def _as_elected(before: NodeState, after: NodeState) -> NodeState:

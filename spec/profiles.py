@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from raft_ref.events import Send
-from raft_ref.messages import AppendEntries, AppendEntriesReply, Message, RequestVote
+from raft_ref.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    Message,
+    RequestVote,
+    RequestVoteReply,
+)
 from spec import rules
 from spec.conduct import Conduct
 from spec.rule import Rule
@@ -71,8 +78,10 @@ def _in_term_1(message: Message) -> Message:
             entries = (replace(entry, term=max(entry.term, 1)) for entry in message.entries)
             term = max(message.prev_log_term, 1) if index > 0 else message.prev_log_term
             return replace(message, prev_log_term=term, entries=tuple(entries))
-        case _:
+        case RequestVote() | RequestVoteReply() | AppendEntriesReply():
             return message
+        case _:
+            assert_never(message)
 
 
 ACKNOWLEDGES_COMMITTED = Departure(

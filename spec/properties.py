@@ -6,7 +6,7 @@ only, never how the core came to them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from raft_ref.events import Apply, Event, NotLeader, Output, Restart
@@ -402,13 +402,13 @@ FIGURE_3 = PROPERTY_NAMES[:5]
 
 def rename_entry(entry: Entry, renaming: Renaming) -> Entry:
     """``entry`` with its command under another name."""
-    return Entry(entry.term, renaming.value(entry.command))
+    return replace(entry, command=renaming.value(entry.command))
 
 
 def rename_log(log: Log, renaming: Renaming) -> Log:
     """``log`` with its commands under other names."""
     entries = tuple(rename_entry(entry, renaming) for entry in log.entries)
-    return Log(entries, log.snapshot_index, log.snapshot_term)
+    return replace(log, entries=entries)
 
 
 def _comes_to_power(step: RaftStep) -> bool:

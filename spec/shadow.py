@@ -14,8 +14,9 @@ ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias, get_args
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, TypeAlias, assert_never, get_args
 
 from raft_ref.events import (
     Apply,
@@ -76,23 +77,26 @@ class Evidence:
 
     def only(self, names: frozenset[str]) -> Evidence:
         """The fields of these names; what could not be read stays if any evidence is named."""
-        return Evidence(
-            grants=self.grants if "grants" in names else frozenset(),
-            acknowledged=self.acknowledged if "acknowledged" in names else _NOBODY,
-            confirmed=self.confirmed if "confirmed" in names else 0,
-            claimed=self.claimed if "claimed" in names else 0,
-            leaders=self.leaders if "leaders" in names else frozenset(),
-            applied=self.applied if "applied" in names else 0,
-            ever_applied=self.ever_applied if "ever_applied" in names else 0,
-            unread=self.unread if names & EVIDENCE else frozenset(),
-        )
+        return replace(self, **_none_but(names))
 
     def of_applying(self) -> Evidence:
-        """As much of it as does not depend on the term."""
+        """As much of it as does not depend on the term; the rest is reset."""
         return Evidence(applied=self.applied, ever_applied=self.ever_applied)
 
 
 NO_EVIDENCE = Evidence()
+
+
+@cache
+def _none_but(names: frozenset[str]) -> dict[str, Any]:
+    """The fields of evidence that are not among ``names``, and what they are at first."""
+    kept = names | {"unread"} if names & EVIDENCE else names
+    return {
+        field.name: getattr(NO_EVIDENCE, field.name)
+        for field in fields(Evidence)
+        if field.name not in kept
+    }
+
 
 CARRIED_BY = {
     "grants": "RequestVoteReply",
@@ -193,6 +197,8 @@ def learn(
             return replace(evidence, unread=evidence.unread | {event})
         case ElectionTimeout() | HeartbeatTimeout() | ClientRequest() | Restart():
             return evidence
+        case _:
+            assert_never(event)
 
 
 def _of_message(evidence: Evidence, message: Message, log: Log) -> Evidence:
@@ -215,6 +221,8 @@ def _of_message(evidence: Evidence, message: Message, log: Log) -> Evidence:
             )
         case RequestVote() | RequestVoteReply() | AppendEntriesReply():
             return evidence
+        case _:
+            assert_never(message)
 
 
 def _applying(evidence: Evidence, event: Witnessed, outputs: tuple[Output, ...]) -> Evidence:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from typing import assert_never
 
 from raft_ref.events import HeartbeatTimeout, Send
 from raft_ref.messages import (
@@ -154,3 +155,5 @@ def _says_less(message: Message, other: Message) -> bool:
             )
         case AppendEntriesReply():
             return isinstance(other, AppendEntriesReply) and message.match_index < other.match_index
+        case _:
+            assert_never(message)

@@ -42,7 +42,7 @@ def confirm(
                     pass
                 case Deliver(message):
                     node, event = message.destination, Arrival(message)
-                case _:
+                case _:  # nothing happens to a server
                     continue
             again = _again(cluster, table, node, event)
             if not _is_same(again, _learnt(moment)):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from threading import Event
+from typing import assert_never
 
 from model_check.conformance.difference import difference
 from model_check.conformance.observed import Arrival, ForeignEvent, ObservedState
@@ -228,6 +229,8 @@ class Cluster:
             case Restart():
                 crash = Crash(msg_id=msg_id, node=node)
                 return [crash, RestartRequest(msg_id=next(self._msg_ids), node=node)]
+            case _:
+                assert_never(event)
 
 
 class Learner:

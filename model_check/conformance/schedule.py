@@ -7,7 +7,7 @@ A schedule is a run as a list of actions, for the cluster of one adapter; see
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Meta, Struct
@@ -112,6 +112,8 @@ def _event_part(node: int, event: ForeignEvent) -> ActionPart:
             return RestartPart(node=node)
         case Arrival(message):
             return DeliverPart(message=_message_part(message))
+        case _:
+            assert_never(event)
 
 
 def _message_part(message: ForeignMessage) -> MessagePart:

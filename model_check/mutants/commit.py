@@ -188,7 +188,8 @@ def _record_and_remember(
     """As the core does, but that `matchIndex` may be beyond the log, and is remembered."""
     match_index = max(leader.match_index[peer], match_index)
     next_index = min(max(leader.next_index[peer], match_index), state.log.last_index) + 1
-    updated = Leader(
+    updated = replace(
+        leader,
         next_index=leader.next_index.with_index(peer, next_index),
         match_index=leader.match_index.with_index(peer, match_index),
     )

@@ -362,7 +362,8 @@ def match_index_falls(
     The follower has more than the leader then knows, and what is committed stays so.
     """
     next_index = match_index + 1
-    updated = Leader(
+    updated = replace(
+        leader,
         next_index=leader.next_index.with_index(peer, next_index),
         match_index=leader.match_index.with_index(peer, match_index),
     )

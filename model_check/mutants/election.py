@@ -15,7 +15,6 @@ from raft_ref import (
     Log,
     NodeId,
     NodeState,
-    PersistentState,
     Receive,
     RequestVote,
     RequestVoteReply,
@@ -317,7 +316,7 @@ def lower_term_adopted(state: NodeState, term: Term) -> Transition:
     """
     if term == state.current_term:
         return Transition(state)
-    persistent = PersistentState(current_term=term, voted_for=None, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=None)
     return Transition(replace(state, persistent=persistent, role=Follower()))
 
 
@@ -336,7 +335,7 @@ def leader_takes_its_office_along(state: NodeState, term: Term) -> Transition:
     """
     if term <= state.current_term:
         return Transition(state)
-    persistent = PersistentState(current_term=term, voted_for=None, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=None)
     role = Follower() if isinstance(state.role, Candidate) else state.role
     return Transition(replace(state, persistent=persistent, role=role))
 
@@ -418,7 +417,7 @@ def self_vote_not_recorded(config: Config, state: NodeState) -> Transition:
     So it gives it to another candidate of the same term as well.
     """
     term = state.current_term + 1
-    persistent = PersistentState(current_term=term, voted_for=None, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=None)
     state = replace(state, persistent=persistent)
     return _stand(config, state, _requests(config, state), frozenset({config.id}))
 
@@ -437,7 +436,7 @@ def candidacy_in_the_same_term(config: Config, state: NodeState) -> Transition:
     If it has voted in it, it votes again, for itself.
     """
     term = max(state.current_term, 1)
-    persistent = PersistentState(current_term=term, voted_for=config.id, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=config.id)
     state = replace(state, persistent=persistent)
     return _stand(config, state, _requests(config, state), frozenset({config.id}))
 
@@ -458,7 +457,7 @@ def votes_kept_for_next_candidacy(config: Config, state: NodeState) -> Transitio
     """
     earlier = state.role.votes_granted if isinstance(state.role, Candidate) else frozenset()
     term = state.current_term + 1
-    persistent = PersistentState(current_term=term, voted_for=config.id, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=config.id)
     state = replace(state, persistent=persistent)
     return _stand(config, state, _requests(config, state), earlier | {config.id})
 
@@ -477,7 +476,7 @@ def request_overstates_log(config: Config, state: NodeState) -> Transition:
     So its log seems more up-to-date than everyone's.
     """
     term = state.current_term + 1
-    persistent = PersistentState(current_term=term, voted_for=config.id, log=state.log)
+    persistent = replace(state.persistent, current_term=term, voted_for=config.id)
     state = replace(state, persistent=persistent)
     requests = tuple(
         replace(request, last_log_index=state.log.last_index + 1, last_log_term=term)

@@ -26,7 +26,7 @@ ENTRIES = Bounds(max_term=2, values=1, restarts=True, max_restarts=1, max_electi
 
 
 def _restarted(state: NodeState, term: int, vote: int | None, log: Log) -> NodeState:
-    persistent = PersistentState(current_term=term, voted_for=vote, log=log)
+    persistent = replace(state.persistent, current_term=term, voted_for=vote, log=log)
     base = log.snapshot_index
     return NodeState(persistent, Follower(), commit_index=base, last_applied=base)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from model_check.check import RaftReplay
 from model_check.conformance.node import ForeignReplay
@@ -187,6 +187,8 @@ def brief(message: DrawnMessage) -> str:
         case ForeignMessage():
             known = understood(message)
             return describe_message(message) if known is None else brief(known)
+        case _:
+            assert_never(message)
 
 
 def _conflict(hint: ConflictHint | None) -> str:
@@ -221,6 +223,8 @@ def _happening(event: AnyEvent) -> str:
             return "crash and restart"
         case Receive() | Arrival():
             raise AssertionError(f"{event} is no event of the environment")
+        case _:
+            assert_never(event)
 
 
 def _where(moment: DrawnMoment) -> NodeId:

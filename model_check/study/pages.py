@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from markupsafe import Markup
 from pygments import highlight
@@ -122,6 +122,8 @@ def _belief(role: Role) -> str:
             return f"has the votes of {', '.join(map(server_name, sorted(votes_granted)))}"
         case Leader(next_index, match_index):
             return f"next_index {_indexes(next_index)}; match_index {_indexes(match_index)}"
+        case _:
+            assert_never(role)
 
 
 def _indexes(indexes: IndexMap) -> str:

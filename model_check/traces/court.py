@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from msgspec import UNSET, UnsetType
 
@@ -224,6 +225,8 @@ def is_hidden(told: Message | Counted, log: Chain) -> bool:
             return 0 < log.beginning.last_index > index
         case RequestVote() | RequestVoteReply() | AppendEntriesReply():
             return False
+        case _:
+            assert_never(told)
 
 
 def in_full(told: Message | Counted, log: Chain) -> Message:

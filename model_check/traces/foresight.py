@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import assert_never
 
 from msgspec import UNSET, UnsetType
 
@@ -139,13 +140,12 @@ def _seen_before(happening: Happening, now: Upcoming) -> Upcoming:
     if shows_end != (UNSET, UNSET):
         ends = hints = ()
     is_crash = isinstance(happening.cause, Restart)
-    return Upcoming(
+    return replace(
+        now,
         commit_index=None if is_crash else now.commit_index,
         committed=now.applied if is_crash else now.committed,
-        applied=now.applied,
         log_ends=_rising(ends_of(happening), ends),
         log_hints=tuple(dict.fromkeys((*hints_of(happening), *hints)))[:MOST_ENDS],
-        current_term=now.current_term,
         next=happening,
     )
 
@@ -219,6 +219,8 @@ def end_of(told: Told) -> Index:
             return told.match_index
         case RequestVoteReply() | AppendEntriesReply() | Unreadable():
             return 0
+        case _:
+            assert_never(told)
 
 
 def _shown(happening: Happening) -> Iterator[tuple[Index, Entry]]:

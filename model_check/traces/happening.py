@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from msgspec import UNSET, UnsetType
 
@@ -94,6 +94,8 @@ def term_of(told: Told) -> Term:
             return 0
         case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
             return told.term
+        case _:
+            assert_never(told)
 
 
 # --- events --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET, structs
@@ -35,6 +35,7 @@ from model_check.traces.lines import (
     ToldPart,
 )
 from raft_ref import (
+    Appended,
     Apply,
     Candidate,
     ClientRequest,
@@ -52,6 +53,7 @@ from raft_ref import (
     NotLeader,
     Output,
     Receive,
+    ResetElectionTimer,
     Restart,
     Send,
 )
@@ -100,8 +102,13 @@ def _lines(
                     yield SendLine(server=step.node, message=_message(message))
                 case Apply(index, entry):
                     yield ApplyLine(server=step.node, index=index, entry=_entry(entry))
-                case NotLeader(leader) if leader is not None:
-                    yield RedirectLine(server=step.node, leader=leader)
+                case NotLeader(leader):
+                    if leader is not None:
+                        yield RedirectLine(server=step.node, leader=leader)
+                case Appended() | ResetElectionTimer():
+                    pass  # a trace tells neither: no rule asks for them
+                case _:
+                    assert_never(output)
 
 
 def _step_line(server: NodeId, event: Event | ForeignEvent, state: SeenPart) -> AnyLine:
@@ -116,6 +123,8 @@ def _step_line(server: NodeId, event: Event | ForeignEvent, state: SeenPart) -> 
             return RestartLine(server=server, state=state)
         case Receive(message) | Arrival(message):
             return ReceiveLine(server=server, state=state, message=_message(message))
+        case _:
+            assert_never(event)
 
 
 def _state(before: Log, after: NodeState, *, is_start: bool = False) -> SeenPart:

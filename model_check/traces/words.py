@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from msgspec import UnsetType
 
@@ -41,6 +42,8 @@ def describe_told(told: Told) -> str:
             return f"{kind} from {server_name(source)} to {server_name(destination)}"
         case RequestVote() | RequestVoteReply() | AppendEntries() | AppendEntriesReply():
             return describe_way(told)
+        case _:
+            assert_never(told)
 
 
 def describe_happening(happening: Happening) -> str:
@@ -55,6 +58,8 @@ def describe_happening(happening: Happening) -> str:
             return f"{server_name(server)} receives {describe_told(told)}"
         case ElectionTimeout() | HeartbeatTimeout() | ClientRequest() | Restart():
             return describe_event(server, cause)
+        case _:
+            assert_never(cause)
 
 
 def describe_seen(seen: Seen) -> str:

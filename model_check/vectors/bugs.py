@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from model_check.cover import LocalStep
@@ -120,6 +120,6 @@ def _is(answer: RaftOutcome, right: Transition) -> bool:
 
 def _visible(outcome: RaftOutcome) -> Transition:
     """What can be seen of an outcome."""
-    state = outcome.state
-    seen = NodeState(state.persistent, state.role, state.commit_index, state.last_applied)
-    return Transition(seen, outcome.outputs)
+    # The state may be of a subclass, which has more fields.
+    seen = {field.name: getattr(outcome.state, field.name) for field in fields(NodeState)}
+    return Transition(NodeState(**seen), outcome.outputs)

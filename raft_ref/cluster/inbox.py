@@ -7,6 +7,7 @@ not wait behind them: the server would start an election although the leader is 
 from __future__ import annotations
 
 from collections import deque
+from typing import assert_never
 
 from raft_ref.cluster.frames import Forward, RaftFrame
 from raft_ref.cluster.server import Arrived, Asked, Input
@@ -66,3 +67,5 @@ def _size(happened: Input) -> int:
             return len(command)
         case Arrived():
             return 0
+        case _:
+            assert_never(happened)

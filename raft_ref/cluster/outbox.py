@@ -17,6 +17,7 @@ entries in the queue are those of the log, not copies.
 from __future__ import annotations
 
 from collections import deque
+from typing import assert_never
 
 from raft_ref.cluster.frames import Answer, Forward, Frame, RaftFrame
 from raft_ref.cluster.replies import Count, Done, Failed, Reply, Value
@@ -120,6 +121,8 @@ def _size(frame: Frame) -> int:
             return FRAME_SIZE + len(command)
         case Answer(_, reply):
             return FRAME_SIZE + _size_of_reply(reply)
+        case _:
+            assert_never(frame)
 
 
 def _size_of_reply(reply: Reply | None) -> int:

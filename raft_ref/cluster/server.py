@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from raft_ref import step
 from raft_ref.cluster.coalescing import Coalescing, Step
@@ -31,12 +31,14 @@ from raft_ref.events import (
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    NotLeader,
     Receive,
     ResetElectionTimer,
     Restart,
     Send,
 )
 from raft_ref.types import (
+    Candidate,
     Command,
     Config,
     Follower,
@@ -127,7 +129,7 @@ class Server:
                 return self.config.id
             case Follower(leader):
                 return leader
-            case _:
+            case Candidate():
                 return None
 
     @property
@@ -157,6 +159,8 @@ class Server:
                 self._requests.add(command, ticket, self._request_deadline())
             case Arrived(source, frame):
                 self._take_up_frame(source, frame)
+            case _:
+                assert_never(happened)
 
     def _take_up_frame(self, source: NodeId, frame: Frame) -> None:
         match frame:
@@ -166,6 +170,8 @@ class Server:
                 self._requests.take_up(source, frame, self._leads, self._request_deadline())
             case Answer():
                 self._requests.answered(frame)
+            case _:
+                assert_never(frame)
 
     def _request_deadline(self) -> Seconds:
         return self._now + self._timing.request_timeout
@@ -204,15 +210,20 @@ class Server:
         self._steps.append(Step(event, before, transition.state, transition.outputs))
         for output in transition.outputs:
             match output:
-                case Appended() if on_appended is not None:
-                    on_appended(output)
+                case Appended():
+                    if on_appended is not None:
+                        on_appended(output)
                 case Apply(index, entry):
                     replies = self.machine.apply(entry.command)
                     self._requests.applied(index, entry.term, replies)
                 case ResetElectionTimer():
                     self._timers.restart_election(self._now)
+                case Send():
+                    pass  # it leaves with the batch
+                case NotLeader():
+                    pass  # requests are forwarded instead
                 case _:
-                    pass  # what is sent leaves with the batch
+                    assert_never(output)
         if self.is_leader and not isinstance(before.role, Leader):
             self._begin_to_lead()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from raft_ref.types import Entry, Index, Log, NodeId, PersistentState, Term
@@ -80,4 +80,9 @@ def changed(state: PersistentState, change: Change) -> PersistentState:
     log = state.log
     if change.start <= log.last_index:
         log = log.truncate_from(change.start)
-    return PersistentState(change.current_term, change.voted_for, log.append(*change.entries))
+    return replace(
+        state,
+        current_term=change.current_term,
+        voted_for=change.voted_for,
+        log=log.append(*change.entries),
+    )

@@ -7,6 +7,7 @@ each entry that is applied. All servers' traces together are what ``raft-ref tra
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -14,6 +15,7 @@ from raft_ref.cluster.coalescing import Step
 from raft_ref.cluster.storage import first_difference
 from raft_ref.codec import encode
 from raft_ref.events import (
+    Appended,
     Apply,
     ClientRequest,
     ElectionTimeout,
@@ -21,6 +23,7 @@ from raft_ref.events import (
     HeartbeatTimeout,
     NotLeader,
     Receive,
+    ResetElectionTimer,
     Restart,
     Send,
 )
@@ -71,10 +74,13 @@ def _lines(server: NodeId, step: Step) -> Iterator[bytes]:
             case Apply(index, entry):
                 applied = {"event": "apply", "server": server, "index": index}
                 yield _line({**applied, "entry": _entry(entry)})
-            case NotLeader(leader) if leader is not None:
-                yield _line({"event": "redirect", "server": server, "leader": leader})
+            case NotLeader(leader):
+                if leader is not None:
+                    yield _line({"event": "redirect", "server": server, "leader": leader})
+            case Appended() | ResetElectionTimer():
+                pass  # a trace tells neither: no rule asks for them
             case _:
-                pass
+                assert_never(output)
 
 
 def _line(line: Part) -> bytes:
@@ -93,6 +99,8 @@ def _cause(event: Event) -> Part:
             return {"event": "receive", "message": _message(message)}
         case Restart():
             return {"event": "restart"}
+        case _:
+            assert_never(event)
 
 
 def _state(before: Log, after: NodeState) -> Part:

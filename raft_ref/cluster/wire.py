@@ -15,7 +15,7 @@ refused by the `handshake`; see `frames.VERSION`.
 from __future__ import annotations
 
 from itertools import starmap
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Meta, Struct
@@ -142,6 +142,8 @@ def _on_the_wire(frame: Frame) -> _Wire:
             return _Forward(tag.life, tag.number, term, command)
         case Answer(tag, reply):
             return _Answer(tag.life, tag.number, reply)
+        case _:
+            assert_never(frame)
 
 
 def _message_on_the_wire(message: Message) -> _WireMessage:
@@ -165,6 +167,8 @@ def _message_on_the_wire(message: Message) -> _WireMessage:
             return _AppendEntriesReply(
                 *ends, message.term, message.success, message.match_index, hint
             )
+        case _:
+            assert_never(message)
 
 
 def decode_length(prefix: bytes, most: int = MAX_FRAME) -> int:
@@ -280,3 +284,5 @@ def _term(frame: Frame) -> Term:
             return term
         case Answer():
             return 0
+        case _:
+            assert_never(frame)

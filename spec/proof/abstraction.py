@@ -28,7 +28,7 @@ from raft_ref.messages import (
     RequestVote,
     RequestVoteReply,
 )
-from raft_ref.types import Candidate, Entry, Index, Leader, NodeId, NodeState
+from raft_ref.types import Candidate, Entry, Follower, Index, Leader, NodeId, NodeState
 from spec.conduct import Conduct, differences
 from spec.proof.evaluation import Meaning, compiled
 from spec.proof.guards import Guard
@@ -172,9 +172,13 @@ def _moment(moment: str, state: NodeState, undefined: Undefined) -> dict[str, ob
 
 
 def _role(state: NodeState) -> int:
-    if isinstance(state.role, Leader):
-        return 2
-    return 1 if isinstance(state.role, Candidate) else 0
+    match state.role:
+        case Follower():
+            return 0
+        case Candidate():
+            return 1
+        case Leader():
+            return 2
 
 
 def _output(output: Output | None, undefined: Undefined) -> dict[str, object]:
