@@ -77,7 +77,8 @@ class Evidence:
 
     def only(self, names: frozenset[str]) -> Evidence:
         """The fields of these names; what could not be read stays if any evidence is named."""
-        return replace(self, **_none_but(names))
+        left_out = _none_but(names)
+        return replace(self, **left_out) if left_out else self
 
     def of_applying(self) -> Evidence:
         """As much of it as does not depend on the term; the rest is reset."""
