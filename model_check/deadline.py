@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
@@ -22,6 +23,12 @@ GRACE = 0.5
 """Seconds after a deadline in which loops should have noticed it; then they are interrupted."""
 AGAIN = 2.0
 """Seconds after which that is done again: an exception may get lost in a destructor."""
+SOON = 0.25
+"""Seconds after which what must be finished is looked at again."""
+
+
+REDOING = 1.0
+"""Seconds after a deadline in which a finding may still be done again, so that it counts."""
 
 
 class OutOfTime(KeyboardInterrupt):
@@ -42,16 +49,19 @@ class Deadline:
         self,
         seconds: float | None = None,
         *,
+        started: float | None = None,
         clock: Callable[[], float] = monotonic,
         on_phase: Callable[[str], None] = lambda phase: None,
     ) -> None:
-        """``seconds`` from now; None for never. ``on_phase`` is told of every phase that begins."""
+        """``seconds`` after ``started``, a time of ``clock``, by default now; None for never.
+        ``on_phase`` is told of every phase that begins."""
         self.seconds = seconds
         self._clock = clock
         self._on_phase = on_phase
-        self._started = clock()
+        self._started = clock() if started is None else started
         self._phases: list[str] = []
-        self._held = 0
+        self._extra: list[float] = []
+        """Of each thing that must be finished, how many seconds after the deadline it may take."""
         self.ended: str | None = None
         """What ended some of the work before its end, as in "stopped by ..."; None if nothing did.
         """
@@ -63,17 +73,20 @@ class Deadline:
             return None
         return max(0.0, self._started + self.seconds - self._clock())
 
-    def check(self) -> None:
-        """Go on only if there is time, and no interrupt came before.
+    def check(self, spare: float = 0.0) -> None:
+        """Go on only if there is time, ``spare`` seconds of it for later, and no interrupt came
+        before.
 
         Raises:
             OutOfTime: if that is not so, unless what is going on must be finished (`finishing`).
         """
-        if self._held:
-            return
-        if self.ended is not None:
+        extra = max(self._extra, default=None)
+        if extra is None and self.ended is not None:
             raise OutOfTime(self.ended)
-        if self.left == 0:
+        if self.seconds is None:
+            return
+        over = self._clock() - self._started - self.seconds
+        if over >= (-spare if extra is None else extra):
             phase = f", while {': '.join(self._phases)}" if self._phases else ""
             raise OutOfTime(f"the budget of {self.seconds:g} seconds{phase}")
 
@@ -101,13 +114,14 @@ class Deadline:
             self._phases.pop()
 
     @contextmanager
-    def finishing(self) -> Iterator[None]:
-        """What is short, and without which a finding would be lost: it is not out of time."""
-        self._held += 1
+    def finishing(self, extra: float = inf) -> Iterator[None]:
+        """What is short, and without which a finding would be lost: it is out of time only so many
+        ``extra`` seconds after the deadline, whatever else has ended."""
+        self._extra.append(extra)
         try:
             yield
         finally:
-            self._held -= 1
+            self._extra.pop()
 
 
 @contextmanager
@@ -126,10 +140,12 @@ def enforced(deadline: Deadline | None) -> Iterator[None]:
         return
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN)
         deadline.check()
+        signal.setitimer(signal.ITIMER_REAL, SOON)
 
     handler = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, left + GRACE, AGAIN)
+    signal.setitimer(signal.ITIMER_REAL, left + GRACE)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -11,7 +12,7 @@ import numba
 import pytest
 
 from model_check.check import Means, Setup, check
-from model_check.cli import run
+from model_check.cli import main, run
 from model_check.commands.conformance import account_of_conformance
 from model_check.commands.summary import warnings
 from model_check.commands.trial import account_of_trial
@@ -76,11 +77,41 @@ def test_what_does_not_look_at_the_clock_is_interrupted(monkeypatch: pytest.Monk
 def test_what_must_be_finished_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_check.deadline.GRACE", 0.001)
     deadline, rang = Deadline(1e-9), []
-    monkeypatch.setattr(deadline, "check", lambda: rang.append(deadline._held))
+    monkeypatch.setattr(deadline, "check", lambda: rang.append(list(deadline._extra)))
     with enforced(deadline), deadline.finishing():
         while not rang:
             time.sleep(0.001)
-    assert rang[0] == 1
+    assert rang[0]
+
+
+def test_what_is_finished_may_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    deadline = Deadline(3, clock=lambda: now)
+    now = 3.5
+    deadline.interrupted(KeyboardInterrupt())
+    with deadline.finishing(1):
+        deadline.check()
+        now = 4.0
+        with pytest.raises(OutOfTime):
+            deadline.check()
+        with deadline.finishing():
+            deadline.check()
+    monkeypatch.setattr("model_check.deadline.GRACE", 0.001)
+    monkeypatch.setattr("model_check.deadline.SOON", 0.001)
+    short = Deadline(1e-9)
+    with enforced(short), short.finishing(0.01), pytest.raises(OutOfTime):
+        time.sleep(600)
+
+
+def test_time_may_be_spared_for_what_comes_after() -> None:
+    now = 0.0
+    deadline = Deadline(3, clock=lambda: now)
+    deadline.check(2.5)
+    now = 1.0
+    with pytest.raises(OutOfTime, match="budget of 3 seconds"):
+        deadline.check(2.5)
+    deadline.check()
+    Deadline().check(2.5)
 
 
 # --- exploring -----------------------------------------------------------------------------------
@@ -292,6 +323,45 @@ def test_a_budget_is_for_the_whole_command(
         report = json.loads(capsys.readouterr().out)
         assert len(report[rows]) == number
         assert report["stopped_by"] == "the budget of 1 seconds, while computing the renamings"
+
+
+TRACE, HISTORY = "tests/traces/raftos.ndjson", "tests/client_histories/stale_read.ndjson"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["check", "--engine", "reference"],
+        ["conform", "--max-seconds", "100", "--", *TOY],
+        ["conform", "--explore", "--max-seconds", "100", "--", *TOY],
+        ["trace", TRACE],
+        ["linearizable", HISTORY],
+        ["mutants"],
+        ["rules", "--necessary"],
+        ["rules", "--sufficient"],
+        ["prove"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_budget_includes_the_time_that_the_process_took_to_start(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = arguments if "--max-seconds" in arguments else [*arguments, "--max-seconds", "100"]
+    assert run(limited, started=time.monotonic() - 100) == 4
+    found = capsys.readouterr()
+    assert "100 seconds" in found.out + found.err
+
+
+def test_a_process_ends_without_looking_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["raft-ref", "mutants", "--list"])
+    assert gc.get_freeze_count() == 0
+    try:
+        with pytest.raises(SystemExit):
+            main(time.monotonic())
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_an_interrupt_while_the_explorer_is_imported_leaves_a_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
@@ -11,9 +12,12 @@ from raft_ref.entry.cli import EXIT_INTERNAL, main
 
 def end_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(sys, "argv", ["raft-ref", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return ended.value.code
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+    finally:
+        gc.unfreeze()  # what ends a process does not end this one
 
 
 def fail(*_: object, **__: object) -> None:

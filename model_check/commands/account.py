@@ -138,6 +138,16 @@ def notes_on_stop(stopped_by: str | None) -> Iterator[str]:
         )
 
 
+def note_on_unconfirmed(finding: Finding | None) -> Iterator[str]:
+    """What was found, and why it does not count."""
+    if finding is not None:
+        yield (
+            f"note: {finding.violation.property} was violated after {len(finding.run.moments)} "
+            f"actions, and there was no time to do it again on a fresh process, so it does not "
+            f"count: give it more --max-seconds, or do it again with --save-schedule and --replay"
+        )
+
+
 def describe_rules(
     setup: ForeignSetup, unjudged: Mapping[str, tuple[str, ...]], steps: int | None = None
 ) -> str:

@@ -250,7 +250,8 @@ def conform_command(
         raise click.ClickException(str(error)) from None
     if github:
         annotate(result.findings, err=outlets.keeps_stdout)
-    _save(setup, result.findings, schedule_path)
+    unconfirmed = () if result.unconfirmed is None else (result.unconfirmed,)
+    _save(setup, result.findings or unconfirmed, schedule_path)
     return EXIT_CODES[result.verdict]
 
 

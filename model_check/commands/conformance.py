@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_check.commands.account import Account, describe_adapter, describe_rules, notes_on_stop
+from model_check.commands.account import (
+    Account,
+    describe_adapter,
+    describe_rules,
+    note_on_unconfirmed,
+    notes_on_stop,
+)
 from model_check.commands.summary import (
     count,
     describe_bounds,
@@ -62,6 +68,10 @@ def _describe_means(result: Conformance) -> str:
 
 
 def _describe_doubt(result: Conformance) -> str:
+    if result.unconfirmed is not None:
+        return (
+            f"stopped by {result.exploration.stopped_by}, before what was found had been done again"
+        )
     if result.exploration.stopped_by is not None:
         return describe_stop(result.exploration)
     if not (result.unresolved or result.suspected):
@@ -83,6 +93,7 @@ def _notes(result: Conformance) -> Iterator[str]:
         yield f"note: {', '.join(result.suspected)} may be broken, too; mend the others first"
     if result.findings:
         yield from notes_on_stop(result.exploration.stopped_by)
+    yield from note_on_unconfirmed(result.unconfirmed)
     if result.other_failures:
         yield f"note: {result.other_failures} more kinds of failed steps are not shown"
     for each in result.shortfalls:

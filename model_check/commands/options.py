@@ -486,8 +486,10 @@ def max_seconds_option(command: _F) -> _F:
 
 
 def deadline_of(max_seconds: float | None) -> Deadline:
-    """When the command must end, seen from now on."""
-    return Deadline(max_seconds, on_phase=announce)
+    """When the command must end: its time has run since its process started, if that is known."""
+    context = click.get_current_context(silent=True)
+    started = None if context is None else context.find_object(float)
+    return Deadline(max_seconds, started=started, on_phase=announce)
 
 
 def budget_from(options: BudgetOptions) -> Budget:

@@ -11,6 +11,7 @@ from model_check.commands.account import (
     Account,
     describe_adapter,
     describe_rules,
+    note_on_unconfirmed,
     notes_on_stop,
 )
 from model_check.commands.summary import describe_vacuous, reached_rows
@@ -46,6 +47,8 @@ def account_of_trial(trial: Trial) -> Account:
 
 
 def _otherwise(trial: Trial) -> str:
+    if trial.unconfirmed is not None:
+        return f"stopped by {trial.stopped_by}, before what was found had been done again"
     if trial.stopped_by is not None:
         return f"stopped by {trial.stopped_by}; no violation in what was played"
     if trial.shortfalls:
@@ -56,6 +59,7 @@ def _otherwise(trial: Trial) -> str:
 def _notes(trial: Trial) -> Iterator[str]:
     if trial.findings:
         yield from notes_on_stop(trial.stopped_by)
+    yield from note_on_unconfirmed(trial.unconfirmed)
     for each in trial.shortfalls:
         yield f"note: {each}"
     yield from describe_vacuous(trial.vacuous, "these runs")

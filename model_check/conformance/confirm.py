@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from model_check.conformance.difference import difference
@@ -27,8 +27,9 @@ def confirm(
     adapter: Adapter,
     table: Table,
     run: Replay[ObservedState, ForeignEvent, ForeignOutput, ForeignMessage],
+    look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do ``run`` again.
+    """Do ``run`` again; ``look`` is called before each action, and may raise something.
 
     Raises:
         AdapterFailed: if a server does something else than was learnt. Then the adapter hides
@@ -37,6 +38,7 @@ def confirm(
     done: dict[NodeId, list[ForeignEvent]] = {node: [] for node in range(1, adapter.servers + 1)}
     with closing(adapter.start()) as cluster:
         for moment in run.moments:
+            look()
             match moment.action:
                 case Occur(node, event):
                     pass

@@ -40,6 +40,7 @@ from model_check.conformance.schedule import NetworkPart, Schedule
 from model_check.conformance.suspicion import Hearing, Suspicion, hear
 from model_check.conformance.witness import Explore, Testimony, follow_up
 from model_check.counterexample import replay
+from model_check.deadline import REDOING
 from model_check.explore import UNLIMITED, Budget, Exploration, Figures, ignore, verdict
 from spec.forms import Property
 from spec.judge import Judge
@@ -103,6 +104,8 @@ class Conformance:
     findings: tuple[Finding, ...] = ()
     """To the violation of a property, then to those of further rules, then to failed steps; the
     shortest of each."""
+    unconfirmed: Finding | None = None
+    """The first of the others, which there was no time to do again, so that they do not count."""
     unresolved: tuple[Testimony, ...] = ()
     """Suspicions of which it is not known whether there is anything in them."""
     suspected: tuple[str, ...] = ()
@@ -157,7 +160,9 @@ def conform(
         TableError: if ``table`` is none of this adapter.
     """
     budget, deadline = budget.begun()
-    with Learner(setup.adapter, means.workers, table, deadline=deadline) as learner:
+    with deadline.phase("starting the adapter"):
+        first = Learner(setup.adapter, means.workers, table, deadline=deadline)
+    with first as learner:
         return _Inquiry(setup, learner, budget, means, on_progress).result()
 
 
@@ -188,6 +193,8 @@ class _Inquiry:
         self._testimonies: list[Testimony] = []
         self._runs: list[ForeignReplay] = []
         """To violations of properties, and to failed steps."""
+        self._confirmed: list[ForeignReplay] = []
+        """Those that were done again."""
 
     def result(self) -> Conformance:
         """Look for all there is to find, do again what was found, and report it."""
@@ -195,20 +202,34 @@ class _Inquiry:
         if lacking:
             stopped_by = f"{', '.join(lacking)}, which bounds the exploration and is not observable"
             self._found.stopped_by = stopped_by
-            return self._conformance([])
+            return self._conformance()
         try:
             self._look()
         except KeyboardInterrupt as interrupt:
             self._deadline.interrupted(interrupt)
-        runs = self._runs_in_order()
-        with self._deadline.finishing():
-            for run in runs:
-                confirm(self._setup.adapter, self._table, run)
+        try:
+            with self._deadline.finishing(REDOING):
+                self._confirm()
+        except KeyboardInterrupt as interrupt:
+            self._deadline.interrupted(interrupt)
         if (ended := self._deadline.ended) is not None:
             self._found.stopped_by = self._found.stopped_by or ended
             self._found.verdict = verdict(self._found)
         self._found.notes += _notes(self._learner)
-        return self._conformance(runs)
+        return self._conformance()
+
+    def _confirm(self) -> None:
+        """Do again what was found and was not done again yet.
+
+        Raises:
+            AdapterFailed: if a server does something else then.
+            KeyboardInterrupt: if the deadline comes, or an interrupt.
+        """
+        for run in self._runs_in_order():
+            if run not in self._confirmed:
+                with self._deadline.phase("doing again what was found"):
+                    confirm(self._setup.adapter, self._table, run, self._deadline.check)
+                self._confirmed.append(run)
 
     def _look(self) -> None:
         """Look for what is wrong, the worst first.
@@ -221,10 +242,14 @@ class _Inquiry:
         found = self._found = self._explore(system)
         if found.violation is not None:
             self._runs.append(replayed(system, found, deadline))
+        # What is found is done again before there is a search for more, so that it counts if that
+        # takes all the time that is left.
+        self._confirm()
         if space.rules:
             with deadline.phase("holding what was learnt against the rules"):
                 hear(self._node, self._table, self._judge, self._hearing, deadline)
             self._follow_suspicions()
+            self._confirm()
         with deadline.phase("looking for runs to failed steps"):
             failures = list(self._node.failures)[:MOST_FAILURES]
             self._runs += _failures(self._node, space, failures, self._explore)
@@ -250,6 +275,7 @@ class _Inquiry:
                 )
         if self._runs:
             return
+        self._confirm()
         for rule in [each.suspicion.rule for each in self._testimonies if each.run is not None]:
             run = consequence(
                 rule,
@@ -276,8 +302,17 @@ class _Inquiry:
         failed = [run for run, fails in zip(self._runs, is_failure, strict=True) if fails]
         return [*worst, *of_rules, *failed]
 
-    def _conformance(self, runs: Sequence[ForeignReplay]) -> Conformance:
+    def _findings(self, *, confirmed: bool) -> tuple[Finding, ...]:
+        """Those that were done again, or those that were not."""
         rules = self._space.rules
+        return tuple(
+            Finding(run, first_breach(run, self._judge) if rules else None)
+            for run in self._runs_in_order()
+            if (run in self._confirmed) == confirmed
+        )
+
+    def _conformance(self) -> Conformance:
+        findings, unconfirmed = self._findings(confirmed=True), self._findings(confirmed=False)
         return Conformance(
             setup=self._setup,
             engine=self._means.chosen_engine,
@@ -287,9 +322,8 @@ class _Inquiry:
             unjudged=self._unjudged | self._hearing.undecided,
             exploration=self._found,
             steps_judged=self._hearing.steps,
-            findings=tuple(
-                Finding(run, first_breach(run, self._judge) if rules else None) for run in runs
-            ),
+            findings=findings,
+            unconfirmed=next(iter(unconfirmed), None),
             unresolved=tuple(each for each in self._testimonies if each.stopped_by is not None),
             suspected=tuple(each.rule.id for each in self._suspicions[len(self._testimonies) :]),
             other_failures=len(list(self._node.failures)[MOST_FAILURES:]),

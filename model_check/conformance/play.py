@@ -184,9 +184,14 @@ class Player:
         """End the process."""
         self._cluster.close()
 
-    def play(self, actions: Iterable[RaftAction]) -> Played:
-        """Play a run of the core, as far as there is something like it, until something breaks."""
-        self._begin()
+    def play(
+        self, actions: Iterable[RaftAction], look: Callable[[], None] = lambda: None
+    ) -> Played:
+        """Play a run of the core, as far as there is something like it, until something breaks.
+
+        ``look`` is called before each action, and may raise something.
+        """
+        self._begin(look)
         for action in actions:
             self._coverage.actions += 1
             if not all(self._take(each) for each in self._meant_by(action)):
@@ -207,11 +212,13 @@ class Player:
             if not isinstance(self._state.nodes[node - 1].role, Leader):
                 yield Occur(node, request)
 
-    def again(self, actions: Iterable[ForeignAction]) -> Played:
-        """Play exactly this, in a fresh process."""
+    def again(
+        self, actions: Iterable[ForeignAction], look: Callable[[], None] = lambda: None
+    ) -> Played:
+        """Play exactly this, in a fresh process, with a ``look`` before each action."""
         self._cluster.close()
         self._start()
-        self._begin()
+        self._begin(look)
         for action in actions:
             if not self._take(action):
                 break
@@ -219,7 +226,9 @@ class Player:
 
     # --- the run that is being played ------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, look: Callable[[], None]) -> None:
+        self._look = look
+        look()
         self._servers.reset()
         self._state = self._system.initial()
         self._docket = Docket(self._state.nodes, self._judge)
@@ -244,6 +253,7 @@ class Player:
 
     def _take(self, action: ForeignAction) -> bool:
         """Do an action, and say whether all is well."""
+        self._look()
         servers = self._servers
         servers.outcome = None
         servers.wanted = action.event if isinstance(action, Occur) else None

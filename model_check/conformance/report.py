@@ -41,6 +41,7 @@ def conform_report(result: Conformance) -> Report:
         "profile": setup.profile.name if space.rules else None,
         "steps_judged": result.steps_judged,
         "findings": [_finding(finding) for finding in result.findings],
+        "unconfirmed": _finding_or_none(result.unconfirmed),
         "unresolved": {each.suspicion.rule.id: each.stopped_by for each in result.unresolved},
         "suspected": list(result.suspected),
         "shortfalls": [each._asdict() for each in result.shortfalls],
@@ -82,6 +83,7 @@ def trial_report(trial: Trial) -> Report:
         "unjudged": {name: list(fields) for name, fields in trial.unjudged.items()},
         "profile": setup.profile.name if setup.space.rules else None,
         "findings": [_finding(finding) for finding in trial.findings],
+        "unconfirmed": _finding_or_none(trial.unconfirmed),
     }
 
 
@@ -92,7 +94,7 @@ def conform_replay_report(redone: Redone) -> Report:
         "schema_version": SCHEMA_VERSION,
         "command": "conform --replay",
         "verdict": "violates" if run.violation is not None else "not_reproduced",
-        "finding": next(map(_finding, redone.findings), None),
+        "finding": _finding_or_none(next(iter(redone.findings), None)),
         "actions_taken": len(run.moments),
         "not_enabled": None
         if run.not_enabled is None
@@ -125,6 +127,10 @@ def _finding(finding: Finding) -> Report:
             for moment in moments
         ],
     }
+
+
+def _finding_or_none(finding: Finding | None) -> Report | None:
+    return None if finding is None else _finding(finding)
 
 
 def _breach(breach: Breach) -> Report:

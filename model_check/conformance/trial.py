@@ -32,7 +32,7 @@ from model_check.conformance.node import ForeignSystem, judgeable
 from model_check.conformance.plan import Job, Plan, ScheduleKind, jobs, runs_of
 from model_check.conformance.play import Player
 from model_check.conformance.process import AdapterFailed
-from model_check.deadline import Deadline
+from model_check.deadline import REDOING, Deadline
 from model_check.explore import Budget
 from model_check.raft import RaftAction
 from model_check.workers import leaving_interrupts_to_the_parent, workers
@@ -66,6 +66,8 @@ class Trial:
     """The fields of a server's state that the adapter does not show."""
     findings: tuple[Finding, ...] = ()
     """The first accusation, as short as leaving out actions makes it; and what comes of it."""
+    unconfirmed: Finding | None = None
+    """An accusation that there was no time to do again, so that it does not count."""
     stopped_by: str | None = None
     """Why not everything was played."""
 
@@ -77,13 +79,14 @@ class Trial:
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """Why it says little that nothing was violated, if it does."""
-        return () if self.findings else shortfalls(self.progress, self.hidden)
+        is_judged = self.findings or self.unconfirmed is not None
+        return () if is_judged else shortfalls(self.progress, self.hidden)
 
     @property
     def vacuous(self) -> dict[str, tuple[str, ...]]:
         """The properties and rules that nothing could have broken, and the milestones each one
         lacked."""
-        if self.findings:
+        if self.findings or self.unconfirmed is not None:
             return {}
         return judged_vacuously(self.setup.space, self.hidden, self.progress.reached)
 
@@ -114,8 +117,10 @@ def try_out(
     """
     started, deadline = time.monotonic(), deadline or Deadline()
     progress = Progress()
-    accused: tuple[RaftAction, ...] | None = None
-    with closing(_player(setup)) as player:
+    accused: _Accused | None = None
+    with deadline.phase("starting the adapter"):
+        first = _player(setup)
+    with closing(first) as player:
         name, hidden = player.table.init.name, player.table.hidden
         unseen = unjudged(setup.space, hidden)
         try:
@@ -141,11 +146,20 @@ def try_out(
         | {rule: lacking for rule, lacking in progress.undecided.items() if rule not in unseen},
         hidden=hidden,
         findings=findings,
+        unconfirmed=accused.finding if accused is not None and not findings else None,
         stopped_by=deadline.ended,
     )
 
 
 # --- the work ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Accused:
+    """A run that accuses somebody, and of what."""
+
+    run: tuple[RaftAction, ...]
+    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -155,7 +169,7 @@ class _JobDone:
     kind: ScheduleKind
     runs: int
     coverage: Coverage
-    accused: tuple[RaftAction, ...] | None
+    accused: _Accused | None
 
 
 def _in_order(setup: ForeignSetup, plan: Plan, deadline: Deadline) -> Iterator[_JobDone]:
@@ -204,13 +218,13 @@ def _do(job: Job) -> _JobDone | AdapterFailed:
 
 def _played(job: Job, player: Player) -> _JobDone:
     coverage, played_runs = Coverage(), 0
-    accused: tuple[RaftAction, ...] | None = None
+    accused: _Accused | None = None
     for run in runs_of(job, len(player.table.initial)):
         played = player.play(run)
         played_runs += 1
         coverage.add(played.coverage)
         if played.finding is not None:
-            accused = tuple(run)
+            accused = _Accused(tuple(run), played.finding)
             break
     return _JobDone(job.kind, played_runs, coverage, accused)
 
@@ -227,14 +241,18 @@ def accusation(
 ) -> Finding:
     """What is wrong with ``run``, with as little of it as that takes, done again.
 
-    When the deadline comes, or an interrupt, it is as short as it is by then.
+    When the deadline comes, or an interrupt, it is as short as it is by then: shortening ends early
+    enough for the rest to be done again.
 
     Raises:
         AdapterFailed: if a fresh process does something else.
+        OutOfTime: if there is no time to do it again.
     """
     deadline = deadline or Deadline()
-    with deadline.finishing():
-        shortest = player.play(run)
+    began = deadline.left
+    with deadline.finishing(REDOING):
+        shortest = player.play(run, deadline.check)
+    cost = 0.0 if began is None or deadline.left is None else began - deadline.left
     first = shortest.finding
     if first is None:
         raise AdapterFailed(
@@ -244,8 +262,7 @@ def accusation(
 
     def is_same(rest: tuple[RaftAction, ...]) -> bool:
         nonlocal shortest
-        deadline.check()
-        played = player.play(rest)
+        played = player.play(rest, partial(deadline.check, cost))
         if not _is_same(played.finding, first):
             return False
         shortest = played
@@ -257,8 +274,8 @@ def accusation(
     except KeyboardInterrupt as interrupt:
         deadline.interrupted(interrupt)
     before = shortest.run.moments
-    with deadline.finishing():
-        again = player.again([moment.action for moment in before])
+    with deadline.finishing(REDOING):
+        again = player.again([moment.action for moment in before], deadline.check)
     if again.finding is None or not _is_same(again.finding, first):
         where = first_difference(before, again.run.moments)
         raise AdapterFailed(
@@ -272,18 +289,20 @@ def _findings(
     setup: ForeignSetup,
     plan: Plan,
     player: Player,
-    accused: Sequence[RaftAction],
+    accused: _Accused,
     deadline: Deadline,
 ) -> tuple[Finding, ...]:
-    """The accusation, and before it what comes of it, if there is time to find out."""
-    finding = accusation(player, accused, deadline)
-    if finding.violation.property not in RULES_BY_ID:
-        return (finding,)
+    """The accusation, if there is time to do it again; and before it what comes of it, if there is
+    time to find out."""
+    finding: Finding | None = None
     try:
+        finding = accusation(player, accused.run, deadline)
+        if finding.violation.property not in RULES_BY_ID:
+            return (finding,)
         return (*_consequence(setup, plan, finding, deadline), finding)
     except KeyboardInterrupt as interrupt:
         deadline.interrupted(interrupt)
-        return (finding,)
+        return () if finding is None else (finding,)
 
 
 def _is_same(finding: Finding | None, first: Finding) -> bool:
@@ -299,6 +318,7 @@ def _consequence(
 ) -> Iterator[Finding]:
     """A run in which a property is violated by who breaks this rule, if a first look finds one."""
     assert finding.breach is not None
+    deadline.check()
     with Learner(setup.adapter, plan.workers, deadline=deadline) as learner:
         hidden = learner.table.hidden
         judge = Judge(setup.profile, hidden)
@@ -312,8 +332,8 @@ def _consequence(
         rule = finding.breach.rule
         run = consequence(rule, learner, setup.space, properties, judge, explore, deadline)
         if run is not None:
-            with deadline.finishing():
-                confirm(setup.adapter, learner.table, run)
+            with deadline.finishing(REDOING):
+                confirm(setup.adapter, learner.table, run, deadline.check)
             yield Finding(run, first_breach(run, judge))
 
 

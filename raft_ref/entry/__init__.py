@@ -13,7 +13,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
+
+STARTED = time.monotonic()
+"""When this process started, as near as can be told: the checker's own imports take time, too, and
+a budget of time is for all of a command."""
 
 OURS = ("raft_ref", "spec", "model_check")
 """The packages that must be found where this one is."""

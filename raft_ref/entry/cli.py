@@ -9,7 +9,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from raft_ref.entry import find_ours_first
+from raft_ref.entry import STARTED, find_ours_first
 
 EXIT_INTERNAL = 70
 """The exit code of an internal error: ``EX_SOFTWARE`` of ``sysexits.h``, and no verdict."""
@@ -22,7 +22,7 @@ def main() -> NoReturn:
         # Imported here, once it is clear where from; and if that fails, it is no verdict either.
         from model_check.cli import main as command_line
 
-        command_line()
+        command_line(STARTED)
     except Exception:
         report_internal_error(shlex.join(["raft-ref", *sys.argv[1:]]))
         sys.exit(EXIT_INTERNAL)
