@@ -116,9 +116,9 @@ def _complain(line: str) -> None:
     click.echo(" ".join(line.split()), err=True)
 
 
-def main(started: float) -> NoReturn:
+def main(started: float | None = None) -> NoReturn:
     """Entry point of the console script, whose process was ``started`` then, in seconds of
-    `time.monotonic`."""
+    `time.monotonic`; by default, now."""
     # Whoever ends it so is told as much as by an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = run(started=started)
