@@ -30,6 +30,8 @@ def as_pytest(setup: Setup, run: RaftReplay) -> str:
 
 
 _TEST = '''\
+"""Needs raft-ref, installed for the Python that runs pytest: its core is what is tested."""
+
 from model_check.check import Setup
 from model_check.counterexample import replay
 from model_check.raft import Bounds
@@ -82,17 +84,24 @@ def _foreign_tests(runs: Sequence[Redoing]) -> Iterator[str]:
 
 
 _FOREIGN_HEAD = '''\
+"""Needs raft-ref, installed for this Python or on the PATH, and the adapter, started as below."""
+
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 ADAPTER = {command!r}
+SCRIPTS = os.path.dirname(sys.executable)
+RAFT_REF = shutil.which("raft-ref", path=SCRIPTS) or shutil.which("raft-ref") or "raft-ref"
 
 
 def redo(schedule: str, profile: str, directory: Path) -> int:
     """The exit code of `raft-ref conform --replay`."""
     file = directory / "schedule.json"
     file.write_text(schedule)
-    command = ["raft-ref", "conform", "--replay", file, "--profile", profile, "--", *ADAPTER]
+    command = [RAFT_REF, "conform", "--replay", file, "--profile", profile, "--", *ADAPTER]
     return subprocess.run(command).returncode
 '''
 

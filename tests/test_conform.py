@@ -423,13 +423,13 @@ def test_a_schedule_is_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (code, out) == (0, "not reproduced: all 4 actions, and nothing is violated\n")
 
 
-def run_pytest_on(text: str, directory: Path, scripts: Path) -> tuple[int, str]:
-    """What pytest makes of a file with ``text``."""
+def run_pytest_on(text: str, directory: Path) -> tuple[int, str]:
+    """What pytest makes of a file with ``text``, where nothing was put on the PATH for it."""
     (directory / "test_it.py").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
         cwd=directory,
-        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, "PATH": os.defpath},
         capture_output=True,
         text=True,
         check=False,
@@ -441,7 +441,7 @@ def test_the_pytest_it_shows_is_a_file_that_fails_as_it_should(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, test, _ = command([*BUGGY, "--show", "pytest", "--", *TOY], capsys)
-    code, out = run_pytest_on(test, tmp_path, Path(sys.executable).parent)
+    code, out = run_pytest_on(test, tmp_path)
     assert (code, "1 failed" in out) == (1, True)
     assert "violates: VoteOncePerTerm" in out
 
@@ -463,7 +463,10 @@ def test_several_runs_are_one_file_of_several_tests(tmp_path: Path) -> None:
         Redoing(Violation("VoteOnce", died), "1", "etcd"),
         Redoing(Violation("Totality", died), "0", "etcd"),
     ]
-    code, out = run_pytest_on(as_foreign_pytest(runs, ("an", "adapter")), tmp_path, tmp_path)
+    text = as_foreign_pytest(runs, ("an", "adapter"))
+    code, out = run_pytest_on(
+        text.replace("os.path.dirname(sys.executable)", repr(str(tmp_path))), tmp_path
+    )
     assert (code, "1 failed, 2 passed" in out) == (1, True)
     assert "test_vote_once_2" in out
 
