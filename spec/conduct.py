@@ -66,21 +66,18 @@ class Conduct:
     @property
     def leads(self) -> bool:
         """Whether the server leads the same term before and after it."""
-        was_leader = isinstance(self.before.state.role, Leader)
-        return self.keeps_term and was_leader and isinstance(self.after.state.role, Leader)
+        return stays_leader(self.before.state, self.after.state)
 
     @property
-    def comes_to_power(self) -> bool:
-        """Whether a server becomes leader that was none. (If it was one of another term, see
-        TERM-STEP-DOWN.)"""
-        was_leader = isinstance(self.before.state.role, Leader)
-        return isinstance(self.after.state.role, Leader) and not was_leader
+    def becomes_leader(self) -> bool:
+        """Whether the server becomes leader; see `becomes_leader`."""
+        return becomes_leader(self.before.state, self.after.state)
 
     @property
-    def starts_to_lead(self) -> bool:
-        """Whether the server leads a term after it that it did not lead before: as leader of
-        another term, too, as a server that is a majority by itself may."""
-        return isinstance(self.after.state.role, Leader) and not self.leads
+    def is_elected(self) -> bool:
+        """Whether a non-leader becomes leader. A leader that becomes leader of another term must
+        have stepped down; that is for TERM-STEP-DOWN alone to say."""
+        return self.becomes_leader and not isinstance(self.before.state.role, Leader)
 
     @property
     def changes_log(self) -> bool:
@@ -123,6 +120,22 @@ class Conduct:
         held = sorted((matches.get(server, 0) for server in after.servers), reverse=True)
         highest = min(held[len(held) // 2], after.state.log.last_index)
         return range(after.state.commit_index, highest + 1)
+
+
+def stays_leader(before: NodeState, after: NodeState) -> bool:
+    """Whether a server leads the same term before and after a step."""
+    was_leader = isinstance(before.role, Leader)
+    keeps_term = before.current_term == after.current_term
+    return was_leader and keeps_term and isinstance(after.role, Leader)
+
+
+def becomes_leader(before: NodeState, after: NodeState) -> bool:
+    """Whether a server leads a term after a step that it did not lead before it (§5.2).
+
+    It may have been the leader of an earlier term: a server that is a majority by itself may be
+    elected anew in a single step.
+    """
+    return isinstance(after.role, Leader) and not stays_leader(before, after)
 
 
 def watch(

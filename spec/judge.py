@@ -44,7 +44,7 @@ def single_steps(conduct: Conduct) -> Iterator[Conduct]:
     if it is alone: first it is elected, then it appends, and puts out what it does as a leader.
     """
     before, after = conduct.before.state, conduct.after.state
-    if not conduct.starts_to_lead or after.log == before.log:
+    if not conduct.becomes_leader or after.log == before.log:
         yield conduct
         return
     elected = replace(

@@ -22,6 +22,7 @@ from raft_ref.events import (
 )
 from raft_ref.messages import AppendEntries, AppendEntriesReply, RequestVote, RequestVoteReply
 from raft_ref.types import Candidate, Follower, Leader, NodeState
+from spec.conduct import becomes_leader
 from spec.forms import Milestone
 from spec.properties import RaftStep
 
@@ -29,7 +30,7 @@ RaftMilestone: TypeAlias = Milestone[NodeState, Event, Output]
 
 
 def _election(step: RaftStep) -> bool:
-    return isinstance(step.after.role, Leader) and not isinstance(step.before.role, Leader)
+    return becomes_leader(step.before, step.after)
 
 
 def _refused_a_vote(step: RaftStep) -> bool:

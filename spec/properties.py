@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from raft_ref.events import Apply, Event, NotLeader, Output, Restart
-from raft_ref.types import Entry, Index, Leader, Log, NodeId, NodeState, Term
-from spec.conduct import differences
+from raft_ref.types import Entry, Index, Log, NodeId, NodeState, Term
+from spec.conduct import becomes_leader, differences, stays_leader
 from spec.forms import HistoryProperty, PairProperty, Property, Renaming, Step, StepProperty
 from spec.words import entry_text, servers_text
 
@@ -35,7 +35,11 @@ class ElectionSafety(
         return frozenset()
 
     def fact(self, step: RaftStep) -> Leadership | None:
-        return (step.after.current_term, step.node) if _comes_to_power(step) else None
+        return (
+            (step.after.current_term, step.node)
+            if becomes_leader(step.before, step.after)
+            else None
+        )
 
     def remember(self, memory: frozenset[Leadership], fact: Leadership) -> frozenset[Leadership]:
         return memory | {fact}
@@ -59,8 +63,7 @@ class LeaderAppendOnly(StepProperty[NodeState, Event, Output]):
 
     def violation(self, step: RaftStep) -> str | None:
         before, after = step.before, step.after
-        is_leader = isinstance(before.role, Leader) and isinstance(after.role, Leader)
-        if not is_leader or before.current_term != after.current_term:
+        if not stays_leader(before, after):
             return None
         index = _first_change(before.log, after.log, until=before.log.last_index)
         if index is None:
@@ -148,7 +151,11 @@ class LeaderCompleteness(HistoryProperty[NodeState, Event, Output, Reign, Reign]
             for index in range(before.commit_index + 1, after.commit_index + 1)
             if (entry := after.log.entry_at(index)) is not None
         )
-        elected = {Elected(after.current_term, after.log)} if _comes_to_power(step) else ()
+        elected = (
+            {Elected(after.current_term, after.log)}
+            if becomes_leader(step.before, step.after)
+            else ()
+        )
         return Reign(committed, frozenset(elected)) if committed or elected else None
 
     def remember(self, memory: Reign, fact: Reign) -> Reign:
@@ -352,7 +359,7 @@ class ClientRedirection(HistoryProperty[NodeState, Event, Output, Redirections, 
 
     def fact(self, step: RaftStep) -> Redirections | None:
         term = step.after.current_term
-        led = {(term, step.node)} if _comes_to_power(step) else ()
+        led = {(term, step.node)} if becomes_leader(step.before, step.after) else ()
         named = (
             (term, output.leader)
             for output in step.outputs
@@ -409,12 +416,6 @@ def rename_log(log: Log, renaming: Renaming) -> Log:
     """``log`` with its commands under other names."""
     entries = tuple(rename_entry(entry, renaming) for entry in log.entries)
     return replace(log, entries=entries)
-
-
-def _comes_to_power(step: RaftStep) -> bool:
-    before, after = step.before, step.after
-    was_leader = isinstance(before.role, Leader) and before.current_term == after.current_term
-    return isinstance(after.role, Leader) and not was_leader
 
 
 def _first_change(before: Log, after: Log, *, until: Index) -> Index | None:

@@ -250,7 +250,7 @@ def vote_request_truthful(step: Conduct) -> Broken | None:
 def elect_quorum(step: Conduct) -> Broken | None:
     """A server becomes leader only with the votes of a majority: its own, and others granted to it
     in its current term."""
-    if not step.comes_to_power:
+    if not step.is_elected:
         return None
     after = step.after
     if after.id not in after.servers:
@@ -274,7 +274,7 @@ def elect_candidate(step: Conduct) -> Broken | None:
     before, after = step.before.state, step.after.state
     was_candidate = isinstance(before.role, Candidate) and step.keeps_term
     is_alone = step.after.is_majority(frozenset({step.after.id}))
-    if not step.comes_to_power or was_candidate or is_alone:
+    if not step.is_elected or was_candidate or is_alone:
         return None
     return Broken(
         "the role from which it became leader",

@@ -21,7 +21,7 @@ from raft_ref import (
     Output,
     Send,
 )
-from spec.conduct import Conduct, watch
+from spec.conduct import Conduct, becomes_leader, stays_leader, watch
 from spec.forms import Renaming, Step
 from spec.judge import Judge, single_steps
 from spec.profiles import PROFILES, Profile
@@ -249,6 +249,20 @@ def led_on(servers: frozenset[int], after: NodeState) -> list[str]:
     conduct = watch(Shadow(1, servers, leader), ElectionTimeout(), after, ())
     single = tuple(single_steps(conduct))
     return [rule.id for rule in RULES if isinstance(Judge().judge(rule, single), Broken)]
+
+
+def test_a_leader_of_an_earlier_term_becomes_leader_of_a_new_one() -> None:
+    leads, again = server(1, 1, LEADER), server(2, 1, LEADER)
+    assert becomes_leader(leads, again)
+    assert not becomes_leader(leads, leads)
+    assert not becomes_leader(leads, server(2, 1, CANDIDATE))
+    assert becomes_leader(server(1, 1, CANDIDATE), leads)
+    assert becomes_leader(server(1), leads)  # in one step, where it is a majority by itself
+    assert stays_leader(leads, leads)
+    assert not stays_leader(leads, again)
+    won = watch(Shadow(1, frozenset({1}), leads), ElectionTimeout(), again, ())
+    assert won.becomes_leader
+    assert not won.is_elected, "ELECT-QUORUM leaves it to TERM-STEP-DOWN"
 
 
 def test_a_server_alone_may_lead_one_term_after_the_other_and_append_at_once() -> None:

@@ -47,7 +47,11 @@ QUIET = HeartbeatTimeout()
 
 REACHED: dict[str, tuple[list[RaftStep], list[RaftStep]]] = {
     "election": (
-        [does(STANDS, vote(), LEADS)],
+        [
+            does(STANDS, vote(), LEADS),
+            # A server that is a majority by itself is elected anew in a single step.
+            does(LEADS, ElectionTimeout(), server(2, 1, LEADER)),
+        ],
         [stays(LEADS, vote()), stays(STANDS, vote()), does(LEADS, Restart(), server(1, 1))],
     ),
     "contested_election": (

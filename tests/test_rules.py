@@ -341,7 +341,7 @@ def never(conduct: Conduct, condition: bool) -> Broken | None:
 STRICTER = {
     "TERM-ADOPT": lambda c: never(c, isinstance(c.event, Receive) and not c.keeps_term),
     "VOTE-ONCE": lambda c: never(c, c.votes_for_another),
-    "ELECT-QUORUM": lambda c: never(c, c.comes_to_power and len(c.after.evidence.grants) < 2),
+    "ELECT-QUORUM": lambda c: never(c, c.is_elected and len(c.after.evidence.grants) < 2),
     "FOLLOWER-SPLICE-CONFLICT": lambda c: never(c, c.appended_by is not None),
     "APPEND-TRUTHFUL": lambda c: never(c, any(each.entries for each in c.sent(AppendEntries))),
     "ACK-CONFIRMED": lambda c: never(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from model_check.traces.belief import Belief
 from raft_ref import Entry, Index, NodeId, Term
 from spec.chain import Chain
+from spec.conduct import becomes_leader
 from spec.properties import ElectionSafety, LeaderCompleteness, LogMatching, StateMachineSafety
 from spec.words import entry_text, servers_text
 
@@ -68,7 +69,8 @@ class Ledger:
         """A server has become what it is ``after``; nothing is known of it before the first."""
         yield from self._matching(server, None if before is None else before.log, after.log)
         yield from self._commit(server, before, after)
-        if after.role == "leader" and not _led(before, after):
+        leads = after.role == "leader"
+        if leads and (before is None or becomes_leader(before.state, after.state)):
             yield from self._elect(server, after)
 
     def apply(self, server: NodeId, index: Index, entry: Entry) -> Violated | None:
@@ -172,12 +174,6 @@ def _differ(one: Standing, other: Standing) -> str | None:
     if one.previous != other.previous and None not in (one.previous, other.previous):
         return f"the entry before it is of term {one.previous}, and of term {other.previous}"
     return None
-
-
-def _led(before: Belief | None, after: Belief) -> bool:
-    return (
-        before is not None and before.role == "leader" and before.current_term == after.current_term
-    )
 
 
 def _lacks(log: Chain, index: Index, entry: Entry) -> bool:

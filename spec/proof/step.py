@@ -166,8 +166,8 @@ class StepTerms:
         return both(leads, negation(is_alone(self.server)))
 
     @property
-    def comes_to_power(self) -> Term:
-        """Whether a server becomes leader that was none."""
+    def is_elected(self) -> Term:
+        """Whether a non-leader becomes leader."""
         return both(equal(self.after.role, LEADER), differ(self.before.role, LEADER))
 
     @property

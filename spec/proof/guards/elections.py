@@ -88,12 +88,12 @@ def vote_request_truthful(step: StepTerms) -> Term:
 
 
 def elect_quorum(step: StepTerms) -> Term:
-    return implies(step.comes_to_power, some(("Quorum",), step.elects))
+    return implies(step.is_elected, some(("Quorum",), step.elects))
 
 
 def elect_candidate(step: StepTerms) -> Term:
     was_candidate = both(equal(step.before.role, CANDIDATE), step.keeps_term)
-    return implies(step.comes_to_power, either(was_candidate, is_alone(step.server)))
+    return implies(step.is_elected, either(was_candidate, is_alone(step.server)))
 
 
 # --- restarts ------------------------------------------------------------------------------------
