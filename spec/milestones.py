@@ -209,3 +209,6 @@ PIPELINED: RaftMilestone = Milestone(
     "pipelined", "a leader sent entries after others that are not acknowledged", _pipelined
 )
 """Of `raft_ref.extensions.pipelining`."""
+
+DESCRIPTIONS = {each.name: each.description for each in (*MILESTONES, SKIPPED_BY_HINT, PIPELINED)}
+"""By name: what happened then, in words."""

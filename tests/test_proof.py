@@ -17,10 +17,12 @@ from model_check.commands.prove import usual_properties
 from model_check.deadline import Deadline
 from model_check.proof.needs import found_needs, written
 from model_check.proof.prove import NEEDS, Finding, Proof, Question, Try, prove
+from spec.proof.guards import WITHOUT_GUARD
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Obligation, Theory
 from spec.proof.terms import FALSE, Term, constant, equal, every, goals, implies
 from spec.properties import PROPERTY_NAMES
+from spec.rules import RULES
 from tests.deadlines import out_of_time_when
 
 SHORT = (
@@ -138,6 +140,18 @@ def validated(text: str) -> dict[str, Any]:
 @pytest.fixture
 def no_time_to_prove(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "deadline_of", lambda _: out_of_time_when("proving"))
+
+
+@pytest.mark.usefixtures("no_time_to_prove")
+def test_what_is_proved_of_which_rules_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["prove", "--property", "MonotonicTerm", "--without", "TERM-ADOPT"]
+    assert run([*arguments, "--json", "-"]) == 4
+    assert validated(capsys.readouterr().out)["not_assumed"] == WITHOUT_GUARD
+    assert run(arguments) == 4
+    out = capsys.readouterr().out
+    assert f"rules        {len(RULES) - 3} of {len(RULES)} are assumed" in out
+    for each, reason in WITHOUT_GUARD.items():
+        assert f"not assumed by raft-ref prove: {each}, since {reason}" in out
 
 
 @pytest.mark.usefixtures("no_time_to_prove")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 import pytest
@@ -34,8 +34,11 @@ from spec.conduct import Conduct, watch
 from spec.freest import FIELDS, ROLES
 from spec.proof.abstraction import ANY_STEP, FiniteGuard, Undefined
 from spec.proof.guards import GUARDS, WITHOUT_GUARD, Guard
+from spec.proof.obligations import PROPERTY_ARGUMENTS
 from spec.proof.terms import FALSE, TRUE, Term, both, either, equal, implies, subterms
 from spec.proof.vocabulary import APPEND_ENTRIES, kind, leader_commit
+from spec.proof.world import World
+from spec.properties import FIGURE_3
 from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 from spec.shadow import NO_EVIDENCE, Evidence, Shadow
@@ -212,7 +215,20 @@ def disagreement(
 
 def test_each_rule_has_a_guard() -> None:
     assert list(GUARDS) == [rule.id for rule in GUARDED]
-    assert {rule.id for rule in RULES} - set(GUARDS) == WITHOUT_GUARD
+    assert {rule.id for rule in RULES} - set(GUARDS) == WITHOUT_GUARD.keys()
+
+
+def test_a_rule_that_has_no_guard_is_about_nothing_that_the_proof_has() -> None:
+    """No part of the proof's state tells in which order something was applied, or what a client
+    was told."""
+    assert set(WITHOUT_GUARD) == {"APPLY-ORDER", "REDIRECT-LEADER"}
+    parts = {each.name for each in fields(World)}
+    applied = {"applied", "applied_term", "ever_applied", "ever_applied_term"}
+    assert {name for name in parts if "appl" in name} == applied
+    assert not {name for name in parts if "client" in name or "redirect" in name}
+    assert not {"StateMachineOrder", "ClientRedirection"} & PROPERTY_ARGUMENTS.keys()
+    assert set(FIGURE_3) <= PROPERTY_ARGUMENTS.keys()
+    assert all(len(reason) > 50 for reason in WITHOUT_GUARD.values())
 
 
 @pytest.mark.parametrize("rule", GUARDED, ids=lambda rule: rule.id)

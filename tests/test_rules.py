@@ -39,6 +39,7 @@ from raft_ref import (
     Send,
 )
 from spec.conduct import Conduct, watch
+from spec.proof.guards import WITHOUT_GUARD
 from spec.rule import Broken, NotDecidable
 from spec.rules import RULES, RULES_BY_ID
 from spec.shadow import CARRIED_BY, NO_EVIDENCE, Evidence, Unread, first_evidence
@@ -393,6 +394,38 @@ def test_the_table_and_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert "vote-forgets-voted-for" in row["mutants"]
     assert run(["rules", "--id", "VOTE-TWICE"]) == 2
     assert "there is no rule 'VOTE-TWICE'" in capsys.readouterr().err
+
+
+def test_what_must_have_happened_before_a_rule_can_be_broken_is_shown_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["rules", "--json", "-"]) == 0
+    rows = {row["id"]: row for row in json.loads(capsys.readouterr().out)["rules"]}
+    assert {row["id"]: set(row["exercised_by"]) for row in rows.values()} == {
+        rule.id: set(rule.exercised_by) for rule in RULES
+    }
+    words = "a follower rejected entries: its log lacked prev"
+    assert rows["FOLLOWER-PREV-MATCH"]["exercised_by"] == {"rejection": words}
+    monkeypatch.setenv("COLUMNS", "60")  # each row is some lines then
+    assert run(["rules", "--id", "FOLLOWER-PREV-MATCH", "--id", "TERM-MONOTONIC"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"can be broken once: {words}" in shown
+    assert "can be broken once: at any time" in shown
+
+
+def test_rules_that_the_proof_does_not_assume_are_named_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["rules", "--json", "-"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rules"]
+    reasons = {row["id"]: row["not_assumed"] for row in rows}
+    assert reasons == {rule.id: WITHOUT_GUARD.get(rule.id) for rule in RULES}
+    assert run(["rules"]) == 0
+    out = capsys.readouterr().out
+    for each, reason in WITHOUT_GUARD.items():
+        assert f"not assumed by raft-ref prove: {each}, since {reason}" in out
+    assert run(["rules", "--id", "VOTE-ONCE"]) == 0
+    assert "not assumed" not in capsys.readouterr().out
 
 
 def test_the_profiles_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

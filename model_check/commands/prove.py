@@ -20,6 +20,7 @@ from model_check.commands.options import (
 )
 from model_check.commands.output import require_writable, write_json
 from model_check.commands.possible import show_what_is_possible
+from model_check.commands.summary import without_guard
 from model_check.deadline import Deadline, enforced
 from model_check.necessity import OF_SEVERAL_SERVERS
 from model_check.proof.examples import why
@@ -27,9 +28,10 @@ from model_check.proof.prove import Proof, Verdict, prove
 from model_check.proof.solvers import SOLVER_NAMES, SolverName, missing
 from model_check.report import SCHEMA_VERSION, Report
 from spec.proof.action import DERIVED
-from spec.proof.guards import GUARDS
+from spec.proof.guards import GUARDS, WITHOUT_GUARD
 from spec.proof.invariants import INVARIANTS
 from spec.proof.obligations import PROPERTY_ARGUMENTS, Theory
+from spec.rules import RULES
 
 LONGEST_SEARCH = 60.0
 """Seconds in which a counterexample to induction is found, or none is."""
@@ -146,7 +148,7 @@ def prove_command(
     if json_path is not None:
         write_json(_report(proof, chosen, theory, solvers, seed), json_path)
     if str(json_path) != "-":
-        for line in _summary(proof, chosen, solvers):
+        for line in _summary(proof, chosen, solvers, theory):
             click.echo(line)
         if rules or invariants:
             _show_counterexample(proof, theory, deadline)
@@ -216,7 +218,10 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _summary(
-    proof: Proof, properties: tuple[str, ...], solvers: tuple[SolverName, ...]
+    proof: Proof,
+    properties: tuple[str, ...],
+    solvers: tuple[SolverName, ...],
+    theory: Theory,
 ) -> Iterator[str]:
     if proof.verdict == "proved":
         yield "proved: for any number of servers, terms and log length"
@@ -227,6 +232,7 @@ def _summary(
         if unasked:
             yield f"  no time for  {unasked} of them"
     yield f"  properties   {', '.join(properties)}"
+    yield f"  rules        {len(GUARDS.keys() - theory.without)} of {len(RULES)} are assumed"
     kinds: dict[str, int] = {}
     for each in proof.findings:
         if each.solver == solvers[0]:
@@ -247,6 +253,7 @@ def _summary(
         yield f"  not proved   {each.question.name}, by {each.solver}"
     if len(proof.unknown) > 10:
         yield f"               and {len(proof.unknown) - 10} more"
+    yield from without_guard(WITHOUT_GUARD)
 
 
 def _report(
@@ -260,6 +267,7 @@ def _report(
         "schema_version": SCHEMA_VERSION,
         "command": "prove",
         "without": sorted(theory.without),
+        "not_assumed": WITHOUT_GUARD,
         "without_invariants": sorted(
             {each.name for each in INVARIANTS} - {each.name for each in theory.invariants}
         ),

@@ -22,12 +22,15 @@ from model_check.commands.claims import (
 )
 from model_check.commands.options import deadline_of, json_option, max_seconds_option, refuse
 from model_check.commands.output import require_writable, usable, write_json
+from model_check.commands.summary import describe_exercised, without_guard
 from model_check.commands.tables import show_table
 from model_check.deadline import Deadline
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.necessity import NECESSITY, SUFFICIENT
 from model_check.report import SCHEMA_VERSION, Report
+from spec.milestones import DESCRIPTIONS
 from spec.profiles import PROFILES
+from spec.proof.guards import WITHOUT_GUARD
 from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 
@@ -79,9 +82,9 @@ def rules_command(
 ) -> int:
     """Show the rules of Raft: what one server owes in one step, whatever else it does.
 
-    Each with where the paper says so, which function of the core obeys it, which mutants break it
-    before any other, and what breaks without it. raft-ref check --rules holds every step of the
-    core against them.
+    Each with where the paper says so, which function of the core obeys it, what must have happened
+    before it can be broken, which mutants break it before any other, and what breaks without it.
+    raft-ref check --rules holds every step of the core against them.
 
     Exit codes: 0; 1 something breaks with --sufficient, or with --necessary something else than is
     known; 2 usage; 4 inconclusive: a budget ran out.
@@ -105,6 +108,9 @@ def rules_command(
     if necessary:
         return _necessary(chosen, deadline, json_path, shows_runs=bool(ids))
     _show(_table(chosen), json_path, _report(chosen))
+    if str(json_path) != "-":
+        for line in without_guard(rule.id for rule in chosen):
+            click.echo(line)
     if html_path is not None:
         # Imported here, since not everyone has a use for templates.
         from model_check.study.pages import write_rules
@@ -173,12 +179,14 @@ def _table(chosen: list[Rule]) -> Table:
     table.add_column("statement", ratio=4)
     table.add_column("cites", ratio=3)
     table.add_column("obeyed by", ratio=3, overflow="fold")
+    table.add_column("can be broken once", ratio=3)
     table.add_column("mutants that break it first", ratio=3, overflow="fold")
     table.add_column("what breaks without it", ratio=3)
     for rule in chosen:
         mutants = ", ".join(breaking(rule))
         where, need = name_of(rule.implemented_by), str(NECESSITY[rule.id])
-        table.add_row(rule.id, rule.statement, rule.citation, where, mutants, need)
+        needs = describe_exercised(rule)
+        table.add_row(rule.id, rule.statement, rule.citation, where, needs, mutants, need)
     return table
 
 
@@ -220,6 +228,8 @@ def _report(chosen: list[Rule]) -> Report:
                 "statement": rule.statement,
                 "citation": rule.citation,
                 "observes": sorted(rule.observes),
+                "exercised_by": {name: DESCRIPTIONS[name] for name in sorted(rule.exercised_by)},
+                "not_assumed": WITHOUT_GUARD.get(rule.id),
                 "implemented_by": name_of(rule.implemented_by),
                 "mutants": breaking(rule),
                 "necessity": known_need(rule),

@@ -11,8 +11,10 @@ from model_check.mutants import MUTANTS
 from model_check.render import describe_action, server_name
 from model_check.system import TOTALITY, M, Violation
 from spec.forms import AtMost, E
-from spec.milestones import MILESTONES, RaftMilestone
+from spec.milestones import DESCRIPTIONS, MILESTONES, RaftMilestone
+from spec.proof.guards import WITHOUT_GUARD
 from spec.properties import PROPERTIES
+from spec.rule import Rule
 from spec.rules import RULES, RULES_BY_ID
 
 
@@ -186,3 +188,16 @@ def describe_vacuous(vacuous: Mapping[str, Iterable[str]], where: str) -> Iterat
             f"warning: nothing could have broken {', '.join(names)}: {where} never reached "
             f"{milestones}"
         )
+
+
+def describe_exercised(rule: Rule) -> str:
+    """What must have happened, in words, before a rule can be broken."""
+    words = sorted(DESCRIPTIONS[name] for name in rule.exercised_by)
+    return " and ".join(words) or "at any time"
+
+
+def without_guard(ids: Iterable[str]) -> Iterator[str]:
+    """Of some rules, those that the proof does not assume, each with the reason."""
+    for each in ids:
+        if each in WITHOUT_GUARD:
+            yield f"not assumed by raft-ref prove: {each}, since {WITHOUT_GUARD[each]}"

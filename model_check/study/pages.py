@@ -11,7 +11,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import DiffLexer, PythonLexer
 
-from model_check.commands.summary import STATEMENTS, describe_bounds
+from model_check.commands.summary import STATEMENTS, describe_bounds, describe_exercised
 from model_check.mutants.catalogue import breaking, name_of
 from model_check.mutants.run import MutantRun
 from model_check.necessity import NECESSITY
@@ -20,6 +20,7 @@ from model_check.study.diagram import alarms_of, diagram
 from model_check.study.environment import environment
 from model_check.study.proof import ARGUMENTS, CELL, proof_drawing
 from raft_ref import Candidate, Follower, IndexMap, Leader, Role
+from spec.proof.guards import WITHOUT_GUARD
 from spec.properties import PROPERTIES
 from spec.rule import Rule
 from spec.rules import RULES
@@ -69,6 +70,8 @@ class RuleRow(NamedTuple):
     """Those that break it first, each with its page, if there is one."""
     need: str
     """What breaks without it."""
+    exercised: str
+    """What must have happened before it can be broken."""
 
     @property
     def group(self) -> str:
@@ -92,13 +95,20 @@ def write_rules(directory: Path) -> None:
             name_of(rule.implemented_by),
             [(mutant, _page_of(mutant, directory)) for mutant in breaking(rule)],
             str(NECESSITY[rule.id]),
+            describe_exercised(rule),
         )
         for number, rule in enumerate(RULES)
     ]
     page = (
         environment()
         .get_template("rules.html.j2")
-        .render(rules=rows, proof=proof_drawing(), arguments=ARGUMENTS, cell=CELL)
+        .render(
+            rules=rows,
+            proof=proof_drawing(),
+            arguments=ARGUMENTS,
+            cell=CELL,
+            without_guard=WITHOUT_GUARD,
+        )
     )
     (directory / "rules.html").write_text(page, "utf-8")
 
