@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ from tests.test_trial import REFERENCE, TOY, attempt, setup
 HERE = Path(__file__).parent
 VACUOUS = (sys.executable, str(HERE / "vacuous.py"))
 PREVOTE = (sys.executable, str(HERE / "peers/toy_prevote/adapter.py"))
-UNSUPPORTED = (sys.executable, str(HERE / "peers/toy_unsupported/adapter.py"))
+UNSUPPORTED = (*VACUOUS, "lacks-restart")
+"""It declares restarts unsupported, and fails if it is asked for one."""
 PLAYED = ("conform", "--schedules", "mutants", "--workers", "1")
 
 EXPLORED = ["conform", "--explore", "--max-log", "0", "--workers", "1"]
@@ -219,7 +221,6 @@ def test_what_rules_are_exercised_by_are_milestones() -> None:
 
 
 def test_what_is_unsupported_is_not_played(capsys: pytest.CaptureFixture[str]) -> None:
-    """The adapter fails if it is asked for it."""
     trial = attempt(UNSUPPORTED, "mutants", "random", walks=10)
     assert trial.verdict == "conforms"
     assert trial.progress.unsupported["restart"] > 12
@@ -232,6 +233,20 @@ def test_what_is_unsupported_is_not_played(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("event", ["heartbeat_timeout", "restart"])
+def test_an_adapter_fails_where_it_is_asked_for_what_it_declared_unsupported() -> None:
+    done = subprocess.run(  # noqa: S603
+        UNSUPPORTED,
+        input='{"type": "init", "msg_id": 1, "protocol_version": 1, "nodes": [1], "options": {}}\n'
+        '{"type": "crash", "msg_id": 2, "node": 1}\n{"type": "restart", "msg_id": 3, "node": 1}\n',
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    started, *asked = map(json.loads, done.stdout.splitlines())
+    assert started["unsupported"] == ["restart"]
+    assert [each["code"] for each in asked] == [13, 13]
+
+
 def test_no_event_is_needed_but_timeouts_and_commands(event: str) -> None:
     coverage, _ = found_in((*VACUOUS, f"lacks-{event}"))
     assert "election" in coverage.reached

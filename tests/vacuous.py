@@ -1,6 +1,7 @@
-"""The toy behind an adapter that lets nothing happen, or nothing be seen: its argument says how.
+"""The toy behind an adapter that lets less happen, or less be seen: its argument says how.
 
-Whatever the toy does wrong, no rule can be seen to be broken.
+Where that is too little, whatever the toy does wrong, no rule can be seen to be broken. With
+``lacks-EVENT`` the event is declared unsupported, and the adapter fails if it is asked for it.
 """
 
 from __future__ import annotations
