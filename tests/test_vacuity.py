@@ -232,7 +232,6 @@ def test_what_is_unsupported_is_not_played(capsys: pytest.CaptureFixture[str]) -
     assert "nothing could have broken RESTART-LOG: these runs never reached restart" in out
 
 
-@pytest.mark.parametrize("event", ["heartbeat_timeout", "restart"])
 def test_an_adapter_fails_where_it_is_asked_for_what_it_declared_unsupported() -> None:
     done = subprocess.run(  # noqa: S603
         UNSUPPORTED,
@@ -247,6 +246,7 @@ def test_an_adapter_fails_where_it_is_asked_for_what_it_declared_unsupported() -
     assert [each["code"] for each in asked] == [13, 13]
 
 
+@pytest.mark.parametrize("event", ["heartbeat_timeout", "restart"])
 def test_no_event_is_needed_but_timeouts_and_commands(event: str) -> None:
     coverage, _ = found_in((*VACUOUS, f"lacks-{event}"))
     assert "election" in coverage.reached
