@@ -48,7 +48,6 @@ for (const { id, configs, initial, actions, flags, rules } of traces) {
   if (bad >= 0) fail(id, `different at action ${bad}`, flags, rules);
 }
 
-const others = all - steps.length - traces.length;
-if (others) console.log(`${others} cases of extensions left out`);
-console.log(`${steps.length} steps, ${traces.length} traces: ${failures} failures`);
+const others = all - steps.length - traces.length; // of extensions
+console.log(`${steps.length} steps, ${traces.length} traces, ${others} left out: ${failures} failures`);
 process.exitCode = failures ? 1 : 0;
