@@ -126,7 +126,7 @@ class Bounds:
                 )
 
     def config(self, server: NodeId) -> Config:
-        """What ``server`` knows from the start."""
+        """The configuration of ``server`` within these bounds."""
         return Config(
             id=server,
             servers=frozenset(range(1, self.servers + 1)),
@@ -151,7 +151,7 @@ class Bounds:
 
     @property
     def milestones(self) -> tuple[RaftMilestone, ...]:
-        """Those of Figure 2, and of the extensions that are on."""
+        """The milestones of Figure 2, and those of the extensions that are on."""
         of_extensions = {
             SKIPPED_BY_HINT: self.conflict_hints,
             PIPELINED: self.window is not None,

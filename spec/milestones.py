@@ -203,12 +203,12 @@ MILESTONES: tuple[RaftMilestone, ...] = (
 SKIPPED_BY_HINT: RaftMilestone = Milestone(
     "skipped_by_hint", "a hint let a leader skip an index", _skipped_by_hint
 )
-"""Of `raft_ref.extensions.conflict_hints`."""
+"""For runs with `raft_ref.extensions.conflict_hints`."""
 
 PIPELINED: RaftMilestone = Milestone(
     "pipelined", "a leader sent entries after others that are not acknowledged", _pipelined
 )
-"""Of `raft_ref.extensions.pipelining`."""
+"""For runs with `raft_ref.extensions.pipelining`."""
 
 DESCRIPTIONS = {each.name: each.description for each in (*MILESTONES, SKIPPED_BY_HINT, PIPELINED)}
 """By name: what happened then, in words."""

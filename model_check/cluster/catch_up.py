@@ -32,7 +32,7 @@ WITHIN: Seconds = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What a server lacks, and has too much."""
+    """The entries that a server lacks, and those that it must remove."""
 
     tiny: int = 10_000
     large: int = 500

@@ -139,7 +139,7 @@ def notes_on_stop(stopped_by: str | None) -> Iterator[str]:
 
 
 def note_on_unconfirmed(finding: Finding | None) -> Iterator[str]:
-    """What was found, and why it does not count."""
+    """The finding that was not confirmed, and why it does not count."""
     if finding is not None:
         yield (
             f"note: {finding.violation.property} was violated after {len(finding.run.moments)} "

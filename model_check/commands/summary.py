@@ -191,13 +191,13 @@ def describe_vacuous(vacuous: Mapping[str, Iterable[str]], where: str) -> Iterat
 
 
 def describe_exercised(rule: Rule) -> str:
-    """What must have happened, in words, before a rule can be broken."""
+    """The milestones without which a rule cannot be broken, in words."""
     words = sorted(DESCRIPTIONS[name] for name in rule.exercised_by)
     return " and ".join(words) or "at any time"
 
 
 def without_guard(ids: Iterable[str]) -> Iterator[str]:
-    """Of some rules, those that the proof does not assume, each with the reason."""
+    """A line for each of these rules that the proof does not assume, with the reason."""
     for each in ids:
         if each in WITHOUT_GUARD:
             yield f"not assumed by raft-ref prove: {each}, since {WITHOUT_GUARD[each]}"

@@ -169,9 +169,9 @@ class HintPart(Part, frozen=True, kw_only=True):
     """Where the log of a follower conflicts with the request that it rejects (end of §5.3)."""
 
     index: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    """Of its first entry of ``term``; one beyond its last entry where there is no ``term``."""
+    """Index of its first entry of ``term``; one beyond its last entry where there is no ``term``."""
     term: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
-    """Of its entry at ``prev_log_index``; null or missing where it has none."""
+    """Term of its entry at ``prev_log_index``; null or missing where it has none."""
 
 
 class AppendEntriesReplyFields(Part, frozen=True, kw_only=True):
@@ -181,7 +181,7 @@ class AppendEntriesReplyFields(Part, frozen=True, kw_only=True):
     success: bool
     match_index: Natural
     hint: HintPart | UnsetType = UNSET
-    """Of a rejection, if the implementation sends hints."""
+    """Only in a rejection, and only if the implementation sends hints."""
 
 
 # --- replies ---------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class RuleRow(NamedTuple):
     need: str
     """What breaks without it."""
     exercised: str
-    """What must have happened before it can be broken."""
+    """The milestones without which it cannot be broken, in words."""
 
     @property
     def group(self) -> str:
