@@ -61,7 +61,7 @@ class Deadline:
         self._started = clock() if started is None else started
         self._phases: list[str] = []
         self._extra: list[float] = []
-        """For each piece of work that must be finished: the seconds it may take after the deadline."""
+        """For each piece of work to be finished: the seconds it may take after the deadline."""
         self.ended: str | None = None
         """What ended some of the work before its end, as in "stopped by ..."; None if nothing did.
         """

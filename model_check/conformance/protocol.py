@@ -169,7 +169,7 @@ class HintPart(Part, frozen=True, kw_only=True):
     """Where the log of a follower conflicts with the request that it rejects (end of §5.3)."""
 
     index: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    """Index of its first entry of ``term``; one beyond its last entry where there is no ``term``."""
+    """Index of its first entry of ``term``; without a term, one beyond its last entry."""
     term: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     """Term of its entry at ``prev_log_index``; null or missing where it has none."""
 
